@@ -1,0 +1,6 @@
+//! The pure core: votes, matches, matchmaking, sessions, chat and presence as plain values.
+//!
+//! **Architecture invariant:** nothing in here knows actix, tokio, a clock, a global random source, IO or a log.
+//! Callers hand in the time and the randomness; the values return what should happen.
+
+pub mod modes;

@@ -1,0 +1,160 @@
+//! Games: what a match plays. One file per built-in game and one row in [`GAMES`]; `lua/` hosts scripts as one more.
+//!
+//! A game is a function of (state, inputs, seed): time, randomness and every outside event are handed in through
+//! [`GameCx`], and the only way out is an [`Effect`]. The same inputs give the same match, byte for byte.
+
+use rand::rngs::ChaCha8Rng;
+use serde_json::value::RawValue;
+
+pub use crate::engine::modes::Json;
+use crate::ids::{MatchId, PlayerId, VoteId};
+
+/// What a match plays. Methods are called by the match alone, one at a time, never concurrently; a panic ends that
+/// match and nothing else.
+pub trait Game {
+    /// A player takes a seat, or is told why not. `ctx` is the flat object the client sent with its join.
+    fn join(&mut self, cx: &mut GameCx<'_>, player: PlayerId, ctx: Option<&RawValue>) -> Result<(), JoinRefused>;
+
+    /// A player gave up the seat.
+    fn leave(&mut self, cx: &mut GameCx<'_>, player: PlayerId);
+
+    /// One input of a seated player: a JSON object, as it came. A game ignores what it does not understand.
+    fn input(&mut self, cx: &mut GameCx<'_>, player: PlayerId, input: &RawValue);
+
+    /// One tick, after the inputs that arrived before it.
+    fn tick(&mut self, cx: &mut GameCx<'_>);
+
+    /// Whether everyone sees the same state.
+    fn audience(&self) -> Audience {
+        Audience::Shared
+    }
+
+    /// Writes the state as one JSON value: the payload of `match.state`. `viewer` is `None` for a shared view.
+    /// Returning without writing sends nothing this tick.
+    fn view(&mut self, viewer: Option<PlayerId>, out: &mut Vec<u8>);
+
+    /// Asked after each tick: a vote's configuration (JSON object) if the game wants one opened now.
+    fn vote_requested(&mut self, _cx: &mut GameCx<'_>) -> Option<Json> {
+        None
+    }
+
+    /// A vote closed; `result` is the payload of `match.vote_result`.
+    fn vote_resolved(&mut self, _cx: &mut GameCx<'_>, _template: &str, _result: &RawValue) {}
+
+    /// A vote was vetoed.
+    fn vote_vetoed(&mut self, _cx: &mut GameCx<'_>, _template: &str, _by: PlayerId) {}
+
+    /// A bot took a seat (`join` was called for it before). Games with bots act for them in `tick`.
+    fn bot_added(&mut self, _cx: &mut GameCx<'_>, _bot: PlayerId) {}
+
+    /// The state as bytes that [`Game::restore`] takes back; `None` where the game cannot.
+    fn snapshot(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Takes a snapshot back; false when it is not one of this game's.
+    fn restore(&mut self, _snapshot: &[u8]) -> bool {
+        false
+    }
+}
+
+/// Whether everyone sees the same state: a shared view is encoded once for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// One view for all.
+    Shared,
+    /// A view for each player.
+    PerPlayer,
+}
+
+/// A game turned a player away; `reason` is the game's own word, shown as `details.refused_reason`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JoinRefused {
+    /// The game's own word, at most 256 bytes; empty when it gave none.
+    pub reason: String,
+}
+
+/// What a game is given at each call, and its only way out.
+pub struct GameCx<'a> {
+    /// The match being played.
+    pub match_id: MatchId,
+    /// The tick being run, from 0; between ticks the next one.
+    pub tick: u64,
+    /// Match time in microseconds: `tick / tick_hz`, frozen while paused.
+    pub elapsed_us: u64,
+    /// Length of one tick in microseconds.
+    pub dt_us: u64,
+    /// Unix microseconds of this call. For display only: a game that decides by it is no longer replayable.
+    pub unix_us: u64,
+    /// The match's own random source, seeded when it was created.
+    pub rng: &'a mut ChaCha8Rng,
+    /// Who is seated, in order of joining.
+    pub players: &'a [PlayerId],
+    /// What the game wants done, in order.
+    pub effects: &'a mut Vec<Effect>,
+}
+
+impl GameCx<'_> {
+    /// Asks for something to be done after this call.
+    pub fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+}
+
+/// Something a game wants done. The match does it after the call, in order, and counts what it had to refuse.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// `match.<event>` to everyone in the match: leaf 1-64 of `[A-Za-z0-9_-]`, not reserved, payload up to 64 KiB.
+    Broadcast {
+        /// The leaf.
+        event: String,
+        /// The payload.
+        payload: Json,
+    },
+    /// `module.message` to one player.
+    Send {
+        /// To whom.
+        to: PlayerId,
+        /// Which module says it, `lua` for scripts.
+        module: &'static str,
+        /// What.
+        message: Json,
+    },
+    /// Opens a vote from a configuration (JSON object).
+    OpenVote(Json),
+    /// Cancels an open vote.
+    CancelVote(VoteId),
+    /// Opens or closes the door.
+    SetJoinable(bool),
+    /// Frees a seat.
+    Kick {
+        /// Whose.
+        player: PlayerId,
+        /// Why, for the player to read.
+        reason: String,
+    },
+    /// Adds bots while seats are free.
+    AddBots(u32),
+    /// Takes a bot's seat away.
+    RemoveBot(PlayerId),
+    /// Asks the matchmaker for this many players.
+    Backfill(u32),
+    /// Stores and pushes a notification to each player.
+    Notify {
+        /// To whom.
+        to: Vec<PlayerId>,
+        /// `type`, `subject` and `content` as a JSON object.
+        notification: Json,
+    },
+    /// A line in a chat channel, from `server`.
+    Chat {
+        /// Which channel.
+        channel: String,
+        /// What.
+        content: String,
+    },
+    /// A line for the author: bounded and rate limited by the match.
+    Log(String),
+    /// Ends the match with a result (JSON value).
+    Finish(Json),
+}

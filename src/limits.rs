@@ -1,0 +1,105 @@
+//! Every bound of the server in one place: its value, its unit in its name, why it is that, and what happens when it
+//! is reached. The ones an operator may move are fields of [`Limits`] (`[limits]` in the configuration); the ones that
+//! nobody should are constants.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The bounds an operator may move. A rate of 0 switches it off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one inbound frame or reassembled message. Over: the body is skipped and answered `payload_too_large`;
+    /// far over (see [`FRAME_SKIP_BYTES_MAX`]) or before authentication: close 1009.
+    pub frame_bytes_max: u32,
+    /// Messages per second and connection (token bucket). Over: `rate_limited`; ten times over for 5 s: close 1008.
+    pub frames_per_s: u32,
+    /// The token bucket's depth, in messages.
+    pub frames_burst: u32,
+    /// WebSocket upgrades per second and address. Over: 429 before the upgrade.
+    pub connects_per_s: u32,
+    /// Registrations per second and address, burst 30. Over: 429.
+    pub registers_per_s: u32,
+    /// Other authentication calls per second and address, burst 30. Over: 429.
+    pub auths_per_s: u32,
+    /// Other REST calls per second and address. Over: 429.
+    pub api_per_s: u32,
+    /// Match joins per minute and player. Over: `join_rate_limited`.
+    pub joins_per_min: u32,
+    /// Milliseconds a connection may stay without `session.connect`. Over: close 1008 `idle_auth_timeout`.
+    pub auth_timeout_ms: u32,
+    /// Seconds between pings.
+    pub ping_s: u32,
+    /// Seconds without any frame or pong. Over: the socket is cut.
+    pub silent_s: u32,
+    /// Connections in all. Over: 503 before the upgrade. Clamped to the descriptors the process may open.
+    pub connections_max: u32,
+    /// Connections per address. Over: 429 before the upgrade.
+    pub connections_per_addr_max: u32,
+    /// Chat channels one session may be in. Over: `too_many_channels`.
+    pub channels_per_connection_max: u32,
+    /// Waiting tickets. Over: `queue_full`.
+    pub tickets_max: u32,
+    /// Live matches. Over: `match_capacity_reached`.
+    pub matches_max: u32,
+    /// Inputs one player may queue between two ticks. Over: the oldest is dropped, counted, and told once per second
+    /// as `input_overflow`.
+    pub inputs_per_player_max: u32,
+    /// Frames waiting in one session's outbox. Over: the socket is cut, the session stays resumable.
+    pub outbox_frames_max: u32,
+    /// Bytes waiting in one session's outbox. Over: as above.
+    pub outbox_bytes_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: 65_536,
+            frames_per_s: 60,
+            frames_burst: 120,
+            connects_per_s: 60,
+            registers_per_s: 3,
+            auths_per_s: 5,
+            api_per_s: 300,
+            joins_per_min: 10,
+            auth_timeout_ms: 10_000,
+            ping_s: 30,
+            silent_s: 75,
+            connections_max: 50_000,
+            connections_per_addr_max: 1_000,
+            channels_per_connection_max: 32,
+            tickets_max: 100_000,
+            matches_max: 10_000,
+            inputs_per_player_max: 64,
+            outbox_frames_max: 1_024,
+            outbox_bytes_max: 262_144,
+        }
+    }
+}
+
+/// An announced frame length up to which the body is skipped and refused politely; above it the connection is closed
+/// with 1009, because skipping would cost us the stranger's upload.
+pub const FRAME_SKIP_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of a `cid`, echoed as it came. Over: the frame is `invalid_message` (a longer one would let a client choose
+/// the size of our answers).
+pub const CID_BYTES_MAX: usize = 256;
+
+/// Nesting of inbound JSON. Over: `invalid_json`.
+pub const JSON_DEPTH_MAX: usize = 32;
+
+/// Bytes of an event payload that a game broadcasts. Over: dropped, counted, told to the author.
+pub const EVENT_BYTES_MAX: usize = 65_536;
+
+/// Ticks a late match runs at once before it skips the rest: enough to hide one scheduling hiccup at 60 Hz, too few
+/// to spiral.
+pub const CATCH_UP_TICKS_MAX: u32 = 4;
+
+/// Phase slots that matches of one rate are spread over within a tick period.
+pub const PHASE_SLOTS: u32 = 64;
+
+/// Messages waiting in an actor's mailbox on edges that a player can trigger. Over: the player is answered `busy`.
+pub const MAILBOX_MESSAGES_MAX: usize = 1_024;
+
+/// Registration's burst and that of other authentication calls, per address.
+pub const AUTH_BURST: u32 = 30;
