@@ -17,6 +17,7 @@
 //! - `actix_web_actors` is named in `gateway/ws.rs` alone.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod engine;
 pub mod games;
 pub mod ids;

@@ -1,3 +1,5 @@
-//! Arguments in, exit code out; everything else lives in the library.
+//! The `tessera` program: arguments in, exit code out. Everything else is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tessera::cli::main(std::env::args_os())
+}
