@@ -4,3 +4,4 @@
 //! Callers hand in the time and the randomness; the values return what should happen.
 
 pub mod modes;
+pub mod rate;
