@@ -3,6 +3,12 @@
 //! A game is a function of (state, inputs, seed): time, randomness and every outside event are handed in through
 //! [`GameCx`], and the only way out is an [`Effect`]. The same inputs give the same match, byte for byte.
 
+pub mod bench;
+pub mod body;
+pub mod demo;
+pub mod smoke;
+pub mod stage;
+
 use rand::rngs::ChaCha8Rng;
 use serde_json::value::RawValue;
 
@@ -157,4 +163,35 @@ pub enum Effect {
     Log(String),
     /// Ends the match with a result (JSON value).
     Finish(Json),
+}
+
+/// Why a game could not be built: its options were wrong. Said to whoever wrote the mode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BuildError(pub String);
+
+/// One row of [`GAMES`].
+pub struct BuiltIn {
+    /// What a mode writes after `builtin:`.
+    pub name: &'static str,
+    /// One sentence for the README.
+    pub about: &'static str,
+    /// Builds a fresh game from the mode's `game_options` (a JSON object).
+    pub build: fn(&RawValue) -> Result<Box<dyn Game>, BuildError>,
+}
+
+/// Every built-in game.
+pub const GAMES: &[BuiltIn] = &[
+    BuiltIn { name: "demo", about: "two players walk an 800 x 600 arena for a minute", build: demo::Demo::build },
+    BuiltIn { name: "smoke", about: "for test suites: one input is one step, 150 ticks", build: smoke::Smoke::build },
+    BuiltIn {
+        name: "bench",
+        about: "for measuring: timestamps, padding, votes on request",
+        build: bench::Bench::build,
+    },
+];
+
+/// The built-in game of that name.
+pub fn built_in(name: &str) -> Option<&'static BuiltIn> {
+    GAMES.iter().find(|game| game.name == name)
 }

@@ -1,0 +1,114 @@
+//! Inputs that wait for the next tick: applied in arrival order over all players, bounded for each of them.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::engine::modes::Json;
+use crate::ids::PlayerId;
+
+/// One input as it came.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Who sent it: the session says so, never the payload.
+    pub player: PlayerId,
+    /// The JSON object.
+    pub json: Json,
+    /// The sender's own sequence number, acknowledged once applied.
+    pub seq: Option<u64>,
+}
+
+/// What [`InputQueue::push`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits.
+    Queued,
+    /// It waits, and the player's oldest input was dropped for it.
+    DroppedOldest,
+}
+
+/// The inputs of one match between two ticks.
+#[derive(Debug, Default)]
+pub struct InputQueue {
+    queue: VecDeque<Option<Input>>,
+    /// Absolute positions (index + `taken`) of each player's waiting inputs.
+    waiting: HashMap<PlayerId, VecDeque<u64>>,
+    taken: u64,
+    dropped: u64,
+}
+
+impl InputQueue {
+    /// Queues an input behind all others. A player with `per_player_max` waiting loses their oldest: the newest input
+    /// is the one they mean.
+    pub fn push(&mut self, input: Input, per_player_max: u32) -> Pushed {
+        let waiting = self.waiting.entry(input.player).or_default();
+        let mut outcome = Pushed::Queued;
+        if waiting.len() >= per_player_max.max(1) as usize {
+            if let Some(at) = waiting.pop_front() {
+                self.queue[(at - self.taken) as usize] = None;
+                self.dropped += 1;
+                outcome = Pushed::DroppedOldest;
+            }
+        }
+        waiting.push_back(self.taken + self.queue.len() as u64);
+        self.queue.push_back(Some(input));
+        outcome
+    }
+
+    /// Takes everything that waits, in arrival order.
+    pub fn take(&mut self) -> impl Iterator<Item = Input> + use<> {
+        self.waiting.clear();
+        self.taken = 0;
+        std::mem::take(&mut self.queue).into_iter().flatten()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Inputs dropped since the beginning.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::RawValue;
+
+    fn input(player: u128, n: u32) -> Input {
+        Input {
+            player: PlayerId::from_u128(player),
+            json: RawValue::from_string(n.to_string()).unwrap(),
+            seq: Some(n.into()),
+        }
+    }
+
+    fn order(queue: &mut InputQueue) -> Vec<String> {
+        queue.take().map(|i| format!("{}:{}", i.player.as_u128(), i.json.get())).collect()
+    }
+
+    #[test]
+    fn arrival_order_over_all_players() {
+        let mut queue = InputQueue::default();
+        for (player, n) in [(1, 1), (2, 2), (1, 3), (2, 4), (1, 5)] {
+            assert_eq!(queue.push(input(player, n), 64), Pushed::Queued);
+        }
+        assert_eq!(order(&mut queue), ["1:1", "2:2", "1:3", "2:4", "1:5"]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_flooding_player_loses_their_own_oldest_and_nobody_elses() {
+        let mut queue = InputQueue::default();
+        queue.push(input(2, 0), 2);
+        for n in 1..=4 {
+            let expected = if n > 2 { Pushed::DroppedOldest } else { Pushed::Queued };
+            assert_eq!(queue.push(input(1, n), 2), expected, "input {n}");
+        }
+        assert_eq!(order(&mut queue), ["2:0", "1:3", "1:4"]);
+        assert_eq!(queue.dropped(), 2);
+        queue.push(input(1, 9), 2);
+        assert_eq!(order(&mut queue), ["1:9"]);
+    }
+}

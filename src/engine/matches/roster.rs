@@ -1,0 +1,231 @@
+//! Who is in a match: seats in order of joining, spectators, who is away, and what each player has left to spend.
+
+use std::collections::HashMap;
+
+use crate::ids::PlayerId;
+
+/// One taken seat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// Whose.
+    pub player: PlayerId,
+    /// Whether a bot sits in it.
+    pub bot: bool,
+    /// False while the player's connection is gone and the seat is held.
+    pub present: bool,
+    /// When the player was last heard of, in monotonic microseconds.
+    pub heard_us: u64,
+    /// Whether the player was warned for being idle.
+    pub warned_idle: bool,
+}
+
+/// The people of one match.
+#[derive(Debug)]
+pub struct Roster {
+    seats: Vec<Seat>,
+    seated: Vec<PlayerId>,
+    seats_max: usize,
+    spectators: Vec<PlayerId>,
+    spectators_max: usize,
+    /// Outlives a leave: leaving and rejoining refills nothing.
+    veto_tokens: HashMap<PlayerId, u32>,
+    veto_tokens_each: u32,
+}
+
+/// Why a place was not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    /// Every seat (or spectator place) is taken.
+    Full,
+    /// They are in the match already.
+    AlreadyIn,
+}
+
+impl Roster {
+    /// An empty roster.
+    pub fn new(seats_max: u32, spectators_max: u32, veto_tokens_each: u32) -> Self {
+        Self {
+            seats: Vec::new(),
+            seated: Vec::new(),
+            seats_max: seats_max as usize,
+            spectators: Vec::new(),
+            spectators_max: spectators_max as usize,
+            veto_tokens: HashMap::new(),
+            veto_tokens_each,
+        }
+    }
+
+    /// Takes a seat.
+    pub fn seat(&mut self, player: PlayerId, bot: bool, now_us: u64) -> Result<(), NoPlace> {
+        if self.is_seated(player) || self.is_spectator(player) {
+            return Err(NoPlace::AlreadyIn);
+        }
+        if self.seats.len() >= self.seats_max {
+            return Err(NoPlace::Full);
+        }
+        self.seats.push(Seat { player, bot, present: true, heard_us: now_us, warned_idle: false });
+        self.seated.push(player);
+        self.veto_tokens.entry(player).or_insert(self.veto_tokens_each);
+        Ok(())
+    }
+
+    /// Takes a spectator's place.
+    pub fn spectate(&mut self, player: PlayerId) -> Result<(), NoPlace> {
+        if self.is_seated(player) || self.is_spectator(player) {
+            return Err(NoPlace::AlreadyIn);
+        }
+        if self.spectators.len() >= self.spectators_max {
+            return Err(NoPlace::Full);
+        }
+        self.spectators.push(player);
+        Ok(())
+    }
+
+    /// Frees the seat; false when there was none.
+    pub fn unseat(&mut self, player: PlayerId) -> bool {
+        let before = self.seats.len();
+        self.seats.retain(|seat| seat.player != player);
+        self.seated.retain(|seated| *seated != player);
+        self.seats.len() < before
+    }
+
+    /// Frees a spectator's place; false when there was none.
+    pub fn unspectate(&mut self, player: PlayerId) -> bool {
+        let before = self.spectators.len();
+        self.spectators.retain(|spectator| *spectator != player);
+        self.spectators.len() < before
+    }
+
+    /// Marks a player as away or back; true when that changed something.
+    pub fn set_present(&mut self, player: PlayerId, present: bool, now_us: u64) -> bool {
+        match self.seat_mut(player) {
+            Some(seat) if seat.present != present => {
+                seat.present = present;
+                seat.heard_us = now_us;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes that a player did something; clears their idle warning.
+    pub fn heard(&mut self, player: PlayerId, now_us: u64) {
+        if let Some(seat) = self.seat_mut(player) {
+            seat.heard_us = now_us;
+            seat.warned_idle = false;
+        }
+    }
+
+    /// Spends one veto token; false when none is left.
+    pub fn spend_veto(&mut self, player: PlayerId) -> bool {
+        match self.veto_tokens.get_mut(&player) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives tokens: an operator's grant, or one back that bought nothing.
+    pub fn grant_veto(&mut self, player: PlayerId, tokens: u32) {
+        let left = self.veto_tokens.entry(player).or_insert(self.veto_tokens_each);
+        *left = left.saturating_add(tokens);
+    }
+
+    /// Veto tokens that `player` has left.
+    pub fn veto_tokens(&self, player: PlayerId) -> u32 {
+        self.veto_tokens.get(&player).copied().unwrap_or(0)
+    }
+
+    /// The seat of `player`.
+    pub fn seat_mut(&mut self, player: PlayerId) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.player == player)
+    }
+
+    /// Every seat, in order of joining.
+    pub fn seats(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    /// Every seat, to warn the idle.
+    pub fn seats_mut(&mut self) -> &mut [Seat] {
+        &mut self.seats
+    }
+
+    /// Seated players in order of joining.
+    pub fn players(&self) -> &[PlayerId] {
+        &self.seated
+    }
+
+    /// Spectators in order of coming.
+    pub fn spectators(&self) -> &[PlayerId] {
+        &self.spectators
+    }
+
+    /// Whether `player` has a seat.
+    pub fn is_seated(&self, player: PlayerId) -> bool {
+        self.seated.contains(&player)
+    }
+
+    /// Whether `player` watches.
+    pub fn is_spectator(&self, player: PlayerId) -> bool {
+        self.spectators.contains(&player)
+    }
+
+    /// Whether no human has a seat.
+    pub fn is_deserted(&self) -> bool {
+        self.seats.iter().all(|seat| seat.bot)
+    }
+
+    /// Seats that are free.
+    pub fn free(&self) -> usize {
+        self.seats_max - self.seats.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u128) -> PlayerId {
+        PlayerId::from_u128(n)
+    }
+
+    #[test]
+    fn seats_are_given_in_order_and_run_out() {
+        let mut roster = Roster::new(2, 1, 0);
+        assert_eq!(roster.seat(id(1), false, 0), Ok(()));
+        assert_eq!(roster.seat(id(1), false, 0), Err(NoPlace::AlreadyIn));
+        assert_eq!(roster.seat(id(2), true, 0), Ok(()));
+        assert_eq!(roster.seat(id(3), false, 0), Err(NoPlace::Full));
+        assert_eq!(roster.spectate(id(3)), Ok(()));
+        assert_eq!(roster.seat(id(3), false, 0), Err(NoPlace::AlreadyIn));
+        assert_eq!(roster.spectate(id(4)), Err(NoPlace::Full));
+        assert_eq!(roster.players(), [id(1), id(2)]);
+        assert!(roster.unseat(id(1)) && !roster.unseat(id(1)));
+        assert!(roster.is_deserted(), "a bot alone is nobody");
+        assert_eq!(roster.free(), 1);
+    }
+
+    #[test]
+    fn leaving_and_rejoining_refills_no_veto_token() {
+        let mut roster = Roster::new(2, 0, 1);
+        roster.seat(id(1), false, 0).unwrap();
+        assert!(roster.spend_veto(id(1)) && !roster.spend_veto(id(1)));
+        roster.unseat(id(1));
+        roster.seat(id(1), false, 0).unwrap();
+        assert!(!roster.spend_veto(id(1)));
+        roster.grant_veto(id(1), 1);
+        assert!(roster.spend_veto(id(1)));
+    }
+
+    #[test]
+    fn presence_changes_are_told_once() {
+        let mut roster = Roster::new(2, 0, 0);
+        roster.seat(id(1), false, 0).unwrap();
+        assert!(roster.set_present(id(1), false, 5) && !roster.set_present(id(1), false, 6));
+        assert!(roster.set_present(id(1), true, 7));
+        assert!(!roster.set_present(id(9), false, 7), "a stranger is never away");
+    }
+}
