@@ -6,3 +6,4 @@
 pub mod matches;
 pub mod modes;
 pub mod rate;
+pub mod sessions;
