@@ -7,3 +7,4 @@ pub mod matches;
 pub mod modes;
 pub mod rate;
 pub mod sessions;
+pub mod votes;
