@@ -22,3 +22,4 @@ pub mod engine;
 pub mod games;
 pub mod ids;
 pub mod limits;
+pub mod store;

@@ -103,3 +103,19 @@ pub const MAILBOX_MESSAGES_MAX: usize = 1_024;
 
 /// Registration's burst and that of other authentication calls, per address.
 pub const AUTH_BURST: u32 = 30;
+
+/// Store calls that wait for the writer. Over: `StoreError::Busy` at once, which players read as `busy`: some seconds
+/// of writes on a slow disk, and a few MiB.
+pub const STORE_WRITES_WAITING_MAX: usize = 8_192;
+
+/// Store calls that wait for a reader. Over: as above.
+pub const STORE_READS_WAITING_MAX: usize = 4_096;
+
+/// Writes committed together at most: enough to share one fsync, few enough that the last of them waits milliseconds.
+pub const STORE_BATCH_MAX: usize = 512;
+
+/// Threads that read from the store. Reads are short and mostly cached; two keep one slow list from stalling sign-in.
+pub const STORE_READERS: usize = 2;
+
+/// Prepared statements kept per connection: more than there are different ones.
+pub const STORE_STATEMENTS_CACHED: usize = 128;
