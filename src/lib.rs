@@ -17,9 +17,11 @@
 //! - `actix_web_actors` is named in `gateway/ws.rs` alone.
 #![forbid(unsafe_code)]
 
+pub mod actors;
 pub mod cli;
 pub mod engine;
 pub mod games;
 pub mod ids;
 pub mod limits;
 pub mod store;
+pub mod wire;

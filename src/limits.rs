@@ -119,3 +119,21 @@ pub const STORE_READERS: usize = 2;
 
 /// Prepared statements kept per connection: more than there are different ones.
 pub const STORE_STATEMENTS_CACHED: usize = 128;
+
+/// Replaceable things (states, tallies, statuses) that may wait in one outbox at once. Over: the one that was written
+/// longest ago is given up; its next update brings it back.
+pub const OUTBOX_SLOTS_MAX: usize = 64;
+
+/// Counted frames a session remembers for a resume: what a lost connection had in flight and a minute of events.
+/// Over: the oldest is forgotten and a client that missed it gets a snapshot.
+pub const REPLAY_FRAMES_MAX: usize = 1_024;
+
+/// Bytes of counted frames a session remembers for a resume. Over: as above.
+pub const REPLAY_BYTES_MAX: usize = 262_144;
+
+/// Bytes that leave an outbox towards one socket before the socket has to ask again. What has left can be neither
+/// replaced nor bounded any more, so it stays small; it is still several states in one write.
+pub const WRITE_BYTES_MAX: usize = 32_768;
+
+/// Bytes of a close reason: what the protocol leaves of a control frame's 125. Over: cut at a character.
+pub const CLOSE_REASON_BYTES_MAX: usize = 123;

@@ -173,13 +173,14 @@ impl<F: Clone> Outbox<F> {
         self.counted.unwrap_or(0)
     }
 
-    /// Attaches the socket of a client that says it has `received` counted frames: `connected` leaves first, then
-    /// exactly the frames it missed, then everything after. Answers how many it missed; on [`Gone`] nothing changed.
-    pub fn resume(&mut self, received: u64, bytes: usize, connected: F) -> Result<usize, Gone> {
+    /// Attaches the socket of a client that says it has `received` counted frames: the `lead` frames (with their sizes)
+    /// leave first, `session.connected` the last of them, then exactly what it missed, then everything after. Answers
+    /// how many it missed; on [`Gone`] nothing changed.
+    pub fn resume(&mut self, received: u64, lead: impl IntoIterator<Item = (F, usize)>) -> Result<usize, Gone> {
         let missed = self.missed(received)?;
         self.detach();
         self.attached = true;
-        self.fifo.push_back(Entry { sequence: 0, bytes, replayed: true, frame: connected });
+        self.fifo.extend(lead.into_iter().map(|(frame, bytes)| Entry { sequence: 0, bytes, replayed: true, frame }));
         let from = self.ring.len() - missed;
         self.fifo.extend(self.ring.range(from..).cloned().map(|entry| Entry { replayed: true, ..entry }));
         Ok(missed)
@@ -302,7 +303,7 @@ mod tests {
                     }
                 }
                 Some(("resume", received)) => {
-                    match outbox.resume(received.parse().expect("a count"), 9, "connected".into()) {
+                    match outbox.resume(received.parse().expect("a count"), [("connected".into(), 9)]) {
                         Ok(missed) => seen.push(format!("|missed {missed}|")),
                         Err(Gone) => seen.push("|gone|".into()),
                     }
@@ -473,7 +474,7 @@ mod tests {
                     }
                     Step::Cut => outbox.detach(),
                     Step::Return => {
-                        let missed = outbox.resume(got.len() as u64, 8, connected);
+                        let missed = outbox.resume(got.len() as u64, [(connected, 8)]);
                         prop_assert_eq!(missed, Ok(sent.len() - got.len()));
                     }
                 }

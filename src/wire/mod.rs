@@ -1,0 +1,5 @@
+//! What strangers read: the only home of message serde.
+
+pub mod frame;
+
+pub use frame::{Dialect, Frame};
