@@ -19,6 +19,7 @@
 
 pub mod actors;
 pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod games;
 pub mod ids;

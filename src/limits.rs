@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Bytes of one inbound frame or reassembled message. Over: the body is skipped and answered `payload_too_large`;
     /// far over (see [`FRAME_SKIP_BYTES_MAX`]) or before authentication: close 1009.
+    #[schemars(range(min = 1_024, max = 1_048_576))]
     pub frame_bytes_max: u32,
     /// Messages per second and connection (token bucket). Over: `rate_limited`; ten times over for 5 s: close 1008.
     pub frames_per_s: u32,
     /// The token bucket's depth, in messages.
+    #[schemars(range(min = 1))]
     pub frames_burst: u32,
     /// WebSocket upgrades per second and address. Over: 429 before the upgrade.
     pub connects_per_s: u32,
@@ -27,27 +29,38 @@ pub struct Limits {
     /// Match joins per minute and player. Over: `join_rate_limited`.
     pub joins_per_min: u32,
     /// Milliseconds a connection may stay without `session.connect`. Over: close 1008 `idle_auth_timeout`.
+    #[schemars(range(min = 1))]
     pub auth_timeout_ms: u32,
     /// Seconds between pings.
+    #[schemars(range(min = 1, max = 3_600))]
     pub ping_s: u32,
     /// Seconds without any frame or pong. Over: the socket is cut.
+    #[schemars(range(min = 2, max = 86_400))]
     pub silent_s: u32,
     /// Connections in all. Over: 503 before the upgrade. Clamped to the descriptors the process may open.
+    #[schemars(range(min = 1))]
     pub connections_max: u32,
     /// Connections per address. Over: 429 before the upgrade.
+    #[schemars(range(min = 1))]
     pub connections_per_addr_max: u32,
     /// Chat channels one session may be in. Over: `too_many_channels`.
+    #[schemars(range(min = 1))]
     pub channels_per_connection_max: u32,
     /// Waiting tickets. Over: `queue_full`.
+    #[schemars(range(min = 1))]
     pub tickets_max: u32,
     /// Live matches. Over: `match_capacity_reached`.
+    #[schemars(range(min = 1))]
     pub matches_max: u32,
     /// Inputs one player may queue between two ticks. Over: the oldest is dropped, counted, and told once per second
     /// as `input_overflow`.
+    #[schemars(range(min = 1, max = 65_536))]
     pub inputs_per_player_max: u32,
     /// Frames waiting in one session's outbox. Over: the socket is cut, the session stays resumable.
+    #[schemars(range(min = 16))]
     pub outbox_frames_max: u32,
     /// Bytes waiting in one session's outbox. Over: as above.
+    #[schemars(range(min = 1_024))]
     pub outbox_bytes_max: u32,
 }
 

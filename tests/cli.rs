@@ -1,5 +1,6 @@
 //! The program from outside: what it prints where, and with which exit code.
 
+use std::fs;
 use std::process::{Command, Output};
 
 fn tessera(args: &[&str]) -> Output {
@@ -23,4 +24,53 @@ fn help_and_version_go_to_stdout_and_exit_0() {
     assert!(String::from_utf8_lossy(&help.stdout).contains("match and vote server"));
     let version = tessera(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&version.stdout), format!("tessera {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn check_says_every_fault_with_its_line() {
+    let file = std::env::temp_dir().join(format!("tessera-check-{}.toml", std::process::id()));
+    fs::write(&file, "[server]\nlistn = 1\n[modes.demo]\ntick_hz = 300\n").unwrap();
+    let out = tessera(&["check", file.to_str().unwrap()]);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    let name = file.display();
+    assert_eq!(
+        String::from_utf8_lossy(&out.stdout),
+        format!(
+            "{name}:2: server.listn: unknown key \"listn\", did you mean \"listen\"?\n\
+             {name}:4: modes.demo.tick_hz: expected an integer from 1 to 128, found 300\n"
+        )
+    );
+    assert_eq!(String::from_utf8_lossy(&out.stderr), format!("tessera: 2 faults in {name}\n"));
+}
+
+#[test]
+fn check_prints_where_each_value_came_from_and_no_secret() {
+    let out = Command::new(env!("CARGO_BIN_EXE_tessera"))
+        .args(["check", "--print", "tests/fixtures/config/whole.toml"])
+        .env("TESSERA__SERVER__OPS_TOKEN", "correct-horse-battery")
+        .env("TESSERA__LIMITS__PING_S", "20")
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(0));
+    let printed = String::from_utf8_lossy(&out.stdout);
+    for line in [
+        "limits.ping_s = 20  # TESSERA__LIMITS__PING_S",
+        "server.ops_token = (set)  # TESSERA__SERVER__OPS_TOKEN",
+        "server.listen = \"127.0.0.1:8084\"  # tests/fixtures/config/whole.toml:2",
+        "modes.smoke.tick_hz = 30  # default",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line} in\n{printed}");
+    }
+    assert!(!printed.contains("correct-horse"));
+}
+
+#[test]
+fn check_prints_a_schema_and_refuses_to_do_two_things() {
+    let out = tessera(&["check", "--schema"]);
+    assert_eq!(out.status.code(), Some(0));
+    let schema: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(schema["properties"]["modes"].is_object());
+    assert_eq!(tessera(&["check", "--schema", "--print"]).status.code(), Some(2));
+    assert_eq!(tessera(&["check", "no-such-file.toml"]).status.code(), Some(1));
 }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+mod check;
 mod panics;
 
 /// Exit code of a command line that could not be understood; clap uses the same.
@@ -27,11 +28,16 @@ struct Cli {
 
 /// Every command there is.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Say everything that is wrong with a configuration, or what it comes to
+    Check(check::Args),
+}
 
 impl Command {
     fn run(self) -> Outcome {
-        match self {}
+        match self {
+            Self::Check(args) => check::run(args),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub struct Mode {
     /// Which game plays: `builtin:NAME` or `lua:FOLDER/SCRIPT.lua`.
     pub game: String,
     /// Ticks per second, 1 to 128.
+    #[schemars(range(min = 1, max = 128))]
     pub tick_hz: u32,
     /// Handed to the game's constructor as it is.
     pub game_options: serde_json::Map<String, serde_json::Value>,
@@ -32,10 +33,12 @@ pub struct Mode {
     /// Veto tokens per player per match, never refilled.
     pub veto_tokens_per_player: u32,
     /// Basis points added to a losing voter's weight per loss; 0 switches the accumulator off.
+    #[schemars(range(max = 1_000_000))]
     pub frustration_bonus_bp: u32,
     /// How long an empty seat is held, and what happens then.
     pub reconnect: Reconnect,
     /// Seconds a match waits for `players.min` before it is cancelled.
+    #[schemars(range(min = 1, max = 86_400))]
     pub waiting_timeout_s: u32,
     /// Seconds without an input after which a player is warned, and as many again until the seat is freed; 0 never.
     pub idle_s: u32,
@@ -76,8 +79,10 @@ impl Default for Mode {
 #[serde(default, deny_unknown_fields)]
 pub struct Players {
     /// Players present before the first tick, at least 1.
+    #[schemars(range(min = 1, max = 1_000))]
     pub min: u32,
     /// Seats, at least `min`.
+    #[schemars(range(min = 1, max = 1_000))]
     pub max: u32,
 }
 
@@ -104,6 +109,7 @@ pub enum Private {
 #[serde(default, deny_unknown_fields)]
 pub struct Reconnect {
     /// Seconds a disconnected player keeps the seat.
+    #[schemars(range(max = 86_400))]
     pub grace_s: u32,
     /// What happens when they did not come back.
     pub on_expire: OnExpire,
@@ -154,6 +160,7 @@ pub struct Matchmaking {
     /// Properties that must be equal.
     pub require: Vec<String>,
     /// Seconds until an unmatched ticket expires.
+    #[schemars(range(min = 1, max = 86_400))]
     pub expire_s: u32,
 }
 

@@ -1,0 +1,76 @@
+//! `tessera check`: every fault of a configuration at once, or what it comes to.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::config::{Config, Fault, Flags, Origin};
+
+use super::{Failure, Outcome};
+
+/// What `tessera check` is asked.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file to check; none checks the environment over the defaults
+    file: Option<PathBuf>,
+    /// Print every effective value and where it came from; secrets are shown as (set)
+    #[arg(long)]
+    print: bool,
+    /// Print the JSON Schema that editors complete from, and check nothing
+    #[arg(long, conflicts_with_all = ["file", "print"])]
+    schema: bool,
+}
+
+/// Checks, and says everything that is wrong: faults on stdout, one line about how many on stderr.
+///
+/// # Errors
+/// When there is any fault, or nobody to print to.
+pub fn run(args: Args) -> Outcome {
+    let mut out = io::stdout().lock();
+    if args.schema {
+        writeln!(out, "{:#}", Config::schema())?;
+        return Ok(());
+    }
+    let name = args.file.as_ref().map_or_else(|| "the defaults".into(), |file| file.display().to_string());
+    match Config::load(args.file.as_deref(), std::env::vars_os().filter_map(readable), &Flags::default()) {
+        Ok((config, origins)) if args.print => {
+            let origin = |path: &str| match origins.of(path) {
+                Origin::Line(line) => format!("{name}:{line}"),
+                other => other.to_string(),
+            };
+            for (path, value) in config.flat() {
+                writeln!(out, "{path} = {value}  # {}", origin(&path))?;
+            }
+            Ok(())
+        }
+        Ok((config, _)) => {
+            let modes: Vec<&str> = config.modes.keys().map(String::as_str).collect();
+            writeln!(out, "{name}: fine ({} modes: {})", modes.len(), modes.join(", "))?;
+            Ok(())
+        }
+        Err(faults) => {
+            for fault in &faults {
+                writeln!(out, "{}", explained(&name, fault))?;
+            }
+            let count = faults.len();
+            Err(Failure::failed(format!("{count} fault{} in {name}", if count == 1 { "" } else { "s" })))
+        }
+    }
+}
+
+/// The process's variables as text. One that is not UTF-8 cannot be ours: all of our names and values are.
+fn readable((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}
+
+/// `FILE:LINE: KEY: what is wrong`, as editors and people find their way by.
+fn explained(name: &str, fault: &Fault) -> String {
+    let place = match &fault.origin {
+        Origin::Line(line) => format!("{name}:{line}"),
+        Origin::Default => name.to_owned(),
+        other => other.to_string(),
+    };
+    match fault.path.as_str() {
+        "" => format!("{place}: {}", fault.message),
+        path => format!("{place}: {path}: {}", fault.message),
+    }
+}

@@ -1,0 +1,279 @@
+//! What operators write: TOML, over it environment variables `TESSERA__SECTION__KEY`, over those the flags.
+//!
+//! Everything has a default, so no file at all is a working server with the built-in modes. What is wrong is said all
+//! at once, each fault with its line and the nearest known name; a faulty configuration is never half obeyed.
+//!
+//! A new key is a field of its section's struct: the JSON Schema is derived from the struct and the file is checked
+//! against that schema ([`shape`](self)), so range, spelling, `--schema` and `--print` follow. What one key cannot
+//! know about another stands in `rules.rs`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `sections.rs` | `[server]` and `[chat]`; `[limits]` is [`crate::limits::Limits`], a mode [`crate::engine::modes::Mode`] |
+//! | `builtin.rs` | the modes that are there without a file |
+//! | `source.rs` | file, environment and flags become one tree that knows where each value came from |
+//! | `shape.rs` | the tree against the schema: unknown keys, wrong types, ranges |
+//! | `formats.rs` | texts with a form of their own: addresses, origins, networks |
+//! | `rules.rs` | what must hold between keys |
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::modes::Mode;
+use crate::limits::Limits;
+
+mod builtin;
+mod formats;
+mod rules;
+mod secret;
+mod sections;
+mod shape;
+mod source;
+
+pub use formats::Network;
+pub use secret::Secret;
+pub use sections::{Chat, DialectChoice, Server};
+
+/// A configuration that passed every check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Tessera configuration", inline)]
+pub struct Config {
+    /// Where the server listens, what it keeps, and whom it trusts.
+    pub server: Server,
+    /// Every bound an operator may move. A rate of 0 switches it off.
+    pub limits: Limits,
+    /// Chat channels and their habits.
+    pub chat: Chat,
+    /// Defaults of votes by name: a vote that says `template = NAME` starts from these keys.
+    #[schemars(extend("propertyNames" = formats::text("name")))]
+    pub vote_templates: BTreeMap<String, VoteKeys>,
+    /// Motions that modes may let players call, by name; changes a built-in one or adds to them.
+    #[schemars(extend("propertyNames" = formats::text("name")))]
+    pub motions: BTreeMap<String, VoteKeys>,
+    /// Kinds of match by name. A table named like a built-in mode changes that mode key by key.
+    #[schemars(extend("propertyNames" = formats::text("name")))]
+    pub modes: BTreeMap<String, Mode>,
+}
+
+/// Keys of a vote's configuration, checked here and read by `engine::votes` when a vote opens.
+pub type VoteKeys = serde_json::Map<String, serde_json::Value>;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: Server::default(),
+            limits: Limits::default(),
+            chat: Chat::default(),
+            vote_templates: BTreeMap::new(),
+            motions: BTreeMap::new(),
+            modes: builtin::modes(),
+        }
+    }
+}
+
+/// What the command line overrides. Secrets are not among them: other users of the machine read command lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--data`
+    pub data: Option<String>,
+    /// `--games`
+    pub games: Option<String>,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// Nobody said anything.
+    #[default]
+    Default,
+    /// This line of the file, counted from 1.
+    Line(usize),
+    /// The environment variable of this name.
+    Env(String),
+    /// The flag of this name.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Env(name) => f.write_str(name),
+            Self::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+/// Where each value came from, by its path (`modes.skirmish.votes[0].when`). A path that is absent is a default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(BTreeMap<String, Origin>);
+
+impl Origins {
+    /// Where the value at `path` came from. A value inside a list or table given whole came from where that did.
+    pub fn of(&self, path: &str) -> Origin {
+        let mut path = path;
+        loop {
+            if let Some(origin) = self.0.get(path) {
+                return origin.clone();
+            }
+            match path.rfind(['.', '[']) {
+                Some(end) => path = &path[..end],
+                None => return Origin::Default,
+            }
+        }
+    }
+}
+
+/// One thing that is wrong, in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The key it is about, such as `modes.skirmish.tick_hz`; empty when the text is not TOML there.
+    pub path: String,
+    /// Where that was written.
+    pub origin: Origin,
+    /// What was found, what was expected, and the nearest known name where there is one.
+    pub message: String,
+}
+
+impl Fault {
+    /// The line of the file, counted from 1, if it was written there.
+    pub fn line(&self) -> Option<usize> {
+        match self.origin {
+            Origin::Line(line) => Some(line),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.origin)?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl Config {
+    /// Reads `file` (none: defaults alone) with `env` and `flags` laid over it. `env` may hold every variable of the
+    /// process; those that do not begin with `TESSERA__` are not looked at.
+    ///
+    /// # Errors
+    /// Every fault there is, in the order of their lines, then those of the environment and the flags.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+        flags: &Flags,
+    ) -> Result<(Self, Origins), Vec<Fault>> {
+        let text = match file {
+            None => String::new(),
+            Some(path) => std::fs::read(path).map_err(|err| err.to_string()).and_then(utf8).map_err(|why| {
+                let message = format!("cannot read {}: {why}", path.display());
+                vec![Fault { path: String::new(), origin: Origin::Default, message }]
+            })?,
+        };
+        Self::read(&text, env, flags)
+    }
+
+    /// [`Config::load`] from the text of a file. Secrets' files are still read from disk.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn read(
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+        flags: &Flags,
+    ) -> Result<(Self, Origins), Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut env = source::ours(env);
+        let secret = secret::take_from_env(&mut env);
+        let mut tree = source::read_toml(text, &mut faults);
+        source::lay_env_over(&mut tree, &env);
+        source::lay_flags_over(&mut tree, flags);
+
+        let schema = Self::schema();
+        let (said, mut origins) = shape::check(&schema, &tree, &mut faults);
+        let config = Self::from_said(said).map_err(|why| {
+            // The schema let through what the struct refuses: a gap in our own table, still no reason to go on.
+            faults.push(Fault { path: String::new(), origin: Origin::Default, message: why.to_string() });
+        });
+        if let Ok(mut config) = config {
+            rules::check(&config, &origins, &mut faults);
+            let (token, origin) = secret::resolve(secret, &config.server, &origins, &mut faults);
+            config.server.ops_token = token;
+            origins.0.insert("server.ops_token".into(), origin);
+            if faults.is_empty() {
+                return Ok((config, origins));
+            }
+        }
+        source::sort_faults(&mut faults);
+        Err(faults)
+    }
+
+    /// Lays what was said over the defaults. A mode that is not built in starts from [`Mode::default`].
+    fn from_said(said: serde_json::Value) -> serde_json::Result<Self> {
+        let mut whole = serde_json::to_value(Self::default())?;
+        if let Some(names) = said.get("modes").and_then(|modes| modes.as_object()) {
+            let plain = serde_json::to_value(Mode::default())?;
+            for name in names.keys() {
+                if whole["modes"].get(name).is_none() {
+                    whole["modes"][name] = plain.clone();
+                }
+            }
+        }
+        source::lay_over(&mut whole, said);
+        serde_json::from_value(whole)
+    }
+
+    /// The JSON Schema of a configuration file: what editors complete from and what files are checked against.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+
+    /// Asks `known` about the game of every mode, so that whoever knows the games can refuse a mode before it is
+    /// played. `known` answers with a sentence about what is wrong.
+    ///
+    /// # Errors
+    /// A fault for each mode whose game is not known.
+    pub fn check_games(&self, origins: &Origins, known: &dyn Fn(&str) -> Result<(), String>) -> Result<(), Vec<Fault>> {
+        let faults: Vec<Fault> = self
+            .modes
+            .iter()
+            .filter_map(|(name, mode)| {
+                let path = format!("modes.{name}.game");
+                let message = known(&mode.game).err()?;
+                Some(Fault { origin: origins.of(&path), path, message })
+            })
+            .collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// Every effective value by its path, in the order of the sections, as `--print` shows them. Secrets read
+    /// `(set)` or `(not set)`.
+    pub fn flat(&self) -> Vec<(String, String)> {
+        source::flatten(self)
+    }
+}
+
+impl Server {
+    /// The data folder, or `None` when nothing is kept (`:memory:`).
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        (self.data != ":memory:").then(|| PathBuf::from(&self.data))
+    }
+}
+
+fn utf8(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|err| format!("byte {} is not UTF-8", err.utf8_error().valid_up_to()))
+}
+
+#[cfg(test)]
+mod tests;
