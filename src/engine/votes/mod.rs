@@ -9,6 +9,7 @@
 
 pub mod ballot;
 pub mod count;
+pub mod input;
 pub mod live;
 pub mod methods;
 pub mod profile;
@@ -16,6 +17,7 @@ pub mod ties;
 
 pub use ballot::{Ballot, BallotFault, BallotKind, OptionIx};
 pub use count::{Count, CountRules, CountStatus};
+pub use input::{BallotEntry, BallotInput};
 pub use live::LiveTally;
 pub use methods::{METHODS, Method, method};
 pub use profile::Profile;
