@@ -19,6 +19,7 @@
 
 pub mod actors;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod engine;
 pub mod games;
