@@ -275,7 +275,6 @@ impl Matrix {
         &self.cells[above * self.size..][..self.size]
     }
 
-    #[allow(dead_code, reason = "the pairwise methods fill it")]
     pub(super) fn row_mut(&mut self, above: usize) -> &mut [u128] {
         &mut self.cells[above * self.size..][..self.size]
     }

@@ -13,10 +13,10 @@ pub(super) trait Summary: Send + Sized + 'static {
     fn empty(rules: &CountRules) -> Self;
 
     /// One more ballot of this weight.
-    fn add(&mut self, row: Row<'_>, weight: u64);
+    fn add(&mut self, rules: &CountRules, row: Row<'_>, weight: u128);
 
     /// One ballot less. The caller has added it before.
-    fn remove(&mut self, row: Row<'_>, weight: u64);
+    fn remove(&mut self, rules: &CountRules, row: Row<'_>, weight: u128);
 
     /// What it all comes to.
     fn count(&self, rules: &CountRules) -> Count;
@@ -25,7 +25,7 @@ pub(super) trait Summary: Send + Sized + 'static {
     fn of(rules: &CountRules, profile: &Profile) -> Self {
         let mut summary = Self::empty(rules);
         for (row, weight) in profile.rows() {
-            summary.add(row, weight);
+            summary.add(rules, row, weight);
         }
         summary
     }
@@ -68,13 +68,13 @@ impl<S: Summary> Live<S> {
 impl<S: Summary> LiveTally for Live<S> {
     fn add(&mut self, ballot: &Ballot, weight: u64) -> Result<(), BallotFault> {
         self.pack(ballot)?;
-        self.summary.add(Row::packed(&self.marks, &self.points), weight);
+        self.summary.add(&self.rules, Row::packed(&self.marks, &self.points), u128::from(weight));
         Ok(())
     }
 
     fn remove(&mut self, ballot: &Ballot, weight: u64) -> Result<(), BallotFault> {
         self.pack(ballot)?;
-        self.summary.remove(Row::packed(&self.marks, &self.points), weight);
+        self.summary.remove(&self.rules, Row::packed(&self.marks, &self.points), u128::from(weight));
         Ok(())
     }
 

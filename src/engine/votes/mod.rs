@@ -12,6 +12,7 @@ pub mod count;
 pub mod input;
 pub mod live;
 pub mod methods;
+pub mod pairwise;
 pub mod profile;
 pub mod ties;
 

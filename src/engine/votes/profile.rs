@@ -4,6 +4,7 @@
 //! Packing matters because elections are walked millions of rows at a time.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::ballot::{Ballot, BallotFault, BallotKind, OptionIx, check_named};
 
@@ -19,7 +20,7 @@ pub struct Profile {
     ends: Vec<usize>,
     marks: Vec<u16>,
     points: Vec<u32>,
-    weights: Vec<u64>,
+    weights: Vec<u128>,
     total: u128,
     marked: u128,
 }
@@ -57,25 +58,36 @@ impl Profile {
             self.points.truncate(points);
             return Err(fault);
         }
-        self.close_row(weight);
+        self.close_row(u128::from(weight));
         Ok(())
     }
 
     /// Adds a row that another profile of the same shape packed.
-    pub(super) fn push_row(&mut self, row: Row<'_>, weight: u64) {
+    pub(super) fn push_row(&mut self, row: Row<'_>, weight: u128) {
         self.marks.extend_from_slice(row.marks);
         self.points.extend_from_slice(row.points);
         self.close_row(weight);
     }
 
-    fn close_row(&mut self, weight: u64) {
+    /// Gives the row at `at` another weight.
+    pub(super) fn set_weight(&mut self, at: usize, weight: u128) {
+        let (row, before) = self.row(at);
+        let marked = !row.is_blank();
+        self.weights[at] = weight;
+        self.total = self.total - before + weight;
+        if marked {
+            self.marked = self.marked - before + weight;
+        }
+    }
+
+    fn close_row(&mut self, weight: u128) {
         let before = self.ends.last().copied().unwrap_or(0);
         let end = if self.kind == BallotKind::Scores { self.points.len() } else { self.marks.len() };
         self.ends.push(end);
         self.weights.push(weight);
-        self.total += u128::from(weight);
+        self.total += weight;
         if end > before {
-            self.marked += u128::from(weight);
+            self.marked += weight;
         }
     }
 
@@ -108,7 +120,7 @@ impl Profile {
     ///
     /// # Panics
     /// When there is no such row.
-    pub fn row(&self, at: usize) -> (Row<'_>, u64) {
+    pub fn row(&self, at: usize) -> (Row<'_>, u128) {
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
         let span = start..self.ends[at];
         let row = if self.kind == BallotKind::Scores {
@@ -120,7 +132,7 @@ impl Profile {
     }
 
     /// All rows with their weights.
-    pub fn rows(&self) -> impl Iterator<Item = (Row<'_>, u64)> {
+    pub fn rows(&self) -> impl Iterator<Item = (Row<'_>, u128)> {
         let mut start = 0;
         self.ends.iter().zip(&self.weights).map(move |(&end, &weight)| {
             let span = std::mem::replace(&mut start, end)..end;
@@ -136,14 +148,12 @@ impl Profile {
     /// The same ballots with identical ones in one row. The rows keep the order in which they were first seen.
     pub fn grouped(&self) -> Self {
         let mut at: HashMap<Row<'_>, usize> = HashMap::new();
-        let mut weights: Vec<(Row<'_>, u64)> = Vec::new();
+        let mut weights: Vec<(Row<'_>, u128)> = Vec::new();
         for (row, weight) in self.rows() {
-            let known = at.get(&row).copied();
-            // A sum that no longer fits goes on in a second row: counts add rows up in u128.
-            match known.and_then(|i| weights[i].1.checked_add(weight).map(|sum| (i, sum))) {
-                Some((i, sum)) => weights[i].1 = sum,
-                None => {
-                    at.insert(row, weights.len());
+            match at.entry(row) {
+                Entry::Occupied(known) => weights[*known.get()].1 += weight,
+                Entry::Vacant(new) => {
+                    new.insert(weights.len());
                     weights.push((row, weight));
                 }
             }
@@ -245,6 +255,11 @@ impl<'a> Row<'a> {
             BallotKind::Scores => Ballot::Scores(self.points.to_vec()),
         }
     }
+}
+
+/// Whether a packed mark shares the tier of the mark before it.
+pub(super) fn is_tied(mark: u16) -> bool {
+    mark & TIED != 0
 }
 
 /// The option of a packed mark.
@@ -352,8 +367,7 @@ mod tests {
         }
         let grouped = profile.grouped();
         assert_eq!(grouped.weight(), profile.weight());
-        // Two full weights do not fit one u64: the group goes on in a second row.
-        assert_eq!(grouped.rows_len(), 3);
+        assert_eq!((grouped.rows_len(), grouped.row(0).1), (2, 2 * u128::from(u64::MAX)));
         let mut small = Profile::new(BallotKind::Ranking, 4);
         for tier in [[3, 1], [1, 3]] {
             small.push(&ranking(&[&tier]), 2).unwrap();

@@ -98,7 +98,6 @@ impl<'a> Ties<'a> {
     }
 
     /// The one of `tied` that is favoured least, or `None` when the chain leaves that open.
-    #[allow(dead_code, reason = "the run-offs ask it")]
     pub(super) fn least(&mut self, tied: &[OptionIx], earlier: &[Round]) -> Option<OptionIx> {
         if let [alone] = tied {
             return Some(*alone);

@@ -8,12 +8,40 @@ use super::count::{Count, CountRules, RuleFault};
 use super::live::LiveTally;
 use super::profile::Profile;
 
+mod condorcet;
+mod grouped;
 mod totals;
 
-mod plurality;
+mod approval;
+mod borda;
+mod copeland;
+mod irv;
+mod minimax;
+mod motion;
+pub mod plurality;
+mod ranked_pairs;
+mod schulze;
+mod score;
+mod star;
+mod stv;
+mod weighted;
 
-/// Every method, in the order of `VOTES.md`.
-pub static METHODS: &[Method] = &[plurality::METHOD];
+/// Every method, in the order of `VOTES.md`. (`draft` is not here: it counts nothing, its turns decide.)
+pub static METHODS: &[Method] = &[
+    plurality::METHOD,
+    approval::METHOD,
+    weighted::METHOD,
+    irv::METHOD,
+    borda::METHOD,
+    schulze::METHOD,
+    ranked_pairs::METHOD,
+    minimax::METHOD,
+    copeland::METHOD,
+    score::METHOD,
+    star::METHOD,
+    stv::METHOD,
+    motion::METHOD,
+];
 
 /// One way to count.
 pub struct Method {

@@ -1,45 +1,66 @@
-//! What plurality, approval, weighted, motion and score share: one sum per option, and the highest wins.
+//! What most methods share: a sum per option, and the highest (or the unbeaten) win.
+
+use std::cmp::Reverse;
+use std::marker::PhantomData;
 
 use crate::engine::votes::ballot::OptionIx;
 use crate::engine::votes::count::{Count, CountRules, CountStatus, TieFor};
+use crate::engine::votes::live::Summary;
 use crate::engine::votes::profile::{Row, option_of};
 use crate::engine::votes::ties::Ties;
 
-/// One sum per option.
-#[derive(Debug, Clone)]
-pub(super) struct Totals(pub(super) Vec<u128>);
+/// How a method reads the sums of [`Named`].
+pub(super) trait ReadsTotals: Send + 'static {
+    /// The count that these sums come to.
+    fn read(rules: &CountRules, totals: &[u128]) -> Count;
+}
 
-impl Totals {
-    pub(super) fn zero(rules: &CountRules) -> Self {
-        Self(vec![0; rules.options.len()])
+/// A summary of choices or approvals: each ballot adds its weight to every option it names, O(named).
+pub(super) struct Named<M>(Vec<u128>, PhantomData<M>);
+
+impl<M: ReadsTotals> Summary for Named<M> {
+    fn empty(rules: &CountRules) -> Self {
+        Self(vec![0; rules.options.len()], PhantomData)
     }
 
-    /// Adds `weight` to every option the ballot names: O(named).
-    pub(super) fn add_named(&mut self, row: Row<'_>, weight: u64) {
+    fn add(&mut self, _: &CountRules, row: Row<'_>, weight: u128) {
         for &mark in row.marks() {
-            self.0[option_of(mark)] += u128::from(weight);
+            self.0[option_of(mark)] += weight;
         }
     }
 
-    /// The opposite of [`Self::add_named`].
-    pub(super) fn remove_named(&mut self, row: Row<'_>, weight: u64) {
+    fn remove(&mut self, _: &CountRules, row: Row<'_>, weight: u128) {
         for &mark in row.marks() {
-            let total = &mut self.0[option_of(mark)];
-            *total = total.saturating_sub(u128::from(weight));
+            take(&mut self.0[option_of(mark)], weight);
         }
     }
-}
 
-/// The highest `rules.seats` scores win. When nobody has any score, nobody wins: silence elects no one.
-pub(super) fn highest_win(rules: &CountRules, scores: &[u128]) -> Count {
-    let mut count = Count::of_scores(scores.to_vec());
-    if scores.iter().any(|&score| score > 0) {
-        elect_highest(rules, &mut count, |option| scores[option], rules.seats);
+    fn count(&self, rules: &CountRules) -> Count {
+        M::read(rules, &self.0)
     }
-    count
 }
 
-/// Fills `seats` with the options of the highest `rank`, ties by the chain.
+/// The reading that most methods want: the highest `seats` totals win.
+pub(super) struct HighestWins;
+
+impl ReadsTotals for HighestWins {
+    fn read(rules: &CountRules, totals: &[u128]) -> Count {
+        let mut count = Count::of_scores(totals.to_vec());
+        // When nobody has any, nobody wins: silence elects no one.
+        if totals.iter().any(|&total| total > 0) {
+            elect_highest(rules, &mut count, |option| totals[option], rules.seats);
+        }
+        count
+    }
+}
+
+/// Takes back what was added before.
+pub(super) fn take(from: &mut u128, weight: u128) {
+    debug_assert!(*from >= weight, "only what was added is taken back");
+    *from = from.saturating_sub(weight);
+}
+
+/// Fills `seats` with the options of the highest `rank`, ties by the chain. Winners are in declared order.
 pub(super) fn elect_highest<K: Ord + Copy>(
     rules: &CountRules,
     count: &mut Count,
@@ -49,15 +70,18 @@ pub(super) fn elect_highest<K: Ord + Copy>(
     let options = rules.options.len();
     let seats = seats.min(options);
     let mut order: Vec<usize> = (0..options).collect();
-    order.sort_by_key(|&option| std::cmp::Reverse(rank(option)));
-    let Some(&last_in) = order.get(seats.wrapping_sub(1)) else { return };
-    let edge = rank(last_in);
+    order.sort_by_key(|&option| Reverse(rank(option)));
+    let Some(edge) = seats.checked_sub(1).map(|last| rank(order[last])) else { return };
     let pick = |keep: &dyn Fn(K) -> bool| -> Vec<OptionIx> {
         (0..options).filter(|&option| keep(rank(option))).map(|option| option as OptionIx).collect()
     };
     let safe = pick(&|key| key > edge);
     let level = pick(&|key| key == edge);
+    fill(rules, count, safe, level, seats);
+}
 
+/// Elects `safe` and fills what is left of `seats` from `level`, ties by the chain.
+pub(super) fn fill(rules: &CountRules, count: &mut Count, safe: Vec<OptionIx>, level: Vec<OptionIx>, seats: usize) {
     let mut ties = Ties::new(rules);
     let decided = ties.favoured(TieFor::Win, &level, seats - safe.len(), &[]);
     count.status = if decided.is_some() { CountStatus::Decided } else { CountStatus::Tie };
