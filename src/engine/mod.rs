@@ -4,6 +4,7 @@
 //! Callers hand in the time and the randomness; the values return what should happen.
 
 pub mod matches;
+pub mod matchmaking;
 pub mod modes;
 pub mod rate;
 pub mod sessions;

@@ -1,0 +1,65 @@
+//! Running matches that want players back: the match asks, the pool sends the oldest tickets that fit.
+
+use super::rules::Rules;
+use super::ticket::Traits;
+use crate::ids::MatchId;
+
+/// What a running match asks for. It stands until its seats are filled or it is withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backfill {
+    /// Who asks.
+    pub match_id: MatchId,
+    /// Free seats per team, in the order of the mode's teams; one entry where there are none.
+    pub seats: Vec<u32>,
+    /// What newcomers are compared with: the skill of those who play, their region, their required properties.
+    /// `None` takes anyone.
+    pub traits: Option<Traits>,
+}
+
+/// Why a request was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BackfillRefused {
+    /// `matchmaking.backfill` is off.
+    #[error("this mode does not backfill its matches")]
+    Off,
+    /// The seats do not name the mode's teams, or all are taken.
+    #[error("expected free seats for each of the mode's {teams} teams")]
+    Seats {
+        /// Entries that `seats` should have.
+        teams: usize,
+    },
+}
+
+impl Backfill {
+    pub(super) fn check(&self, rules: &Rules) -> Result<(), BackfillRefused> {
+        if !rules.backfill {
+            return Err(BackfillRefused::Off);
+        }
+        let fits = self.seats.len() == rules.seats.len() && self.seats.iter().zip(&rules.seats).all(|(a, b)| a <= b);
+        if fits && self.seats.iter().any(|&free| free > 0) {
+            return Ok(());
+        }
+        Err(BackfillRefused::Seats { teams: rules.seats.len() })
+    }
+
+    /// Whether a ticket that waited so long may join, apart from room.
+    pub(super) fn suits(&self, rules: &Rules, ticket: &Traits, waited_ms: u64) -> bool {
+        let Some(playing) = &self.traits else { return true };
+        let any_region = rules.any_region_after_ms().is_some_and(|after_ms| waited_ms >= after_ms);
+        let placed = |traits| (rules.strategy.place)(rules, traits);
+        let near = match (placed(playing), placed(ticket)) {
+            (Some(here), Some(there)) => here.abs_diff(there) <= rules.window(waited_ms).unsigned_abs(),
+            _ => true,
+        };
+        let in_range = |((a, b), limit): ((&i64, &i64), i64)| a.abs_diff(*b) <= limit.unsigned_abs();
+        near && playing.require == ticket.require
+            && (any_region || playing.region == ticket.region || ticket.region.is_none())
+            && playing.ranges.iter().zip(&ticket.ranges).zip(rules.range_limits()).all(in_range)
+    }
+
+    /// The team that has room for a party, the roomiest first.
+    pub(super) fn room_for(&self, size: u32) -> Option<usize> {
+        let team = (0..self.seats.len()).rev().max_by_key(|&team| self.seats[team])?;
+        (self.seats[team] >= size).then_some(team)
+    }
+}

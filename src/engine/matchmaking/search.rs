@@ -1,0 +1,294 @@
+//! The search: which group a ticket makes possible. One for all strategies.
+//!
+//! It leans on one fact: before a ticket came (or its window widened) nothing more was possible, so a new group has to
+//! involve it. Looking at its nearest neighbours is enough, as many to each side as a group could take of each party
+//! size; that bounds the work by the size of a group and not of the pool.
+
+use super::parties::{assign, can_complete};
+use super::pool::Entry;
+use super::regions::Parts;
+use super::rules::Rules;
+use super::strategies::Better;
+
+/// A waiting ticket as the search sees it.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    place: i64,
+    seq: u64,
+    slot: u32,
+    size: u32,
+}
+
+/// A group that may be formed now.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The tickets' slots, oldest first.
+    pub(super) members: Vec<u32>,
+    /// The team of each.
+    pub(super) teams: Vec<usize>,
+    /// Seats that bots take.
+    pub(super) bots: u32,
+}
+
+/// A possible group of one waiter; compared as its strategy prefers.
+struct Choice {
+    bots: u32,
+    spread: i64,
+    members: Vec<Candidate>,
+}
+
+/// A look at a pool at one moment.
+pub(super) struct Search<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) parts: &'a Parts,
+    pub(super) entries: &'a [Option<Entry>],
+    pub(super) oldest_ms: u64,
+    pub(super) now_ms: u64,
+}
+
+impl Search<'_> {
+    /// A group that the ticket in this slot makes possible, if there is one.
+    pub(super) fn group_for(&self, seed: u32) -> Option<Found> {
+        let entry = self.entry(seed)?;
+        let mut around = self.around(entry, entry.home);
+        if let Some(found) = self.among(entry, entry.home, &mut around) {
+            return Some(found);
+        }
+        if let Some(anywhere) = entry.anywhere {
+            around = self.around(entry, anywhere);
+            if let Some(found) = self.among(entry, anywhere, &mut around) {
+                return Some(found);
+            }
+        }
+        let bots_due = self.rules.bots_after_ms.is_some_and(|after_ms| self.waited_ms(entry) >= after_ms);
+        if bots_due { self.with_bots(entry, seed, &around) } else { None }
+    }
+
+    fn entry(&self, slot: u32) -> Option<&Entry> {
+        self.entries.get(slot as usize)?.as_ref()
+    }
+
+    fn waited_ms(&self, entry: &Entry) -> u64 {
+        self.now_ms.saturating_sub(entry.ticket.added_ms)
+    }
+
+    fn window_of(&self, candidate: Candidate) -> i64 {
+        self.entry(candidate.slot).map_or(0, |entry| self.rules.window(self.waited_ms(entry)))
+    }
+
+    /// The neighbours of a ticket in one part, itself included, in order of place and age.
+    fn around(&self, seed: &Entry, part: u32) -> Vec<Candidate> {
+        let part = self.parts.get(part);
+        let mut found = Vec::with_capacity(2 * self.rules.size as usize);
+        for (size, tickets) in (1u32..=self.rules.size).zip(&part.by_size) {
+            let candidate = |(&(place, seq), &slot): (&(i64, u64), &u32)| Candidate { place, seq, slot, size };
+            let per_side = (self.rules.size / size) as usize;
+            if self.rules.by_age {
+                found.extend(tickets.iter().take(per_side).map(candidate));
+                continue;
+            }
+            let reach = self.rules.window(self.now_ms.saturating_sub(self.oldest_ms));
+            let lowest = (seed.place.saturating_sub(reach), 0);
+            let highest = (seed.place.saturating_add(reach), u64::MAX);
+            let here = (seed.place, seed.seq);
+            if self.rules.ranges.is_empty() {
+                found.extend(tickets.range(lowest..here).rev().take(per_side).map(candidate));
+                found.extend(tickets.range(here..=highest).take(per_side).map(candidate));
+            } else {
+                // Neighbours on the line may be far apart in another range: look past those, but not for ever.
+                let (look_at, take) = (32 * per_side.max(4), 4 * per_side.max(4));
+                let fits = |candidate: &Candidate| self.entry(candidate.slot).is_some_and(|it| self.in_range(seed, it));
+                let below = tickets.range(lowest..here).rev().take(look_at).map(candidate);
+                found.extend(below.filter(fits).take(take));
+                let above = tickets.range(here..=highest).take(look_at).map(candidate);
+                found.extend(above.filter(fits).take(take));
+            }
+        }
+        found.sort_unstable_by_key(|candidate| (candidate.place, candidate.seq));
+        found
+    }
+
+    fn in_range(&self, a: &Entry, b: &Entry) -> bool {
+        let pairs = a.ticket.traits.ranges.iter().zip(&b.ticket.traits.ranges);
+        pairs.zip(self.rules.range_limits()).all(|((a, b), limit)| a.abs_diff(*b) <= limit.unsigned_abs())
+    }
+
+    /// The group of the longest waiter among these who can have one.
+    fn among(&self, seed: &Entry, part: u32, around: &mut [Candidate]) -> Option<Found> {
+        let oldest = around.iter().min_by_key(|candidate| candidate.seq)?;
+        let widest = if self.rules.by_age { i64::MAX } else { self.window_of(*oldest) };
+        if !self.enough_within(around, widest) {
+            return None;
+        }
+        let mut anchors: Vec<Candidate> = around.iter().copied().filter(|anchor| anchor.seq <= seed.seq).collect();
+        anchors.sort_unstable_by_key(|anchor| anchor.seq);
+        for anchor in anchors {
+            let entry = self.entry(anchor.slot)?;
+            let waited_ms = self.waited_ms(entry);
+            let roams = self.rules.any_region_after_ms().is_some_and(|after_ms| waited_ms >= after_ms);
+            if entry.home != part && !roams {
+                continue;
+            }
+            let window = self.rules.window(waited_ms);
+            if !self.rules.by_age && anchor.place.abs_diff(seed.place) > window.unsigned_abs() {
+                continue;
+            }
+            if let Some(best) = self.best_of(anchor, window, around, false)
+                && let Some(found) = self.seated(best)
+            {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Whether any stretch of this width holds players enough.
+    fn enough_within(&self, around: &[Candidate], width: i64) -> bool {
+        let (mut first, mut players) = (0, 0);
+        around.iter().any(|last| {
+            players += last.size;
+            while last.place.abs_diff(around[first].place) > width.unsigned_abs() {
+                players -= around[first].size;
+                first += 1;
+            }
+            players >= self.rules.size
+        })
+    }
+
+    /// The ticket with whoever is there, and bots in the other seats.
+    fn with_bots(&self, entry: &Entry, seed: u32, around: &[Candidate]) -> Option<Found> {
+        let anchor = Candidate { place: entry.place, seq: entry.seq, slot: seed, size: entry.size };
+        let window = self.rules.window(self.waited_ms(entry));
+        self.seated(self.best_of(anchor, window, around, true)?)
+    }
+
+    /// The best group in which `anchor` is the longest waiter.
+    fn best_of(&self, anchor: Candidate, window: i64, around: &[Candidate], bots: bool) -> Option<Choice> {
+        let near = |place: i64| self.rules.by_age || place.abs_diff(anchor.place) <= window.unsigned_abs();
+        let mut others = around.iter().copied().filter(|it| it.seq > anchor.seq && near(it.place)).collect::<Vec<_>>();
+        if self.rules.by_age {
+            others.sort_unstable_by_key(|it| it.seq);
+            return self.assemble(anchor, &others, bots);
+        }
+        // Every group has a leftmost member: try each place that could be it.
+        let mut best: Option<Choice> = None;
+        let mut tried = None;
+        let lefts = others.iter().map(|it| it.place).filter(|&place| place <= anchor.place).chain([anchor.place]);
+        for left in lefts {
+            if tried == Some(left) {
+                continue;
+            }
+            tried = Some(left);
+            let right = left.saturating_add(window);
+            let mut within: Vec<_> = others.iter().copied().filter(|it| (left..=right).contains(&it.place)).collect();
+            if self.rules.strategy.better == Better::Older {
+                within.sort_unstable_by_key(|it| it.seq);
+            }
+            if let Some(choice) = self.assemble(anchor, &within, bots)
+                && best.as_ref().is_none_or(|best| self.is_better(&choice, best))
+            {
+                best = Some(choice);
+            }
+        }
+        best
+    }
+
+    fn is_better(&self, choice: &Choice, than: &Choice) -> bool {
+        let spread = |choice: &Choice| match self.rules.strategy.better {
+            Better::Closer => choice.spread,
+            Better::Older => 0,
+        };
+        let seqs = |choice: &Choice| choice.members.iter().map(|it| it.seq).collect::<Vec<_>>();
+        (choice.bots, spread(choice), seqs(choice)) < (than.bots, spread(than), seqs(than))
+    }
+
+    /// Fills the seats around `anchor` from `others` in their order, passing over those that would leave a gap that
+    /// nobody fits or that lie too far from somebody already in.
+    fn assemble(&self, anchor: Candidate, others: &[Candidate], bots: bool) -> Option<Choice> {
+        let size = self.rules.size;
+        let mut free = size.checked_sub(anchor.size)?;
+        let mut ranges = Spreads::new(self, anchor);
+        let mut members = Vec::with_capacity(size as usize);
+        members.push(anchor);
+        let solo = anchor.size == 1 && others.iter().all(|it| it.size == 1);
+        let mut at_hand = Vec::new();
+        let mut chosen = Vec::new();
+        if !solo {
+            at_hand = vec![0; size as usize];
+            others.iter().filter(|it| it.size <= size).for_each(|it| at_hand[it.size as usize - 1] += 1);
+            chosen.push(anchor.size);
+            if !can_complete(&self.rules.seats, &chosen, &at_hand, bots) {
+                return None;
+            }
+        }
+        for &other in others {
+            if free == 0 {
+                break;
+            }
+            if !solo {
+                at_hand[other.size as usize - 1] -= 1;
+            }
+            if other.size > free || !ranges.allow(self, other) {
+                continue;
+            }
+            if !solo {
+                chosen.push(other.size);
+                if !can_complete(&self.rules.seats, &chosen, &at_hand, bots) {
+                    chosen.pop();
+                    continue;
+                }
+            }
+            ranges.take(self, other);
+            free -= other.size;
+            members.push(other);
+        }
+        if free > 0 && !bots {
+            return None;
+        }
+        members.sort_unstable_by_key(|it| it.seq);
+        let places = || members.iter().map(|it| it.place);
+        let spread = places().max()?.saturating_sub(places().min()?);
+        Some(Choice { bots: free, spread, members })
+    }
+
+    /// Gives every member a team.
+    fn seated(&self, choice: Choice) -> Option<Found> {
+        let Choice { bots, members, .. } = choice;
+        let teams = if self.rules.has_teams {
+            let skill = |it: &Candidate| self.entry(it.slot).map_or(0, |entry| entry.ticket.traits.skill);
+            let parties: Vec<_> = members.iter().map(|it| (it.size, skill(it))).collect();
+            assign(&self.rules.seats, &parties)?
+        } else {
+            Vec::new()
+        };
+        Some(Found { members: members.iter().map(|it| it.slot).collect(), teams, bots })
+    }
+}
+
+/// The extent of a group in each of the mode's `ranges`.
+struct Spreads {
+    extents: Vec<(i64, i64)>,
+}
+
+impl Spreads {
+    fn new(search: &Search<'_>, anchor: Candidate) -> Self {
+        let values = search.entry(anchor.slot).map(|entry| entry.ticket.traits.ranges.as_slice()).unwrap_or_default();
+        Self { extents: values.iter().map(|&value| (value, value)).collect() }
+    }
+
+    fn allow(&self, search: &Search<'_>, other: Candidate) -> bool {
+        let Some(entry) = search.entry(other.slot) else { return false };
+        let values = self.extents.iter().zip(&entry.ticket.traits.ranges).zip(search.rules.range_limits());
+        values
+            .into_iter()
+            .all(|((&(low, high), &value), limit)| high.max(value).abs_diff(low.min(value)) <= limit as u64)
+    }
+
+    fn take(&mut self, search: &Search<'_>, other: Candidate) {
+        let Some(entry) = search.entry(other.slot) else { return };
+        for ((low, high), &value) in self.extents.iter_mut().zip(&entry.ticket.traits.ranges) {
+            *low = (*low).min(value);
+            *high = (*high).max(value);
+        }
+    }
+}
