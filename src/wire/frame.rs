@@ -4,6 +4,7 @@
 //! buffer exists only for the few frames that carry it.
 
 use bytestring::ByteString;
+use serde::Serialize;
 
 pub use crate::engine::sessions::{Lane, SlotKind};
 
@@ -61,4 +62,100 @@ impl Frame {
         self.lane = lane;
         self
     }
+}
+
+/// A correlation id: any JSON value up to [`CID_BYTES_MAX`](crate::limits::CID_BYTES_MAX) bytes, kept as the text it
+/// came in and echoed so. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Cid(ByteString);
+
+impl Cid {
+    /// From JSON text that the scanner has accepted and measured.
+    pub(super) fn checked(raw: &str) -> Self {
+        Self(raw.into())
+    }
+
+    /// A cid for our own clients: the JSON string of `text`.
+    pub fn text(text: &str) -> Self {
+        Self(serde_json::to_string(text).unwrap_or_default().into())
+    }
+
+    /// The JSON text.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What the server says: one struct per frame type, whose fields are the payload.
+pub trait Outbound: Serialize + Sized {
+    /// The `type`.
+    const KIND: &'static str;
+
+    /// How it waits in an outbox.
+    fn lane(&self) -> Lane {
+        Lane::Counted
+    }
+
+    /// The same for the seed dialect, where its bytes differ.
+    fn in_seed(&self) -> Option<Self> {
+        None
+    }
+
+    /// Encodes it once for everybody: as a reply with a `cid`, as a push without.
+    fn frame(&self, cid: Option<&Cid>) -> Frame {
+        Frame {
+            latest: text(Self::KIND, cid, self),
+            seed: self.in_seed().map(|seed| text(Self::KIND, cid, &seed)),
+            lane: self.lane(),
+        }
+    }
+
+    /// Encodes it as a push.
+    fn push(&self) -> Frame {
+        self.frame(None)
+    }
+}
+
+/// Encodes `payload` on the counted lane, the same in both dialects.
+pub(super) fn encode<T: Serialize + ?Sized>(kind: &str, cid: Option<&Cid>, payload: &T) -> Frame {
+    Frame { latest: text(kind, cid, payload), seed: None, lane: Lane::Counted }
+}
+
+/// Wraps a payload that is JSON text already, without reading it. `None` when it is not UTF-8.
+pub(super) fn wrap(kind: &str, payload: &[u8], lane: Lane) -> Option<Frame> {
+    let mut out = open(kind, None, payload.len());
+    out.extend_from_slice(payload);
+    out.push(b'}');
+    Some(Frame { latest: String::from_utf8(out).ok()?.into(), seed: None, lane })
+}
+
+fn text<T: Serialize + ?Sized>(kind: &str, cid: Option<&Cid>, payload: &T) -> ByteString {
+    let mut out = open(kind, cid, 160);
+    // Our payloads are structs with text keys: writing them to memory cannot fail, and if one ever did, the frame
+    // would carry no half-written payload.
+    let start = out.len();
+    if serde_json::to_writer(&mut out, payload).is_err() {
+        out.truncate(start);
+        out.extend_from_slice(b"{}");
+    }
+    close(out)
+}
+
+fn open(kind: &str, cid: Option<&Cid>, payload_len: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(40 + kind.len() + cid.map_or(0, |cid| cid.0.len()) + payload_len);
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.push(b'"');
+    if let Some(cid) = cid {
+        out.extend_from_slice(b",\"cid\":");
+        out.extend_from_slice(cid.0.as_bytes());
+    }
+    out.extend_from_slice(b",\"payload\":");
+    out
+}
+
+fn close(mut out: Vec<u8>) -> ByteString {
+    out.push(b'}');
+    // Everything written above is UTF-8; the check costs tens of nanoseconds and keeps `unsafe` out.
+    String::from_utf8(out).unwrap_or_default().into()
 }
