@@ -77,6 +77,7 @@ reasons! {
     Unauthenticated "unauthenticated" "unauthenticated" 401 never None, "Sign in first: send session.connect, or a Bearer access token over HTTP";
     InvalidToken "invalid_token" "unauthenticated" 401 never None, "The access token is wrong or has expired; refresh it and connect again";
     SessionRevoked "session_revoked" "auth.session_revoked" 401 never Some(1008), "This session was signed out; sign in again";
+    SessionReplaced "session_replaced" "auth.session_replaced" 409 never Some(1008), "Another connection goes on with this session";
     IdleAuthTimeout "idle_auth_timeout" "auth.idle_timeout" 401 later Some(1008), "No session.connect arrived in time";
     Banned "banned" "auth.banned" 403 never Some(1008), "This account is banned; see details.reason and details.until_ms where given";
     Kicked "kicked" "auth.kicked" 403 later Some(1008), "An operator ended this session; see details.reason where given";
@@ -258,12 +259,12 @@ impl Refusal {
     }
 
     /// `missing_field` naming `field`.
-    pub fn missing(field: &'static str) -> Self {
+    pub fn missing(field: impl Into<Detail>) -> Self {
         Reason::MissingField.with("field", field)
     }
 
     /// `invalid_field` naming `field` and saying what belongs there.
-    pub fn invalid(field: &'static str, expected: &'static str) -> Self {
+    pub fn invalid(field: impl Into<Detail>, expected: impl Into<Detail>) -> Self {
         Reason::InvalidField.with("field", field).with("expected", expected)
     }
 

@@ -5,6 +5,7 @@
 
 use bytestring::ByteString;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 pub use crate::engine::sessions::{Lane, SlotKind};
 
@@ -139,6 +140,11 @@ fn text<T: Serialize + ?Sized>(kind: &str, cid: Option<&Cid>, payload: &T) -> By
         out.extend_from_slice(b"{}");
     }
     close(out)
+}
+
+/// JSON text that we wrote, as a value; `null` for text that is not JSON, which ours always is.
+pub(super) fn raw(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn open(kind: &str, cid: Option<&Cid>, payload_len: usize) -> Vec<u8> {

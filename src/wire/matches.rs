@@ -10,7 +10,6 @@ use super::error::{Reason, Refusal};
 use super::frame::{Cid, Frame, Lane, Outbound, SlotKind, wrap};
 use super::messages::Inbound;
 use super::scan::{is_object, scan};
-use super::votes::Start;
 use crate::ids::{MatchId, PlayerId};
 use crate::limits::EVENT_BYTES_MAX;
 
@@ -259,8 +258,8 @@ pub struct Joined {
     pub joinable: bool,
     /// Ticks per second.
     pub tick_hz: u32,
-    /// Votes open in it, with the reader's own ballot.
-    pub open_votes: Vec<Start>,
+    /// Votes open in it, with the reader's own ballot: each reads as an [`OpenVote`](super::votes::OpenVote).
+    pub open_votes: Vec<Box<RawValue>>,
     /// What opens it, if it is private and the reader may know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join_code: Option<String>,
@@ -273,31 +272,31 @@ impl Outbound for Joined {
     const KIND: &'static str = "match.joined";
 }
 
-macro_rules! success {
-    ($(#[$doc:meta])* $name:ident $kind:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct $name {
-            /// Always true: what went wrong is an `error`.
-            pub success: bool,
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { success: true }
-            }
-        }
-
-        impl Outbound for $name {
-            const KIND: &'static str = $kind;
-        }
-    };
+/// `match.left`: the reply to a leave, whether or not one was in a match; as a push, that a seat was taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Always true.
+    pub success: bool,
+    /// Why, if it was not by choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
-pub(super) use success;
 
-success! {
-    /// `match.left`: always, whether or not one was in a match.
-    Left "match.left"
+impl Default for Left {
+    fn default() -> Self {
+        Self { success: true, reason: None }
+    }
+}
+
+impl Left {
+    /// The push to somebody whose seat was taken away.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self { success: true, reason: Some(reason.into()) }
+    }
+}
+
+impl Outbound for Left {
+    const KIND: &'static str = "match.left";
 }
 
 /// `match.ack`: the highest numbered input that has been applied. Only to senders that number theirs.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::decode::Fields;
 use super::error::{Reason, Refusal};
@@ -23,8 +23,8 @@ pub struct Add {
     /// For which mode; `default` unless said.
     pub mode: String,
     /// What the mode's rules look at, such as `{"skill": 1200, "region": "eu"}`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub properties: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub properties: Map<String, Value>,
     /// Who comes along; may name the sender.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub party: Vec<PlayerId>,
@@ -35,6 +35,8 @@ impl Inbound for Add {
         fields.whole()?;
         let mode = fields.opt_text("mode")?.unwrap_or_else(|| "default".into());
         let properties = fields.opt_object("properties", PROPERTIES_BYTES_MAX, "an object of at most 4096 bytes")?;
+        let properties = properties.map_or(Ok(Map::new()), |object| serde_json::from_str(object.get()));
+        let properties = properties.map_err(|_| Refusal::invalid("properties", "an object"))?;
         let party = fields.opt("party").map(|party| -> Result<Vec<PlayerId>, Refusal> {
             let names: Vec<String> = serde_json::from_str(party)
                 .ok()
@@ -137,7 +139,7 @@ pub struct Status {
     pub waited_ms: u64,
     /// Why it is not matched yet: `too_few`, `window`, `region`, `party_size`, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<Cow<'static, str>>,
+    pub why_not: Option<Cow<'static, str>>,
 }
 
 impl Outbound for Status {

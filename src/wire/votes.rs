@@ -1,20 +1,19 @@
 //! Votes: opened, cast, tallied, vetoed, decided.
 //!
-//! Numbers by option are JSON objects in declared order. Shares are cut to thousandths, never rounded up.
+//! The server's pushes are the engine's own values (`engine::votes` names their fields as the wire does); the structs
+//! here are what a client reads. Numbers by option are JSON objects in declared order.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
 
 use super::decode::Fields;
 use super::error::{Reason, Refusal};
-use super::frame::{Cid, Lane, Outbound, SlotKind};
-use super::matches::success;
+use super::frame::{Cid, Frame, Lane, Outbound, SlotKind, encode, raw};
 use super::messages::Inbound;
 use crate::engine::votes::BallotInput;
 use crate::ids::{PlayerId, VoteId};
@@ -110,9 +109,21 @@ impl Outbound for CastOk {
     const KIND: &'static str = "vote.cast_ok";
 }
 
-success! {
-    /// `vote.veto_ok`: the token is spent.
-    VetoOk "vote.veto_ok"
+/// `vote.veto_ok`: the token is spent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VetoOk {
+    /// Always true: what went wrong is an `error`.
+    pub success: bool,
+}
+
+impl Default for VetoOk {
+    fn default() -> Self {
+        Self { success: true }
+    }
+}
+
+impl Outbound for VetoOk {
+    const KIND: &'static str = "vote.veto_ok";
 }
 
 /// `vote.called`: the motion is open.
@@ -126,7 +137,7 @@ impl Outbound for Called {
     const KIND: &'static str = "vote.called";
 }
 
-/// `vote.proof`: that a cast is one of those the result was counted from.
+/// `vote.proof`: that a cast is one of those the result was counted from, as the engine's audit puts it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Proof(pub Box<RawValue>);
@@ -139,13 +150,13 @@ impl Outbound for Proof {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoteOption {
     /// What ballots call it.
-    pub id: Arc<str>,
+    pub id: String,
     /// What people read.
-    pub label: Arc<str>,
+    pub label: String,
 }
 
-/// `match.vote_start`: a vote is open; and an entry of `open_votes`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `match.vote_start`: a vote is open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Start {
     /// Its id.
     pub vote_id: VoteId,
@@ -158,89 +169,158 @@ pub struct Start {
     /// When it closes: unix milliseconds of the server's clock.
     pub deadline_ms: u64,
     /// How it is counted.
-    pub method: Cow<'static, str>,
+    pub method: String,
     /// What a ballot looks like: `choice`, `approvals`, `ranking` or `scores`.
-    pub ballot: Cow<'static, str>,
+    pub ballot: String,
     /// How many options one ballot may name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_choices: Option<u32>,
+    /// The highest score, where ballots are scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+    /// How many are elected, where that is not one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<u32>,
     /// `live`, `hidden` or `secret`.
-    pub visibility: Cow<'static, str>,
+    pub visibility: String,
     /// Whether it can be vetoed.
     pub veto_enabled: bool,
     /// How many players may vote.
-    pub eligible_count: u32,
+    pub eligible_count: u64,
+    /// The hash of who they are, in lowercase hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eligible_hash: Option<String>,
     /// SHA-256 of the seed that breaks ties, in lowercase hex.
     pub seed_commit: String,
-    /// Milliseconds left; in `open_votes` only.
+    /// Who called it, for motions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_remaining_ms: Option<u64>,
-    /// The reader's own ballot, as `option_id` takes it; in `open_votes` only, once cast.
+    pub called_by: Option<PlayerId>,
+    /// Whom it is about, for motions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub own_ballot: Option<BallotInput>,
+    pub target: Option<PlayerId>,
+    /// What its caller said beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Value>,
 }
 
 impl Outbound for Start {
     const KIND: &'static str = "match.vote_start";
 }
 
+/// An entry of `open_votes`: a vote that was open before its reader came, or came back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenVote {
+    /// As it was announced, with the deadline as it is now.
+    #[serde(flatten)]
+    pub start: Start,
+    /// `open`, `closing` or `paused`.
+    pub state: String,
+    /// Milliseconds left.
+    pub time_remaining_ms: u64,
+    /// How it stands, where that is public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tallies: Option<ByOption<Number>>,
+    /// Ballots cast, where tallies are public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_votes: Option<u64>,
+    /// Who would win now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leading: Option<String>,
+    /// The reader's own ballot, once cast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_ballot: Option<Value>,
+    /// How often the reader has cast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// The turn being played, in a draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+}
+
 /// `match.vote_tally`: how it stands, where that is public.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Which vote.
     pub vote_id: VoteId,
     /// What each option has, those without votes too.
-    pub tallies: ByOption<u128>,
+    pub tallies: ByOption<Number>,
     /// Milliseconds left.
     pub time_remaining_ms: u64,
     /// Ballots cast.
     pub total_votes: u64,
-    /// Who would win now, if that is clear.
+    /// Who would win now; absent while nobody, or more than one, would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leading: Option<Arc<str>>,
+    pub leading: Option<String>,
+    /// The rounds as they would be now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<Round>,
 }
 
 impl Outbound for Tally {
     const KIND: &'static str = "match.vote_tally";
     fn lane(&self) -> Lane {
-        Lane::Latest(SlotKind::VoteTally, slot_key(&self.vote_id))
+        tally_lane(&self.vote_id)
     }
 }
 
-/// What the tally slot of a vote is keyed by: a result clears the slot by it.
-pub fn slot_key(vote: &VoteId) -> u128 {
+/// The lane of a vote's tallies; a result clears this slot.
+pub fn tally_lane(vote: &VoteId) -> Lane {
     let mut key = [0; 16];
     key.copy_from_slice(&Sha256::digest(vote.as_str())[..16]);
-    u128::from_be_bytes(key)
+    Lane::Latest(SlotKind::VoteTally, u128::from_be_bytes(key))
 }
 
 /// `match.vote_result`: the vote is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Which vote.
     pub vote_id: VoteId,
+    /// What it was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// `decided`, `tie`, `no_votes`, `no_quorum`, `no_consensus` or `cancelled`.
-    pub status: Cow<'static, str>,
+    pub status: String,
     /// The winner, or the first of several; `null` when there is none.
-    pub winner: Option<Arc<str>>,
-    /// All winners.
-    pub winners: Vec<Arc<str>>,
-    /// What each option got, those without votes too.
-    pub counts: ByOption<u128>,
-    /// Each option's share of that.
-    pub distribution: ByOption<Thousandths>,
+    pub winner: Option<String>,
+    /// All winners; in a tie, everybody who could be.
+    pub winners: Vec<String>,
+    /// What each option got, those without votes too. Raw: pools are added up as they are.
+    pub counts: ByOption<Number>,
+    /// The players' part of `counts`, where spectators cast too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub player_counts: Option<ByOption<Number>>,
+    /// The spectators' part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spectator_counts: Option<ByOption<Number>>,
+    /// Each option's share of what decided, cut to three decimals.
+    pub distribution: ByOption<f64>,
+    /// What the method adds up, where that is not `counts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ByOption<Number>>,
     /// Ballots cast.
     pub total_votes: u64,
     /// Ballots in the tally, defaults and delegations included.
     pub counted: u64,
-    /// Eligible players who cast, of all eligible.
-    pub turnout: Thousandths,
+    /// Eligible players who cast, of all eligible, cut to three decimals.
+    pub turnout: f64,
     /// The rounds of a run-off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<Round>,
-    /// Every tie that had to be broken, in order.
+    /// What the tallies of `rounds` are multiples of, where that is not 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u32>,
+    /// What an option needed (stv).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Number>,
+    /// Whether a tie was broken.
+    #[serde(default)]
+    pub tie_broken: bool,
+    /// Where, and by which word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tie_broken: Vec<TieBroken>,
+    pub ties: Vec<Tie>,
+    /// Why it was called off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The seed that broke ties, in lowercase hex.
     pub seed: String,
     /// The root over all casts, in lowercase hex.
@@ -251,33 +331,52 @@ impl Outbound for Outcome {
     const KIND: &'static str = "match.vote_result";
 }
 
+/// The `match.vote_result` frame around a result that is encoded already: the record holds the same bytes.
+pub fn result_frame(payload: &str) -> Frame {
+    encode("match.vote_result", None, &raw(payload))
+}
+
 /// One round of a run-off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Round {
     /// What each option holds; `null` once it is out.
-    pub tally: ByOption<Option<u128>>,
+    pub tally: ByOption<Option<Number>>,
     /// What no option holds any more.
-    pub exhausted: u128,
-    /// Who left in this round.
-    pub eliminated: Vec<Arc<str>>,
+    pub exhausted: Number,
+    /// Who left at the end of it.
+    pub eliminated: Vec<String>,
     /// Who was elected in it.
-    pub elected: Vec<Arc<str>>,
+    pub elected: Vec<String>,
+    /// What moved at the end of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<Transfer>,
+}
+
+/// Weight that moved; `to` is `null` when no option holds it any more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Whose it was.
+    pub from: String,
+    /// Whose it is.
+    pub to: Option<String>,
+    /// How much.
+    pub amount: Number,
 }
 
 /// One tie that mattered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TieBroken {
-    /// The round it came up in, from 1, where there are rounds.
+pub struct Tie {
+    /// What it was about: `win`, `elimination`, `order` or `runoff`.
+    pub about: String,
+    /// The round it came up in, from 0, where there are rounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
-    /// What it was about: `win`, `elimination`, `order` or `runoff`.
-    pub about: Cow<'static, str>,
     /// Who was equal.
-    pub tied: Vec<Arc<str>>,
+    pub tied: Vec<String>,
     /// Who was favoured.
-    pub favoured: Vec<Arc<str>>,
+    pub favoured: Vec<String>,
     /// The word that settled it: `previous_rounds`, `declared_order` or `seeded_lot`; `null` when nothing did.
-    pub by: Option<Cow<'static, str>>,
+    pub by: Option<String>,
 }
 
 /// `match.vote_deadline`: a vote closes at another time than was said.
@@ -289,8 +388,8 @@ pub struct Deadline {
     pub time_remaining_ms: u64,
     /// When it closes: unix milliseconds of the server's clock.
     pub deadline_ms: u64,
-    /// Why: `adaptive`, `paused`, `resumed`, ...
-    pub reason: Cow<'static, str>,
+    /// Why: `adaptive`, `paused` or `resumed`.
+    pub reason: String,
 }
 
 impl Outbound for Deadline {
@@ -307,9 +406,9 @@ pub struct Turn {
     /// A player's id, `team:N` or `captain:N`.
     pub who: String,
     /// `ban` or `pick`.
-    pub act: Cow<'static, str>,
+    pub act: String,
     /// What is left to choose from.
-    pub remaining: Vec<Arc<str>>,
+    pub remaining: Vec<String>,
     /// Milliseconds left.
     pub time_remaining_ms: u64,
     /// When it ends: unix milliseconds of the server's clock.
@@ -335,7 +434,7 @@ impl Outbound for Vetoed {
 
 /// A value for each option: a JSON object that keeps its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ByOption<V>(pub Vec<(Arc<str>, V)>);
+pub struct ByOption<V>(pub Vec<(String, V)>);
 
 impl<V> ByOption<V> {
     /// The value of one option.
@@ -367,38 +466,5 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for ByOption<V> {
             }
         }
         from.deserialize_map(Entries(std::marker::PhantomData))
-    }
-}
-
-/// A share from 0 to 1 in thousandths, shown as `0.666` or `1.0`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Thousandths(pub u32);
-
-impl Thousandths {
-    /// `part` of `whole`, cut to thousandths; 0 of nothing.
-    pub fn of(part: u128, whole: u128) -> Self {
-        let share = match part.checked_mul(1000) {
-            Some(thousand) => thousand / whole.max(1),
-            // Sums beyond 2^118 lose digits far below a thousandth.
-            None => part / (whole / 1000).max(1),
-        };
-        Self(u32::try_from(share.min(1000)).unwrap_or(1000))
-    }
-}
-
-impl Serialize for Thousandths {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_f64(f64::from(self.0) / 1000.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Thousandths {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let share = f64::deserialize(from)?;
-        if !(0.0..=1.0).contains(&share) {
-            return Err(serde::de::Error::custom("expected a share from 0 to 1"));
-        }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000 after the check above")]
-        Ok(Self((share * 1000.0).round() as u32))
     }
 }
