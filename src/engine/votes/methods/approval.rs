@@ -29,11 +29,12 @@ mod tests {
     fn the_most_approved_fill_the_seats() {
         use CountStatus::{Decided, NoVotes, Tie};
         type Case<'a> = (&'a [&'a [OptionIx]], usize, &'a [TieBreak], CountStatus, &'a [OptionIx]);
-        let cases: [Case; 7] = [
+        let cases: [Case; 8] = [
             (&[&[0, 1], &[1], &[1, 2]], 1, &[], Decided, &[1]),
             (&[&[0, 1], &[1], &[1, 2]], 2, &[], Tie, &[0, 1, 2]),
             (&[&[0, 1], &[1], &[1, 2]], 2, &[TieBreak::DeclaredOrder], Decided, &[0, 1]),
-            (&[&[0, 1], &[1], &[1, 2]], 3, &[], Tie, &[0, 1, 2, 3]),
+            (&[&[0, 1], &[1], &[1, 2]], 3, &[], Decided, &[0, 1, 2]),
+            (&[&[0, 1], &[1]], 3, &[], Tie, &[0, 1, 2, 3]),
             (&[&[3]], 9, &[], Decided, &[0, 1, 2, 3]),
             (&[&[], &[]], 1, &[TieBreak::DeclaredOrder], NoVotes, &[]),
             (&[], 2, &[], NoVotes, &[]),
@@ -52,7 +53,6 @@ mod tests {
         }
     }
 
-    /// The case above with three seats: two options have one approval and one has none, so the edge is not in doubt.
     #[test]
     fn a_seat_without_approvals_is_filled_only_when_nobody_else_is_left() {
         let mut rules = CountRules::new(method("approval").unwrap(), ["a", "b"].map(String::from).to_vec());
