@@ -53,7 +53,7 @@ impl Backfill {
         };
         let in_range = |((a, b), limit): ((&i64, &i64), i64)| a.abs_diff(*b) <= limit.unsigned_abs();
         near && playing.require == ticket.require
-            && (any_region || playing.region == ticket.region || ticket.region.is_none())
+            && (any_region || playing.region == ticket.region)
             && playing.ranges.iter().zip(&ticket.ranges).zip(rules.range_limits()).all(in_range)
     }
 

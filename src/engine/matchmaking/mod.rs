@@ -13,7 +13,7 @@
 //! WhyNot, positions, estimates                 why.rs     estimate.rs
 //! ```
 //!
-//! **What is promised**:
+//! **What is promised** (and held by the property tests in `laws.rs`):
 //!
 //! - A player is in at most one ticket of a pool, a ticket in at most one group. A party is never split.
 //! - The longest waiter who can be served is served first. Among the groups that waiter could have, `skill` takes the
@@ -25,6 +25,7 @@
 
 mod backfill;
 mod estimate;
+mod hash;
 mod parties;
 mod pool;
 mod regions;
@@ -35,6 +36,8 @@ mod ticket;
 mod why;
 mod widening;
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tables;
 

@@ -1,10 +1,11 @@
 //! The pool: the tickets of one mode, from queueing to a match, expiry or withdrawal.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::backfill::{Backfill, BackfillRefused};
 use super::estimate::Waits;
+use super::hash::IdMap;
 use super::regions::{Homes, Parts, homes};
 use super::rules::Rules;
 use super::search::{Found, Search};
@@ -86,8 +87,8 @@ pub struct Pool {
     tickets_max: usize,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    by_ticket: HashMap<TicketId, u32>,
-    by_player: HashMap<PlayerId, u32>,
+    by_ticket: IdMap<TicketId, u32>,
+    by_player: IdMap<PlayerId, u32>,
     parts: Parts,
     /// By age, with gaps where tickets left.
     ages: VecDeque<(u64, u32)>,
@@ -111,8 +112,8 @@ impl Pool {
             tickets_max,
             entries: Vec::new(),
             free: Vec::new(),
-            by_ticket: HashMap::new(),
-            by_player: HashMap::new(),
+            by_ticket: IdMap::default(),
+            by_player: IdMap::default(),
             parts: Parts::default(),
             ages: VecDeque::new(),
             due: BinaryHeap::new(),

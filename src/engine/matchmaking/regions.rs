@@ -27,11 +27,12 @@ pub(super) fn homes(region: Region, traits: &Traits) -> Homes {
     match region {
         Region::Ignore => Homes { home: part(None), anywhere: None },
         Region::Require => Homes { home: part(traits.region.as_ref()), anywhere: None },
-        // Without a region a ticket is at home anywhere; the home of the others needs a name that is never absent.
-        Region::Prefer => match &traits.region {
-            None => Homes { home: part(None), anywhere: None },
-            Some(region) => Homes { home: part(Some(region)), anywhere: Some(part(None)) },
-        },
+        // Those who name no region are at home with one another: else a ticket's age would not say whether it roams.
+        Region::Prefer => {
+            let nameless = Arc::from("");
+            let region = traits.region.as_ref().unwrap_or(&nameless);
+            Homes { home: part(Some(region)), anywhere: Some(part(None)) }
+        }
     }
 }
 

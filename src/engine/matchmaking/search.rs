@@ -1,8 +1,10 @@
 //! The search: which group a ticket makes possible. One for all strategies.
 //!
 //! It leans on one fact: before a ticket came (or its window widened) nothing more was possible, so a new group has to
-//! involve it. Looking at its nearest neighbours is enough, as many to each side as a group could take of each party
-//! size; that bounds the work by the size of a group and not of the pool.
+//! involve it. With solo players it is enough to look at its nearest neighbours, as many to each side as a group could
+//! take: whatever group there is, there is one of neighbours that is closer and has the same longest waiter. Where
+//! parties or ranges make neighbours unlike, it looks at some times as many. Either way the work is bounded by the
+//! size of a group and not of the pool.
 
 use super::parties::{assign, can_complete};
 use super::pool::Entry;
@@ -51,13 +53,16 @@ impl Search<'_> {
     pub(super) fn group_for(&self, seed: u32) -> Option<Found> {
         let entry = self.entry(seed)?;
         let mut around = self.around(entry, entry.home);
-        if let Some(found) = self.among(entry, entry.home, &mut around) {
+        if let Some(found) = self.among(entry, entry.home, &around) {
             return Some(found);
         }
         if let Some(anywhere) = entry.anywhere {
-            around = self.around(entry, anywhere);
-            if let Some(found) = self.among(entry, anywhere, &mut around) {
+            let abroad = self.around(entry, anywhere);
+            if let Some(found) = self.among(entry, anywhere, &abroad) {
                 return Some(found);
+            }
+            if self.roams(entry) {
+                around = abroad;
             }
         }
         let bots_due = self.rules.bots_after_ms.is_some_and(|after_ms| self.waited_ms(entry) >= after_ms);
@@ -70,6 +75,11 @@ impl Search<'_> {
 
     fn waited_ms(&self, entry: &Entry) -> u64 {
         self.now_ms.saturating_sub(entry.ticket.added_ms)
+    }
+
+    /// Whether the ticket has waited long enough to take any region.
+    fn roams(&self, entry: &Entry) -> bool {
+        self.rules.any_region_after_ms().is_some_and(|after_ms| self.waited_ms(entry) >= after_ms)
     }
 
     fn window_of(&self, candidate: Candidate) -> i64 {
@@ -91,18 +101,24 @@ impl Search<'_> {
             let lowest = (seed.place.saturating_sub(reach), 0);
             let highest = (seed.place.saturating_add(reach), u64::MAX);
             let here = (seed.place, seed.seq);
-            if self.rules.ranges.is_empty() {
-                found.extend(tickets.range(lowest..here).rev().take(per_side).map(candidate));
-                found.extend(tickets.range(here..=highest).take(per_side).map(candidate));
-            } else {
-                // Neighbours on the line may be far apart in another range: look past those, but not for ever.
-                let (look_at, take) = (32 * per_side.max(4), 4 * per_side.max(4));
-                let fits = |candidate: &Candidate| self.entry(candidate.slot).is_some_and(|it| self.in_range(seed, it));
-                let below = tickets.range(lowest..here).rev().take(look_at).map(candidate);
-                found.extend(below.filter(fits).take(take));
-                let above = tickets.range(here..=highest).take(look_at).map(candidate);
-                found.extend(above.filter(fits).take(take));
+            // Where tickets differ in more than place, the nearest may not do: a smaller window, another range. Look
+            // past those, but not for ever.
+            let plain = self.rules.ranges.is_empty();
+            let alike = plain && part.by_size.len() == 1;
+            let take = if alike { per_side } else { 4 * per_side.max(4) };
+            let look_at = if plain { take } else { 8 * take };
+            let fits = |it: &Candidate| plain || self.entry(it.slot).is_some_and(|entry| self.in_range(seed, entry));
+            let first = found.len();
+            found.extend(tickets.range(lowest..here).rev().take(look_at).map(candidate).filter(fits).take(take));
+            // Going down, the young of a place come first: where the walk ended, it is the old who are wanted.
+            if let Some(&Candidate { place, .. }) = found.get(first..).and_then(<[_]>::last)
+                && found.len() - first == take
+            {
+                found.retain(|it| it.place != place || it.size != size);
+                let place = (place, 0)..here.min((place, u64::MAX));
+                found.extend(tickets.range(place).take(look_at).map(candidate).filter(fits).take(take));
             }
+            found.extend(tickets.range(here..=highest).take(look_at).map(candidate).filter(fits).take(take));
         }
         found.sort_unstable_by_key(|candidate| (candidate.place, candidate.seq));
         found
@@ -114,7 +130,7 @@ impl Search<'_> {
     }
 
     /// The group of the longest waiter among these who can have one.
-    fn among(&self, seed: &Entry, part: u32, around: &mut [Candidate]) -> Option<Found> {
+    fn among(&self, seed: &Entry, part: u32, around: &[Candidate]) -> Option<Found> {
         let oldest = around.iter().min_by_key(|candidate| candidate.seq)?;
         let widest = if self.rules.by_age { i64::MAX } else { self.window_of(*oldest) };
         if !self.enough_within(around, widest) {
@@ -124,12 +140,10 @@ impl Search<'_> {
         anchors.sort_unstable_by_key(|anchor| anchor.seq);
         for anchor in anchors {
             let entry = self.entry(anchor.slot)?;
-            let waited_ms = self.waited_ms(entry);
-            let roams = self.rules.any_region_after_ms().is_some_and(|after_ms| waited_ms >= after_ms);
-            if entry.home != part && !roams {
+            if entry.home != part && !self.roams(entry) {
                 continue;
             }
-            let window = self.rules.window(waited_ms);
+            let window = self.rules.window(self.waited_ms(entry));
             if !self.rules.by_age && anchor.place.abs_diff(seed.place) > window.unsigned_abs() {
                 continue;
             }

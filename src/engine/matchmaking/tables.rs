@@ -124,6 +124,8 @@ fn parties_are_never_split() {
     check("teams = [3, 3]", "a*2 b*2 c*2 d e", "[aad][bbe]");
     check("teams = [1, 3]", "a*3 b*2 c", "[c][aaa]");
     check("strategy = 'skill'\nteams = [2, 2]", "a=10 b=20 c=30 d=40", "[ad][bc]");
+    let small_window_between = "strategy = 'skill'\nteams = [1, 2]\nwindow = 40\nwiden = { per_s = 20, max = 100 }";
+    check(small_window_between, "a*2=140 @2000 b*2=120 c=60", "@2000:[c][aa]");
     check("strategy = 'skill'\nsize = 4\nwindow = 50", "a*3=100 b*2=110 c=300 d=140", "ad");
 }
 
@@ -152,7 +154,7 @@ fn regions_are_ignored_preferred_or_required() {
     check("size = 2\nregion = 'prefer'", "a/eu b/us @29999 @30000", "@30000:ab");
     check("size = 2\nregion = 'prefer'", "a/eu @30000 b/us", "@30000:ab");
     check("size = 2\nregion = 'prefer'", "a/eu @10000 b/us @29000 c/us", "@29000:bc");
-    check("size = 2\nregion = 'prefer'", "a b/us", "ab");
+    check("size = 2\nregion = 'prefer'", "a b/us c", "ac");
     check("size = 2\nregion = 'prefer'\nexpire_s = 0", "a/eu b/us @29999 @30000", "@30000:ab");
 }
 
