@@ -150,3 +150,29 @@ pub const WRITE_BYTES_MAX: usize = 32_768;
 
 /// Bytes of a close reason: what the protocol leaves of a control frame's 125. Over: cut at a character.
 pub const CLOSE_REASON_BYTES_MAX: usize = 123;
+
+/// Options of a vote in play: its tallies are broadcast, and pairwise methods keep a matrix of this squared. More are
+/// refused when the vote is opened.
+pub const VOTE_OPTIONS_MAX: usize = 256;
+
+/// Bytes of an option's id, and of a template's name. Longer ones are refused when the vote is opened.
+pub const VOTE_ID_BYTES_MAX: usize = 64;
+
+/// Bytes of an option's label. Longer ones are refused when the vote is opened.
+pub const VOTE_LABEL_BYTES_MAX: usize = 256;
+
+/// The longest window of a vote or of a draft's turn: a week, for games that are not played at one sitting. Refused
+/// when the vote is opened.
+pub const VOTE_WINDOW_MS_MAX: u64 = 7 * 24 * 3_600 * 1_000;
+
+/// The longest grace of a vote: what is later than this is not latency. Refused when the vote is opened.
+pub const VOTE_GRACE_MS_MAX: u64 = 60_000;
+
+/// Changes of mind one voter may have: every one is a leaf of the audit record. Refused when the vote is opened.
+pub const VOTE_REVOTES_MAX: u32 = 1_000;
+
+/// The highest score of a scale. Refused when the vote is opened.
+pub const VOTE_SCORE_MAX: u32 = 1_000_000;
+
+/// Turns of a draft. Refused when the vote is opened.
+pub const VOTE_TURNS_MAX: usize = 256;
