@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::engine::matchmaking::{self, strategies::STRATEGIES};
 use crate::engine::modes::{Mode, ScheduledVote};
 
 use super::{Config, Fault, Origin, Origins, builtin, shape};
@@ -62,32 +63,14 @@ impl Rules<'_> {
     fn matchmaking(&mut self, name: &str, mode: &Mode) {
         let at = |key: &str| format!("modes.{name}.matchmaking.{key}");
         let (making, players) = (&mode.matchmaking, mode.players);
-        if !STRATEGIES.contains(&making.strategy.as_str()) {
-            self.fault([at("strategy")], unknown("strategy", &making.strategy, STRATEGIES));
+        let names: Vec<&str> = STRATEGIES.iter().map(|strategy| strategy.name).collect();
+        if !names.contains(&making.strategy.as_str()) {
+            self.fault([at("strategy")], unknown("strategy", &making.strategy, &names));
         }
-        let seats = format!("players.min {} to players.max {}", players.min, players.max);
-        let seated = |count: u64| {
-            // Where min and max are at odds themselves, nothing could fit, and saying so helps nobody.
-            players.min > players.max || (u64::from(players.min)..=u64::from(players.max)).contains(&count)
-        };
-        if let Some(size) = making.size
-            && !seated(size.into())
-        {
-            self.fault([at("size")], format!("expected a size from {seats}, found {size}"));
-        }
-        if !making.teams.is_empty() {
-            let sum: u64 = making.teams.iter().map(|team| u64::from(*team)).sum();
-            if making.teams.contains(&0) {
-                self.fault([at("teams")], format!("expected teams of at least 1 player, found {:?}", making.teams));
-            } else if !seated(sum) {
-                let message = format!("the teams {:?} are {sum} players, expected {seats}", making.teams);
-                self.fault([at("teams")], message);
-            }
-            if making.size.is_some_and(|size| u64::from(size) != sum) {
-                self.fault(
-                    [at("size")],
-                    format!("size and teams disagree: the teams are {sum} players, leave size out"),
-                );
+        for fault in matchmaking::Rules::new(making, players).err().unwrap_or_default() {
+            // Where min and max are at odds themselves no size could fit, and saying so helps nobody.
+            if fault.key != "strategy" && players.min <= players.max {
+                self.fault([at(fault.key), format!("modes.{name}.players.max")], fault.message);
             }
         }
         if making.widen.max < making.window {
@@ -107,9 +90,6 @@ impl Rules<'_> {
         self.faults.push(Fault { path: path.clone(), origin: self.origins.of(path), message });
     }
 }
-
-/// How tickets may be paired.
-const STRATEGIES: &[&str] = &["fill", "skill"];
 
 fn unknown(what: impl Display, wrong: &str, known: &[&str]) -> String {
     match shape::nearest(wrong, known.iter().copied()) {
@@ -141,12 +121,11 @@ fn when(vote: &ScheduledVote) -> Result<(), String> {
     let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten();
     let fits = match vote.when.split_once(':') {
         None => matches!(vote.when.as_str(), "start" | "finish"),
-        Some(("tick", at)) => number(at).is_some(),
-        Some(("every_s", period)) => number(period).is_some_and(|seconds| seconds > 0),
+        Some(("tick" | "every_s", count)) => number(count).is_some_and(|count| count > 0),
         Some(_) => false,
     };
     if fits {
         return Ok(());
     }
-    Err(format!("expected start, tick:N, every_s:N (N at least 1) or finish, found {:?}", vote.when))
+    Err(format!("expected start, tick:N, every_s:N or finish with N at least 1, found {:?}", vote.when))
 }

@@ -96,9 +96,8 @@ line 20: modes.duel.game: expected builtin:NAME or lua:FOLDER/SCRIPT.lua, found 
 line 21: modes.duel.motions[0]: unknown motion "kik", did you mean "kick"?
 line 22: modes.duel.reconnect.on_expire: expected one of "leave", "forfeit", "bot", found "quit"
 line 24: modes.duel.matchmaking.strategy: unknown strategy "skil", did you mean "skill"?
-line 25: modes.duel.matchmaking.size: size and teams disagree: the teams are 3 players, leave size out
 line 27: modes.duel.matchmaking.widen.max: widen.max is 50 and window 100, expected widen.max >= window: a window that widens cannot end narrower
-line 29: modes.duel.votes[0].when: expected start, tick:N, every_s:N (N at least 1) or finish, found "tick 5"
+line 29: modes.duel.votes[0].when: expected start, tick:N, every_s:N or finish with N at least 1, found "tick 5"
 line 30: modes.duel.votes[1]: the key "when" is missing"#,
     );
 }
@@ -119,11 +118,11 @@ when = "every_s:0"
 "#,
         r#"line 2: modes.a b: expected a name of 1 to 64 letters, digits, '_' or '-', found "a b"
 line 4: modes.duel.game: expected builtin:NAME or lua:FOLDER/SCRIPT.lua, found "lua:../secrets.lua": a script is named from inside the games folder
-line 5: modes.duel.matchmaking.teams: the teams [2, 2] are 4 players, expected players.min 2 to players.max 2
-line 8: modes.trio.matchmaking.size: expected a size from players.min 3 to players.max 3, found 2
-line 10: modes.trio.votes[0].when: expected start, tick:N, every_s:N (N at least 1) or finish, found "every_s:0""#,
+line 5: modes.duel.matchmaking.teams: expected 2 to 2 players, the mode's own bounds, not 4
+line 8: modes.trio.matchmaking.size: expected 3 to 3 players, the mode's own bounds, not 2
+line 10: modes.trio.votes[0].when: expected start, tick:N, every_s:N or finish with N at least 1, found "every_s:0""#,
     );
-    for good in ["start", "finish", "tick:0", "tick:900", "every_s:1"] {
+    for good in ["start", "finish", "tick:1", "tick:900", "every_s:1"] {
         check(&format!("[[modes.demo.votes]]\nwhen = {good:?}"), "fine");
     }
 }

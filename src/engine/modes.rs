@@ -159,8 +159,8 @@ pub struct Matchmaking {
     pub ranges: BTreeMap<String, u32>,
     /// Properties that must be equal.
     pub require: Vec<String>,
-    /// Seconds until an unmatched ticket expires.
-    #[schemars(range(min = 1, max = 86_400))]
+    /// Seconds until an unmatched ticket expires; 0 never.
+    #[schemars(range(max = 86_400))]
     pub expire_s: u32,
 }
 
