@@ -25,5 +25,6 @@ pub mod engine;
 pub mod games;
 pub mod ids;
 pub mod limits;
+pub mod scenario;
 pub mod store;
 pub mod wire;

@@ -14,6 +14,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod check;
 mod panics;
+mod scenario;
 
 /// Exit code of a command line that could not be understood; clap uses the same.
 const EXIT_USAGE: u8 = 2;
@@ -31,12 +32,15 @@ struct Cli {
 enum Command {
     /// Say everything that is wrong with a configuration, or what it comes to
     Check(check::Args),
+    /// Play files that say who must, or must never, see what
+    Scenario(scenario::Args),
 }
 
 impl Command {
     fn run(self) -> Outcome {
         match self {
             Self::Check(args) => check::run(args),
+            Self::Scenario(args) => scenario::run(args),
         }
     }
 }
