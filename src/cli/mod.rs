@@ -15,6 +15,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod check;
 mod panics;
 mod scenario;
+pub mod tally;
 
 /// Exit code of a command line that could not be understood; clap uses the same.
 const EXIT_USAGE: u8 = 2;
@@ -34,6 +35,8 @@ enum Command {
     Check(check::Args),
     /// Play files that say who must, or must never, see what
     Scenario(scenario::Args),
+    /// Count an election from a file by any method
+    Tally(tally::Args),
 }
 
 impl Command {
@@ -41,6 +44,7 @@ impl Command {
         match self {
             Self::Check(args) => check::run(args),
             Self::Scenario(args) => scenario::run(args),
+            Self::Tally(args) => tally::run(args),
         }
     }
 }

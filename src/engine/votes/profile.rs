@@ -165,6 +165,30 @@ impl Profile {
         grouped
     }
 
+    /// The same ballots as if only the options `kept` (in rising order) had ever stood; they are numbered anew.
+    pub fn restricted(&self, kept: &[usize]) -> Self {
+        let mut new = vec![None; self.options];
+        for (number, &option) in kept.iter().enumerate() {
+            new[option] = Some(number as u16);
+        }
+        let mut rest = Self::new(self.kind, kept.len());
+        for (row, weight) in self.rows() {
+            for tier in row.tiers() {
+                let from = rest.marks.len();
+                rest.marks.extend(tier.iter().filter_map(|&mark| new[option_of(mark)]));
+                // Approvals and choices are no tiers: only a ranking can tie.
+                if self.kind == BallotKind::Ranking {
+                    rest.marks.iter_mut().skip(from + 1).for_each(|mark| *mark |= TIED);
+                }
+            }
+            if !row.points.is_empty() {
+                rest.points.extend(kept.iter().map(|&option| row.points[option]));
+            }
+            rest.close_row(weight);
+        }
+        rest
+    }
+
     /// The same voters heard as ballots of another kind, where that loses nothing a count of that kind would want:
     /// a ranking says a choice (its first tier, when that is one option), a choice says a ranking or an approval,
     /// and approvals of exactly one option say a choice. `None` where guessing would begin.
@@ -340,6 +364,18 @@ mod tests {
         assert_eq!(firsts, [Some(4), None, Some(2), None]);
         let ranks: Vec<_> = profile.row(0).0.ranked().collect();
         assert_eq!(ranks, [(4, 0), (1, 1), (3, 1), (0, 2)]);
+    }
+
+    #[test]
+    fn without_an_option_the_others_move_up() {
+        let mut profile = Profile::new(BallotKind::Ranking, 4);
+        for ballot in [ranking(&[&[1], &[0, 2, 3]]), ranking(&[&[0, 1], &[3]]), ranking(&[&[0]])] {
+            profile.push(&ballot, 1).unwrap();
+        }
+        let rest = profile.restricted(&[1, 3]);
+        let read: Vec<_> = rest.rows().map(|(row, _)| row.to_ballot(BallotKind::Ranking)).collect();
+        assert_eq!(read, [ranking(&[&[0], &[1]]), ranking(&[&[0], &[1]]), Ballot::Blank]);
+        assert_eq!(rest.marked_weight(), 2);
     }
 
     #[test]
