@@ -15,6 +15,7 @@
 //! | `shape.rs` | the tree against the schema: unknown keys, wrong types, ranges |
 //! | `formats.rs` | texts with a form of their own: addresses, origins, networks |
 //! | `rules.rs` | what must hold between keys |
+//! | `votes.rs` | the votes in it, checked by `engine::votes` |
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +34,7 @@ mod secret;
 mod sections;
 mod shape;
 mod source;
+mod votes;
 
 pub use formats::Network;
 pub use secret::Secret;
@@ -60,7 +62,7 @@ pub struct Config {
     pub modes: BTreeMap<String, Mode>,
 }
 
-/// Keys of a vote's configuration, checked here and read by `engine::votes` when a vote opens.
+/// Keys of a vote's configuration, as `engine::votes` reads them when a vote opens.
 pub type VoteKeys = serde_json::Map<String, serde_json::Value>;
 
 impl Default for Config {
@@ -208,6 +210,7 @@ impl Config {
         });
         if let Ok(mut config) = config {
             rules::check(&config, &origins, &mut faults);
+            votes::check(&config, &origins, &mut faults);
             let (token, origin) = secret::resolve(secret, &config.server, &origins, &mut faults);
             config.server.ops_token = token;
             origins.0.insert("server.ops_token".into(), origin);
@@ -236,7 +239,9 @@ impl Config {
 
     /// The JSON Schema of a configuration file: what editors complete from and what files are checked against.
     pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(Self).to_value()
+        let mut schema = schemars::schema_for!(Self).to_value();
+        votes::describe(&mut schema);
+        schema
     }
 
     /// Asks `known` about the game of every mode, so that whoever knows the games can refuse a mode before it is

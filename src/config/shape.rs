@@ -195,6 +195,7 @@ impl<'a> Shape<'a> {
 
     /// Where the schema does not care: what was written, as it is.
     fn anything(&mut self, path: &str, node: &Node) -> Option<Json> {
+        self.origins.0.insert(path.into(), node.origin.clone());
         match &node.value {
             Value::Text(text) | Value::Raw(text) => Some(Json::String(text.clone())),
             Value::Bool(flag) => Some(Json::Bool(*flag)),
@@ -251,10 +252,10 @@ impl<'a> Shape<'a> {
         let all: Vec<String> = kinds(schema)
             .filter(|kind| *kind != "null")
             .map(|kind| match kind {
-                "integer" => {
-                    let (min, max) = range(schema);
-                    format!("an integer from {min} to {max}")
-                }
+                "integer" => match range(schema) {
+                    (min, max) if max == i64::MAX.into() => format!("an integer of at least {min}"),
+                    (min, max) => format!("an integer from {min} to {max}"),
+                },
                 "number" => "a number".into(),
                 "boolean" => "true or false".into(),
                 "string" if schema["minLength"].as_u64().unwrap_or(0) > 0 => "text that is not empty".into(),

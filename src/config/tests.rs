@@ -77,6 +77,7 @@ teams = [1, 1, 1]
 widen = { per_s = 20, max = 50 }
 [[modes.duel.votes]]
 when = "tick 5"
+options = ["a"]
 [[modes.duel.votes]]
 template = "map_vote"
 "#,
@@ -98,7 +99,7 @@ line 22: modes.duel.reconnect.on_expire: expected one of "leave", "forfeit", "bo
 line 24: modes.duel.matchmaking.strategy: unknown strategy "skil", did you mean "skill"?
 line 27: modes.duel.matchmaking.widen.max: widen.max is 50 and window 100, expected widen.max >= window: a window that widens cannot end narrower
 line 29: modes.duel.votes[0].when: expected start, tick:N, every_s:N or finish with N at least 1, found "tick 5"
-line 30: modes.duel.votes[1]: the key "when" is missing"#,
+line 31: modes.duel.votes[1]: the key "when" is missing"#,
     );
 }
 
@@ -115,6 +116,7 @@ players = { min = 3, max = 3 }
 matchmaking.size = 2
 [[modes.trio.votes]]
 when = "every_s:0"
+options = ["a"]
 "#,
         r#"line 2: modes.a b: expected a name of 1 to 64 letters, digits, '_' or '-', found "a b"
 line 4: modes.duel.game: expected builtin:NAME or lua:FOLDER/SCRIPT.lua, found "lua:../secrets.lua": a script is named from inside the games folder
@@ -123,8 +125,43 @@ line 8: modes.trio.matchmaking.size: expected 3 to 3 players, the mode's own bou
 line 10: modes.trio.votes[0].when: expected start, tick:N, every_s:N or finish with N at least 1, found "every_s:0""#,
     );
     for good in ["start", "finish", "tick:1", "tick:900", "every_s:1"] {
-        check(&format!("[[modes.demo.votes]]\nwhen = {good:?}"), "fine");
+        check(&format!("[[modes.demo.votes]]\nwhen = {good:?}\noptions = [\"a\"]"), "fine");
     }
+}
+
+#[test]
+fn votes_are_checked_by_the_votes_themselves() {
+    check(
+        r#"
+[vote_templates.map]
+method = "rankd"
+window_ms = "soon"
+vissibility = "hidden"
+[vote_templates.fine]
+method = "approval"
+tie_break = "declared_order"
+[motions.kick]
+threshold_bp = 20000
+[[modes.demo.votes]]
+when = "start"
+template = "map"
+options = ["a", "b"]
+[[modes.demo.votes]]
+when = "start"
+template = "fine"
+options = [{ id = "a" },
+  { id = "a" }]
+[[modes.demo.votes]]
+when = "finish"
+method = "plurality"
+"#,
+        r#"line 3: vote_templates.map.method: unknown method "rankd"; did you mean "ranked"?
+line 4: vote_templates.map.window_ms: expected an integer of at least 0, found "soon"
+line 5: vote_templates.map.vissibility: unknown key "vissibility", did you mean "visibility"?
+line 10: motions.kick.threshold_bp: expected 1 to 10000, got 20000
+line 19: modes.demo.votes[1].options[1].id: "a" is there twice
+line 20: modes.demo.votes[2].options: expected at least one option"#,
+    );
 }
 
 #[test]
