@@ -23,6 +23,7 @@ pub mod client;
 pub mod config;
 pub mod engine;
 pub mod games;
+pub mod gateway;
 pub mod ids;
 pub mod limits;
 pub mod scenario;

@@ -176,3 +176,15 @@ pub const VOTE_SCORE_MAX: u32 = 1_000_000;
 
 /// Turns of a draft. Refused when the vote is opened.
 pub const VOTE_TURNS_MAX: usize = 256;
+/// Bytes of a request's body. Over: 413 `payload_too_large`, and the rest of it is not read.
+pub const HTTP_BODY_BYTES_MAX: usize = 65_536;
+
+/// Threads that hash passwords: 19 MiB and some 25 ms of a core each. One signs in 40 players a second and leaves the
+/// other cores to the ticks.
+pub const HASH_THREADS: usize = 1;
+
+/// Passwords that wait for a hash: about two seconds of work. Over: 503 `busy`.
+pub const HASHES_WAITING_MAX: usize = 64;
+
+/// Days a refresh token lives: how long a player may stay away and need no password.
+pub const REFRESH_TOKEN_DAYS: u64 = 30;
