@@ -188,3 +188,19 @@ pub const HASHES_WAITING_MAX: usize = 64;
 
 /// Days a refresh token lives: how long a player may stay away and need no password.
 pub const REFRESH_TOKEN_DAYS: u64 = 30;
+/// Messages per second that one chat channel carries, all its players together. Over: `rate_limited` to whoever speaks.
+/// A person reads two a second; this is for the sake of everyone's sockets, not their eyes.
+pub const CHANNEL_MESSAGES_PER_S: u32 = 50;
+
+/// How many of them at once.
+pub const CHANNEL_MESSAGES_BURST: u32 = 200;
+
+/// At most one `chat.typing` per typist and channel in so many milliseconds. Over: not told, not refused.
+pub const TYPING_EVERY_MS: u64 = 2_000;
+
+/// A player's presence is told at most once in so many milliseconds, the newest only; an absence shorter than this is
+/// none.
+pub const PRESENCE_EVERY_MS: u64 = 1_000;
+
+/// Players whose presence one player may subscribe to. Over: refused as a whole, so that a client knows where it is.
+pub const SUBSCRIPTIONS_MAX: usize = 512;

@@ -14,9 +14,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod check;
 mod panics;
+mod recount;
 mod scenario;
 pub mod tally;
-mod recount;
 
 /// Exit code of a command line that could not be understood; clap uses the same.
 const EXIT_USAGE: u8 = 2;
