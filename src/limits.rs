@@ -176,31 +176,32 @@ pub const VOTE_SCORE_MAX: u32 = 1_000_000;
 
 /// Turns of a draft. Refused when the vote is opened.
 pub const VOTE_TURNS_MAX: usize = 256;
-/// Bytes of a request's body. Over: 413 `payload_too_large`, and the rest of it is not read.
-pub const HTTP_BODY_BYTES_MAX: usize = 65_536;
+/// Milliseconds a client has to answer our close before its socket is cut: a round trip to anywhere, with room.
+pub const CLOSE_ANSWER_MS: u64 = 1_000;
 
-/// Threads that hash passwords: 19 MiB and some 25 ms of a core each. One signs in 40 players a second and leaves the
-/// other cores to the ticks.
-pub const HASH_THREADS: usize = 1;
+/// Milliseconds a socket may leave untouched what waits for it before it is cut. Its session stays resumable, so a
+/// client that only lost its network comes back to everything it missed.
+pub const STALLED_MS: u64 = 10_000;
 
-/// Passwords that wait for a hash: about two seconds of work. Over: 503 `busy`.
-pub const HASHES_WAITING_MAX: usize = 64;
+/// Milliseconds between two rounds of the sentinel over all sockets.
+pub const SENTINEL_MS: u64 = 200;
 
-/// Days a refresh token lives: how long a player may stay away and need no password.
-pub const REFRESH_TOKEN_DAYS: u64 = 30;
-/// Messages per second that one chat channel carries, all its players together. Over: `rate_limited` to whoever speaks.
-/// A person reads two a second; this is for the sake of everyone's sockets, not their eyes.
-pub const CHANNEL_MESSAGES_PER_S: u32 = 50;
+/// Bytes of kernel memory asked for to hold what a socket has sent and not seen acknowledged; Linux doubles it. A
+/// quarter of this makes large messages wait for delayed acknowledgements: 2 MB/s on loopback instead of 20.
+pub const SOCKET_SEND_BYTES: usize = 131_072;
 
-/// How many of them at once.
-pub const CHANNEL_MESSAGES_BURST: u32 = 200;
+/// Unsent bytes above which a socket does not ask for more. What is in the kernel can no longer be replaced by newer,
+/// and this, not the buffer above, is what a client that does not read holds of it.
+pub const SOCKET_UNSENT_BYTES: u32 = 16_384;
 
-/// At most one `chat.typing` per typist and channel in so many milliseconds. Over: not told, not refused.
-pub const TYPING_EVERY_MS: u64 = 2_000;
+/// Milliseconds for which sent bytes may stay unacknowledged before the kernel gives the connection up.
+pub const SOCKET_UNACKED_MS: u64 = 20_000;
 
-/// A player's presence is told at most once in so many milliseconds, the newest only; an absence shorter than this is
-/// none.
-pub const PRESENCE_EVERY_MS: u64 = 1_000;
+/// Response bytes collected per connection before they are written; above it the outbox is left to wait.
+pub const SOCKET_WRITE_BUFFER_BYTES: usize = 16_384;
 
-/// Players whose presence one player may subscribe to. Over: refused as a whole, so that a client knows where it is.
-pub const SUBSCRIPTIONS_MAX: usize = 512;
+/// Descriptors kept for everything but players' sockets: the store, timers, logs, the listener.
+pub const DESCRIPTORS_RESERVED: u64 = 256;
+
+/// Bytes of one message on `/ws/echo`, the test aid; also what may wait to be echoed, twice over.
+pub const ECHO_BYTES_MAX: u32 = 16 << 20;

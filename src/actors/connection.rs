@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix::{Message, Recipient};
 use parking_lot::Mutex;
@@ -73,6 +74,40 @@ impl Cut {
     }
 }
 
+/// A duplicate of a socket's descriptor, which can end the socket from any thread. It must live no longer than the
+/// pump: one that outlives it withholds the FIN from the client.
+pub struct CutSocket {
+    socket: Socket,
+    spare: Option<Arc<AtomicU32>>,
+}
+
+impl CutSocket {
+    /// From a duplicate.
+    pub fn new(socket: Socket) -> Self {
+        Self { socket, spare: None }
+    }
+
+    /// A duplicate of `socket`, if one of the `spare` descriptors is left; it goes back there in the end.
+    pub fn duplicate(socket: &Socket, spare: &Arc<AtomicU32>) -> Option<Self> {
+        spare.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
+        match socket.try_clone() {
+            Ok(socket) => Some(Self { socket, spare: Some(spare.clone()) }),
+            Err(_) => {
+                spare.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for CutSocket {
+    fn drop(&mut self) {
+        if let Some(spare) = &self.spare {
+            spare.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// A close that was asked for: it follows whatever waits already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closing {
@@ -97,19 +132,20 @@ pub struct Connection {
     pump: Mutex<Option<Recipient<Wake>>>,
     closing: Mutex<Option<Closing>>,
     is_closing: AtomicBool,
-    /// A duplicate of the socket's descriptor. It lives exactly as long as the pump: one that outlived it would
-    /// withhold the FIN from the client.
-    socket: Mutex<Option<Socket>>,
+    ping: AtomicBool,
+    is_ended: AtomicBool,
+    was_cut: AtomicBool,
+    socket: Mutex<Option<CutSocket>>,
 }
 
 impl Connection {
     /// A connection from `peer`, opened at `opened_ms` of the server's monotonic clock, attached to `outlet`. Without
-    /// `socket` it can be closed but not cut.
+    /// `socket` it cannot be cut while it is frozen: the kernel's own patience ends it then.
     pub fn new(
         peer: IpAddr,
         opened_ms: u64,
         outlet: Arc<Outlet>,
-        socket: Option<Socket>,
+        socket: Option<CutSocket>,
         metrics: Arc<SocketMetrics>,
     ) -> Arc<Self> {
         let connection = Arc::new(Self {
@@ -126,6 +162,9 @@ impl Connection {
             pump: Mutex::new(None),
             closing: Mutex::new(None),
             is_closing: AtomicBool::new(false),
+            ping: AtomicBool::new(false),
+            is_ended: AtomicBool::new(false),
+            was_cut: AtomicBool::new(false),
             socket: Mutex::new(socket),
         });
         outlet.attach(&connection);
@@ -231,18 +270,42 @@ impl Connection {
 
     /// The pump began: it is woken at once if something waits already.
     pub fn started(&self, pump: Recipient<Wake>) {
+        *self.pump.lock() = Some(pump);
         if self.woken.load(Ordering::Acquire) {
+            self.call_again();
+        }
+    }
+
+    /// There is room again for a pump that took its allowance and left something waiting.
+    pub fn call_again(&self) {
+        if let Some(pump) = &*self.pump.lock() {
             pump.do_send(Wake);
         }
-        *self.pump.lock() = Some(pump);
+    }
+
+    /// The pump is to ping its client.
+    pub fn ask_for_ping(&self) {
+        self.ping.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Whether a ping is asked for; asks once.
+    pub fn take_ping(&self) -> bool {
+        self.ping.load(Ordering::Relaxed) && self.ping.swap(false, Ordering::Relaxed)
     }
 
     /// The pump ended: nothing waits for it any more, its descriptor is given back, and the session behind the outlet
     /// is without a socket.
     pub fn ended(&self) {
+        self.is_ended.store(true, Ordering::Relaxed);
         self.pump.lock().take();
         self.socket.lock().take();
         self.outlet().detach(self);
+    }
+
+    /// Whether the pump ended.
+    pub fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::Relaxed)
     }
 
     /// Closes with a farewell once everything that waits has left. The first close wins. A client that does not
@@ -272,11 +335,26 @@ impl Connection {
     /// Ends the connection at once, from any thread, also when its actor is frozen: the kernel shuts the socket and
     /// everything that waits for it learns that.
     pub fn cut(&self, why: Cut) {
-        if let Some(socket) = self.socket.lock().take() {
-            self.metrics.count_cut(why);
+        if self.was_cut.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.metrics.count_cut(why);
+        if let Some(CutSocket { socket, .. }) = self.socket.lock().as_ref() {
+            if matches!(why, Cut::Overflow | Cut::Stalled) {
+                // What the kernel still holds for a client that does not read would stay until it does, and it would
+                // not learn that it was cut: with this the socket is reset when the last descriptor goes.
+                let _ = socket.set_linger(Some(Duration::ZERO));
+            }
             // Only a socket that is no longer connected refuses, and that one is at its end already.
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
+        // Without a duplicate, and it costs nothing with one: a pump that is still listening ends itself.
+        self.wake();
+    }
+
+    /// Whether it was cut: a pump that learns it this way stops.
+    pub fn was_cut(&self) -> bool {
+        self.was_cut.load(Ordering::Relaxed)
     }
 }
 

@@ -14,7 +14,6 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod check;
 mod panics;
-mod recount;
 mod scenario;
 pub mod tally;
 
@@ -38,8 +37,6 @@ enum Command {
     Scenario(scenario::Args),
     /// Count an election from a file by any method
     Tally(tally::Args),
-    /// Derive a vote's result from its audit record again, and say whether it is the recorded one
-    Recount(recount::Args),
 }
 
 impl Command {
@@ -48,7 +45,6 @@ impl Command {
             Self::Check(args) => check::run(args),
             Self::Scenario(args) => scenario::run(args),
             Self::Tally(args) => tally::run(args),
-            Self::Recount(args) => recount::run(args),
         }
     }
 }

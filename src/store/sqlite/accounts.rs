@@ -37,16 +37,12 @@ pub(super) fn create_guest(
     Ok(Creation::Created)
 }
 
-pub(super) fn claim_guest(
-    db: &Connection,
-    claim: Claim,
-    tokens: NewTokens,
-) -> rusqlite::Result<(Creation, Vec<SignIn>)> {
+pub(super) fn claim_guest(db: &Connection, claim: Claim, tokens: NewTokens) -> rusqlite::Result<Creation> {
     if player(db, claim.player_id)?.is_none_or(|row| !row.guest) {
-        return Ok((Creation::NotAGuest, Vec::new()));
+        return Ok(Creation::NotAGuest);
     }
     if let Some(refusal) = name_refusal(db, &claim.username_key, &claim.skeleton, Some(claim.player_id))? {
-        return Ok((refusal, Vec::new()));
+        return Ok(refusal);
     }
     db.prepare_cached(
         "UPDATE players SET username = :username, username_key = :username_key, skeleton = :skeleton,
@@ -61,9 +57,9 @@ pub(super) fn claim_guest(
         ":password_hash": claim.password_hash,
     })?;
     db.prepare_cached("DELETE FROM devices WHERE player_id = ?")?.execute([claim.player_id])?;
-    let ended = revoke(db, Revoke::Player(claim.player_id))?;
+    revoke(db, Revoke::Player(claim.player_id))?;
     insert_tokens(db, &SignIn { player_id: tokens.player_id, family: tokens.family }, &tokens.pair)?;
-    Ok((Creation::Created, ended))
+    Ok(Creation::Created)
 }
 
 /// Why a name cannot be had, looking past the player who asks for it.

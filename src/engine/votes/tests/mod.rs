@@ -4,7 +4,6 @@ mod configs;
 mod drafts;
 mod faults;
 mod integrity;
-mod recounts;
 mod rules;
 mod windows;
 
