@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod body;
 pub mod demo;
+pub mod lua;
 pub mod smoke;
 pub mod stage;
 
@@ -52,6 +53,20 @@ pub trait Game {
 
     /// A bot took a seat (`join` was called for it before). Games with bots act for them in `tick`.
     fn bot_added(&mut self, _cx: &mut GameCx<'_>, _bot: PlayerId) {}
+
+    /// The votes open in this match now; told whenever one opens or closes.
+    fn open_votes(&mut self, _open: &[OpenVote]) {}
+
+    /// The answer to an [`Effect::Load`]; no value where nothing was stored under that key.
+    fn loaded(
+        &mut self,
+        _cx: &mut GameCx<'_>,
+        _owner: Option<PlayerId>,
+        _collection: &str,
+        _key: &str,
+        _value: Option<&RawValue>,
+    ) {
+    }
 
     /// The state as bytes that [`Game::restore`] takes back; `None` where the game cannot.
     fn snapshot(&mut self) -> Option<Vec<u8>> {
@@ -163,6 +178,59 @@ pub enum Effect {
     Log(String),
     /// Ends the match with a result (JSON value).
     Finish(Json),
+    /// Reads a stored value; the answer comes as [`Game::loaded`] in some later tick.
+    Load {
+        /// Whose value; the game's own, shared by all its matches, where there is none.
+        owner: Option<PlayerId>,
+        /// Its collection, 1 to 128 bytes.
+        collection: String,
+        /// Its key, 1 to 128 bytes.
+        key: String,
+    },
+    /// Stores a value, replacing what was there.
+    Store {
+        /// As in [`Effect::Load`].
+        owner: Option<PlayerId>,
+        /// As in [`Effect::Load`].
+        collection: String,
+        /// As in [`Effect::Load`].
+        key: String,
+        /// The value, up to 64 KiB.
+        value: Json,
+    },
+    /// Something went wrong in a script: for the log, the operator API and, in development mode, the player whose
+    /// message it was (`module.error`). Already limited to a few per callback and ten seconds.
+    ScriptFault(Box<ScriptFault>),
+}
+
+/// One error of a script, for its author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptFault {
+    /// Whose input or join it was.
+    pub player: Option<PlayerId>,
+    /// The callback, as the script names it.
+    pub callback: &'static str,
+    /// The file, relative to the games folder.
+    pub file: String,
+    /// The line, from 1, where one is known.
+    pub line: Option<u32>,
+    /// What it said, at most 500 bytes.
+    pub message: String,
+    /// How it came there, at most 2000 bytes.
+    pub traceback: String,
+    /// Whether the callback was stopped because its budget was spent.
+    pub over_budget: bool,
+    /// Faults of this callback that were not told since the last one that was.
+    pub suppressed: u64,
+}
+
+/// A vote that is open in a match, as its game may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenVote {
+    /// Its id.
+    pub id: VoteId,
+    /// Its label.
+    pub template: String,
 }
 
 /// Why a game could not be built: its options were wrong. Said to whoever wrote the mode.

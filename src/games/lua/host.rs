@@ -1,0 +1,249 @@
+//! What a script's calls to `game.*` read and leave behind: the outside as the current callback may see it. Shared by
+//! the functions inside the machine and the game around it, never by two matches.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use mlua::{Table, Value};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use super::convert::{self, Oddities, Rules};
+use super::script::Sources;
+use crate::games::{Effect, GameCx, Json, OpenVote};
+use crate::ids::PlayerId;
+
+/// Effects one callback may ask for. Over: the call answers `{error=...}`.
+pub(super) const EFFECTS_MAX: usize = 512;
+
+/// Keys of storage one match keeps in sight. Over: the call answers `{error=...}`.
+const STORED_KEYS_MAX: usize = 256;
+
+/// Log lines per second of match time. Over: `game.log` returns false.
+const LOGS_PER_S: u32 = 30;
+
+/// What a match is born with: everything its randomness and its clock come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Birth {
+    /// Seeds `math.random` and ids.
+    pub seed: u64,
+    /// Unix microseconds at which the match's clock (`os.time`) begins.
+    pub unix_us: u64,
+}
+
+/// Whose value of which key: no owner is the game's own, shared by its matches.
+pub(super) type StoreKey = (Option<PlayerId>, String, String);
+
+/// The outside of one match.
+pub(super) struct Host {
+    /// While a file's body runs nothing may be asked for: it runs again at every reload.
+    loading: Cell<bool>,
+    effects: RefCell<Vec<Effect>>,
+    players: RefCell<Vec<PlayerId>>,
+    tick: Cell<u64>,
+    elapsed_us: Cell<u64>,
+    birth: Birth,
+    rng: RefCell<ChaCha8Rng>,
+    votes: RefCell<Vec<OpenVote>>,
+    bots: RefCell<Vec<(PlayerId, String)>>,
+    bots_named: RefCell<VecDeque<String>>,
+    stored: RefCell<BTreeMap<StoreKey, Option<Json>>>,
+    logs: Cell<(u64, u32)>,
+    oddities: Cell<Oddities>,
+    unordered_keys: Cell<bool>,
+    sources: RefCell<Arc<Sources>>,
+    object_mark: OnceCell<Table>,
+}
+
+impl Host {
+    pub(super) fn new(birth: Birth) -> Self {
+        Self {
+            loading: Cell::new(true),
+            effects: RefCell::default(),
+            players: RefCell::default(),
+            tick: Cell::new(0),
+            elapsed_us: Cell::new(0),
+            birth,
+            rng: RefCell::new(ChaCha8Rng::seed_from_u64(birth.seed)),
+            votes: RefCell::default(),
+            bots: RefCell::default(),
+            bots_named: RefCell::default(),
+            stored: RefCell::default(),
+            logs: Cell::default(),
+            oddities: Cell::default(),
+            unordered_keys: Cell::new(false),
+            sources: RefCell::default(),
+            object_mark: OnceCell::new(),
+        }
+    }
+
+    /// Takes in what a call from the match brings.
+    pub(super) fn enter(&self, cx: &GameCx<'_>) {
+        self.tick.set(cx.tick);
+        self.elapsed_us.set(cx.elapsed_us);
+        let mut players = self.players.borrow_mut();
+        if *players != cx.players {
+            cx.players.clone_into(&mut players);
+        }
+    }
+
+    /// Hands over what was asked for.
+    pub(super) fn leave(&self, cx: &mut GameCx<'_>) {
+        cx.effects.append(&mut self.effects.borrow_mut());
+    }
+
+    /// Asks for something; false when the callback has asked for too much already.
+    pub(super) fn push(&self, effect: Effect) -> bool {
+        let mut effects = self.effects.borrow_mut();
+        let room = effects.len() < EFFECTS_MAX;
+        if room {
+            effects.push(effect);
+        }
+        room
+    }
+
+    /// Says something about the script itself: such words are few and always have room.
+    pub(super) fn tell(&self, effect: Effect) {
+        self.effects.borrow_mut().push(effect);
+    }
+
+    pub(super) fn loading(&self) -> bool {
+        self.loading.get()
+    }
+
+    pub(super) fn set_loading(&self, loading: bool) {
+        self.loading.set(loading);
+    }
+
+    pub(super) fn tick(&self) -> u64 {
+        self.tick.get()
+    }
+
+    pub(super) fn elapsed_us(&self) -> u64 {
+        self.elapsed_us.get()
+    }
+
+    /// Unix seconds of the match's own clock.
+    pub(super) fn unix_s(&self) -> i64 {
+        ((self.birth.unix_us + self.elapsed_us.get()) / 1_000_000) as i64
+    }
+
+    /// Unix milliseconds of the match's own clock.
+    pub(super) fn unix_ms(&self) -> u64 {
+        (self.birth.unix_us + self.elapsed_us.get()) / 1_000
+    }
+
+    pub(super) fn random<T>(&self, draw: impl FnOnce(&mut ChaCha8Rng) -> T) -> T {
+        draw(&mut self.rng.borrow_mut())
+    }
+
+    pub(super) fn player_count(&self) -> usize {
+        self.players.borrow().len()
+    }
+
+    pub(super) fn votes(&self) -> Vec<OpenVote> {
+        self.votes.borrow().clone()
+    }
+
+    pub(super) fn set_votes(&self, votes: &[OpenVote]) {
+        votes.clone_into(&mut self.votes.borrow_mut());
+    }
+
+    /// Remembers the name of a bot that was asked for until it takes its seat.
+    pub(super) fn expect_bot(&self, name: String) {
+        let mut named = self.bots_named.borrow_mut();
+        if named.len() < 64 {
+            named.push_back(name);
+        }
+    }
+
+    pub(super) fn bot_came(&self, bot: PlayerId) {
+        let name = self.bots_named.borrow_mut().pop_front().unwrap_or_default();
+        self.bots.borrow_mut().push((bot, name));
+    }
+
+    pub(super) fn bot_left(&self, bot: PlayerId) {
+        self.bots.borrow_mut().retain(|(id, _)| *id != bot);
+    }
+
+    /// The bot of that id or name.
+    pub(super) fn bot(&self, id_or_name: &str) -> Option<PlayerId> {
+        let bots = self.bots.borrow();
+        let found = bots.iter().find(|(id, name)| name == id_or_name || id.to_string() == id_or_name);
+        found.map(|(id, _)| *id)
+    }
+
+    pub(super) fn bots(&self) -> Vec<PlayerId> {
+        self.bots.borrow().iter().map(|(id, _)| *id).collect()
+    }
+
+    /// What is known of a stored key: nothing yet, or its value.
+    pub(super) fn stored(&self, key: &StoreKey) -> Option<Option<Json>> {
+        self.stored.borrow().get(key).cloned()
+    }
+
+    /// Keeps a value in sight; false when there are too many.
+    pub(super) fn keep(&self, key: StoreKey, value: Option<Json>) -> bool {
+        let mut stored = self.stored.borrow_mut();
+        let room = stored.len() < STORED_KEYS_MAX || stored.contains_key(&key);
+        if room {
+            stored.insert(key, value);
+        }
+        room
+    }
+
+    /// Whether another log line fits into this second.
+    pub(super) fn may_log(&self) -> bool {
+        let second = self.elapsed_us.get() / 1_000_000;
+        let (at, said) = self.logs.get();
+        let said = if at == second { said } else { 0 };
+        self.logs.set((second, said + u32::from(said < LOGS_PER_S)));
+        said < LOGS_PER_S
+    }
+
+    /// Remembers what a message could not say; the words for what is new go to the author.
+    pub(super) fn note(&self, odd: Oddities) {
+        let before = self.oddities.get();
+        let mut all = before;
+        all.merge(odd);
+        self.oddities.set(all);
+        for text in odd.new_since(before) {
+            self.tell(Effect::Log(format!("warning: {text}")));
+        }
+    }
+
+    pub(super) fn saw_unordered_keys(&self) {
+        if !self.unordered_keys.replace(true) {
+            self.tell(Effect::Log(
+                "warning: pairs() over tables or functions as keys has no defined order, so this match may not replay"
+                    .into(),
+            ));
+        }
+    }
+
+    pub(super) fn set_sources(&self, sources: Arc<Sources>) {
+        *self.sources.borrow_mut() = sources;
+    }
+
+    pub(super) fn sources(&self) -> Arc<Sources> {
+        self.sources.borrow().clone()
+    }
+
+    pub(super) fn set_object_mark(&self, mark: Table) {
+        let _ = self.object_mark.set(mark);
+    }
+
+    /// How values of this machine are written.
+    pub(super) fn rules(&self, bytes_max: usize, root_object: bool) -> mlua::Result<Rules<'_>> {
+        let object = self.object_mark.get().ok_or(mlua::Error::BindError)?;
+        Ok(Rules { object, bytes_max, root_object })
+    }
+
+    /// Writes a value as JSON of its own.
+    pub(super) fn json(&self, value: &Value, bytes_max: usize, root_object: bool) -> mlua::Result<Json> {
+        let (json, odd) = convert::to_raw(value, self.rules(bytes_max, root_object)?)?;
+        self.note(odd);
+        Ok(json)
+    }
+}

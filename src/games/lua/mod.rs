@@ -1,0 +1,39 @@
+//! Scripted games: a match written in one Lua file, hosted as one more [`Game`](super::Game).
+//!
+//! [`discover`] reads a games folder into modes, [`LuaGame`] plays one match of a script. A script is a guest: it
+//! sees its own folder and the `game` table, every call into it is metered ([`Allowance`]), and whatever it does ends
+//! as an [`Effect`](super::Effect), a fault for its author, or the end of its own match.
+//!
+//! In the order of reading:
+
+mod play;
+
+mod api;
+mod clock;
+mod convert;
+mod host;
+mod phases;
+
+mod budget;
+mod guard;
+mod pattern;
+mod sandbox;
+mod strings;
+
+mod discover;
+mod report;
+mod script;
+
+pub use budget::Allowance;
+pub use discover::{Games, ScriptMode, discover, discover_with};
+pub use host::Birth;
+pub use play::{LuaGame, ScriptError};
+pub use report::Fault;
+pub use script::{FILE_BYTES_MAX, FILES_MAX, Script, Sources};
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

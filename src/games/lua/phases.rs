@@ -1,0 +1,142 @@
+//! The stages that a script's `phases(config)` names, walked in order by the match's clock.
+
+use mlua::Value;
+
+/// What begins a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// The end of the one before.
+    Follows,
+    /// So many players in the match.
+    Players(usize),
+    /// So many microseconds of waiting.
+    AfterUs(u64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Phase {
+    name: String,
+    /// Microseconds; none plays until the game ends itself.
+    duration_us: Option<u64>,
+    start: Start,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Waiting(u64),
+    Running(u64),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    Started(String),
+    Ended(String),
+}
+
+/// The phases of one match.
+#[derive(Debug, Default)]
+pub(super) struct Phases {
+    list: Vec<Phase>,
+    index: usize,
+    at: Option<At>,
+}
+
+/// Phases of one game. Over: the rest is ignored.
+const PHASES_MAX: usize = 64;
+
+impl Phases {
+    /// Reads what `phases` returned: a list of `{name, duration = ms, start = ...}`.
+    pub(super) fn read(value: &Value) -> mlua::Result<Self> {
+        let Value::Table(list) = value else {
+            return Err(mlua::Error::runtime(format!("phases returned a {}, expected a list", value.type_name())));
+        };
+        let ms = |v: f64| (v.max(0.0) * 1e3) as u64;
+        let mut phases = Vec::new();
+        for entry in list.sequence_values::<mlua::Table>().take(PHASES_MAX) {
+            let entry = entry?;
+            let start = match entry.raw_get::<Value>("start")? {
+                Value::Integer(n) => Start::AfterUs(ms(n as f64)),
+                Value::Number(n) => Start::AfterUs(ms(n)),
+                Value::Table(t) => match (t.raw_get::<Option<f64>>("players")?, t.raw_get::<Option<f64>>("timer")?) {
+                    (Some(n), _) => Start::Players(n.max(0.0) as usize),
+                    (None, Some(n)) => Start::AfterUs(ms(n)),
+                    (None, None) => Start::Follows,
+                },
+                _ => Start::Follows,
+            };
+            phases.push(Phase {
+                name: entry.raw_get("name")?,
+                duration_us: entry.raw_get::<Option<f64>>("duration")?.map(ms),
+                start,
+            });
+        }
+        Ok(Self { list: phases, index: 0, at: None })
+    }
+
+    /// The next thing that is due at `now_us` of match time with `players` seated. Called until it returns none.
+    pub(super) fn poll(&mut self, now_us: u64, players: usize) -> Option<Step> {
+        let phase = self.list.get(self.index)?;
+        match *self.at.get_or_insert(At::Waiting(now_us)) {
+            At::Waiting(since) => {
+                let due = match phase.start {
+                    Start::Follows => true,
+                    Start::Players(n) => players >= n,
+                    Start::AfterUs(us) => now_us >= since + us,
+                };
+                due.then(|| {
+                    self.at = Some(At::Running(now_us));
+                    Step::Started(phase.name.clone())
+                })
+            }
+            At::Running(since) => {
+                let ends = since + phase.duration_us?;
+                if now_us < ends {
+                    return None;
+                }
+                let ended = Step::Ended(phase.name.clone());
+                self.index += 1;
+                self.at = Some(At::Waiting(ends));
+                Some(ended)
+            }
+        }
+    }
+
+    /// Whether there were phases and the last one ended.
+    pub(super) fn complete(&self) -> bool {
+        !self.list.is_empty() && self.index == self.list.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_follow_the_match_clock() {
+        let lua = mlua::Lua::new();
+        let list: Value = lua
+            .load("return {{name='lobby', start={players=2}, duration=1000}, {name='wait', start=500, duration=0}, {name='play'}}")
+            .eval()
+            .unwrap();
+        let mut phases = Phases::read(&list).unwrap();
+        let mut told = Vec::new();
+        for (ms, players) in [(0, 1), (100, 2), (1_000, 2), (1_100, 2), (1_500, 2), (1_600, 2), (9_000, 2)] {
+            while let Some(step) = phases.poll(ms * 1_000, players) {
+                told.push(format!("{ms} {step:?}"));
+            }
+        }
+        assert_eq!(
+            told,
+            [
+                "100 Started(\"lobby\")",
+                "1100 Ended(\"lobby\")",
+                "1600 Started(\"wait\")",
+                "1600 Ended(\"wait\")",
+                "1600 Started(\"play\")"
+            ]
+        );
+        assert!(!phases.complete());
+        assert!(Phases::read(&Value::Nil).is_err());
+    }
+}

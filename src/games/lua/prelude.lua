@@ -1,0 +1,432 @@
+-- The library scripts see where Lua's own would loop without instructions, differ between runs, or open a door.
+-- What is written in Lua is metered like any script, so it needs no bounds of its own.
+local host = ...
+
+local type, select, error, next, rawget, rawset = type, select, error, next, rawget, rawset
+local getmetatable, rawsetmetatable, rawpcall, rawtostring = getmetatable, setmetatable, pcall, tostring
+local unpack, pack, find, format, sqrt, floor = table.unpack, table.pack, string.find, string.format, math.sqrt, math.floor
+local check, out_of_memory, error_text = host.check, host.out_of_memory, host.error_text
+
+local removed = { "collectgarbage", "dofile", "load", "loadfile", "loadstring", "warn", "coroutine", "debug", "io", "package" }
+for i = 1, #removed do _G[removed[i]] = nil end
+string.dump = nil
+
+-- pcall returns nothing once the budget is spent, and says errors of the host as text.
+local function after(ok, err, ...)
+  check()
+  if not ok then
+    if err == "not enough memory" then out_of_memory() end
+    if type(err) == "userdata" then err = error_text(err) end
+  end
+  return ok, err, ...
+end
+
+function pcall(...) return after(rawpcall(...)) end
+local pcall = pcall
+
+-- The handler runs after unwinding, where hooks reach it.
+local function handled(handler, ok, ...)
+  if ok then return true, ... end
+  return false, select(2, pcall(handler, ...))
+end
+
+function xpcall(f, handler, ...) return handled(handler, pcall(f, ...)) end
+
+function setmetatable(t, mt)
+  if type(mt) == "table" and (rawget(mt, "__gc") ~= nil or rawget(mt, "__mode") ~= nil) then
+    error("__gc and __mode are not available: what a collector does nobody can replay", 2)
+  end
+  return rawsetmetatable(t, mt)
+end
+
+-- tostring without addresses: things are numbered as they are first named.
+local named, names = rawsetmetatable({}, { __mode = "k" }), 0
+
+local function name(kind, v)
+  local n = named[v]
+  if not n then
+    names = names + 1
+    n = names
+    named[v] = n
+  end
+  return format("%s: %08d", kind, n)
+end
+
+function tostring(v)
+  local kind = type(v)
+  if kind == "table" then
+    local mt = getmetatable(v)
+    if type(mt) == "table" then
+      local f = rawget(mt, "__tostring")
+      if f then
+        local s = f(v)
+        if type(s) ~= "string" then error("'__tostring' must return a string", 2) end
+        return s
+      end
+      local n = rawget(mt, "__name")
+      if type(n) == "string" then kind = n end
+    end
+    return name(kind, v)
+  elseif kind == "function" then
+    return name(kind, v)
+  elseif kind == "userdata" then
+    return error_text(v)
+  end
+  return rawtostring(v)
+end
+local tostring = tostring
+
+-- string.format with the same tostring, and without %p.
+function string.format(f, ...)
+  if type(f) ~= "string" then return format(f, ...) end
+  if find(f, "%p", 1, true) then error("bad argument #1 to 'format' (%p is not available)", 2) end
+  local n = select("#", ...)
+  local plain = true
+  for i = 1, n do
+    local kind = type((select(i, ...)))
+    if kind == "table" or kind == "function" or kind == "userdata" then plain = false end
+  end
+  if plain then return format(f, ...) end
+  local args = pack(...)
+  for i = 1, n do
+    local kind = type(args[i])
+    if kind == "table" or kind == "function" or kind == "userdata" then args[i] = tostring(args[i]) end
+  end
+  return format(f, unpack(args, 1, n))
+end
+
+string.find, string.match, string.gmatch = host.find, host.match, host.gmatch
+string.gsub, string.rep = host.gsub, host.rep
+
+-- pairs and next in a defined order: numbers, then strings by their bytes, then booleans; anything else last, as it
+-- comes. Lua's own order depends on addresses.
+local order, after_key = host.order, host.after_key
+
+local function walk(t, keys)
+  local i = 0
+  return function()
+    while true do
+      i = i + 1
+      local k = keys[i]
+      if k == nil then return nil end
+      local v = rawget(t, k)
+      if v ~= nil then return k, v end
+    end
+  end, t, nil
+end
+
+function pairs(t)
+  local mt = getmetatable(t)
+  if type(mt) == "table" then
+    local f = rawget(mt, "__pairs")
+    if f then
+      local a, b, c = f(t)
+      return a, b, c
+    end
+  end
+  if type(t) ~= "table" then error("bad argument #1 to 'for iterator' (table expected, got " .. type(t) .. ")", 2) end
+  local k1 = next(t)
+  if k1 == nil then return next, t, nil end
+  local k2 = next(t, k1)
+  if k2 == nil then return walk(t, { k1 }) end
+  if next(t, k2) == nil and type(k1) == "string" and type(k2) == "string" then
+    if k2 < k1 then k1, k2 = k2, k1 end
+    return walk(t, { k1, k2 })
+  end
+  local n = 0
+  for k in next, t do
+    n = n + 1
+    if k ~= n then return walk(t, order(t)) end
+  end
+  return next, t, nil
+end
+local pairs = pairs
+
+function _G.next(t, k)
+  if type(t) ~= "table" then error("bad argument #1 to 'next' (table expected, got " .. type(t) .. ")", 2) end
+  if k == nil then
+    local first = next(t)
+    if first == nil then return nil end
+    if next(t, first) == nil then return first, rawget(t, first) end
+  end
+  k = after_key(t, k)
+  if k == nil then return nil end
+  return k, rawget(t, k)
+end
+
+local function whole(v, n, fname)
+  if type(v) == "string" then v = tonumber(v) end
+  local i = type(v) == "number" and math.tointeger(v)
+  if not i then
+    error("bad argument #" .. n .. " to '" .. fname .. "' (whole number expected, got " .. type(v) .. ")", 3)
+  end
+  return i
+end
+
+local function is_table(t, fname)
+  if type(t) ~= "table" then
+    error("bad argument #1 to '" .. fname .. "' (table expected, got " .. type(t) .. ")", 3)
+  end
+end
+
+function table.insert(t, pos, ...)
+  is_table(t, "insert")
+  local given = select("#", ...)
+  local at = #t + 1
+  if given == 0 then
+    t[at] = pos
+  elseif given == 1 then
+    pos = whole(pos, 2, "insert")
+    if pos < 1 or pos > at then error("bad argument #2 to 'insert' (position out of bounds)", 2) end
+    for i = at, pos + 1, -1 do t[i] = t[i - 1] end
+    t[pos] = (...)
+  else
+    error("wrong number of arguments to 'insert'", 2)
+  end
+end
+
+function table.remove(t, pos)
+  is_table(t, "remove")
+  local size = #t
+  if pos == nil then
+    pos = size
+  else
+    pos = whole(pos, 2, "remove")
+    if size + 1 ~= pos and (pos < 1 or pos > size + 1) and not (size == 0 and pos == 0) then
+      error("bad argument #2 to 'remove' (position out of bounds)", 2)
+    end
+  end
+  local v = t[pos]
+  for i = pos, size - 1 do t[i] = t[i + 1] end
+  if pos <= size then t[size] = nil else t[pos] = nil end
+  return v
+end
+
+function table.move(a, f, e, t, b)
+  is_table(a, "move")
+  f, e, t, b = whole(f, 2, "move"), whole(e, 3, "move"), whole(t, 4, "move"), b or a
+  if e >= f then
+    if f <= 0 and e >= math.maxinteger + f then error("bad argument #3 to 'move' (too many elements to move)", 2) end
+    if t > math.maxinteger - (e - f) then error("bad argument #4 to 'move' (destination wrap around)", 2) end
+    if t > e or t <= f or a ~= b then
+      for i = 0, e - f do b[t + i] = a[f + i] end
+    else
+      for i = e - f, 0, -1 do b[t + i] = a[f + i] end
+    end
+  end
+  return b
+end
+
+function table.unpack(t, i, j)
+  i = i == nil and 1 or whole(i, 2, "unpack")
+  j = j == nil and #t or whole(j, 3, "unpack")
+  if j >= i and (j - i < 0 or j - i >= 4096) then error("too many results to unpack (4096 at most)", 2) end
+  return unpack(t, i, j)
+end
+
+local concat = host.concat
+function table.concat(t, sep, i, j)
+  is_table(t, "concat")
+  i = i == nil and 1 or whole(i, 3, "concat")
+  j = j == nil and #t or whole(j, 4, "concat")
+  if getmetatable(t) ~= nil then
+    local plain = {}
+    for k = i, j do plain[k - i + 1] = t[k] end
+    t, i, j = plain, 1, j - i + 1
+  end
+  return concat(t, sep, i, j)
+end
+
+-- A merge sort: stable, the same on every run, and no comparator can lead it astray.
+local function less(a, b) return a < b end
+
+function table.sort(t, lt)
+  is_table(t, "sort")
+  if lt == nil then lt = less elseif type(lt) ~= "function" then
+    error("bad argument #2 to 'sort' (function expected, got " .. type(lt) .. ")", 2)
+  end
+  local n = #t
+  for lo = 1, n, 8 do
+    local hi = lo + 7
+    if hi > n then hi = n end
+    for i = lo + 1, hi do
+      local v, j = t[i], i - 1
+      while j >= lo and lt(v, t[j]) do
+        t[j + 1] = t[j]
+        j = j - 1
+      end
+      t[j + 1] = v
+    end
+  end
+  local from, to, width = t, {}, 8
+  while width < n do
+    for lo = 1, n, 2 * width do
+      local mid, hi = lo + width, lo + 2 * width
+      if mid > n + 1 then mid = n + 1 end
+      if hi > n + 1 then hi = n + 1 end
+      local i, j = lo, mid
+      for k = lo, hi - 1 do
+        if i < mid and (j >= hi or not lt(from[j], from[i])) then
+          to[k] = from[i]
+          i = i + 1
+        else
+          to[k] = from[j]
+          j = j + 1
+        end
+      end
+    end
+    from, to, width = to, from, width * 2
+  end
+  if from ~= t then for i = 1, n do t[i] = from[i] end end
+end
+
+math.random, math.randomseed = host.random, function() end
+
+os = {
+  clock = host.clock,
+  time = host.time,
+  date = host.date,
+  difftime = function(a, b) return (a or 0) - (b or 0) + 0.0 end,
+}
+
+function print(...)
+  local parts = pack(...)
+  for i = 1, parts.n do parts[i] = tostring(parts[i]) end
+  game.log("info", table.concat(parts, "\t", 1, parts.n))
+end
+
+-- require, for one directory: modules are cached by their path, which a reload forgets.
+local compile = host.compile
+local modules, LOADING = {}, {}
+
+local function requirer(base, env)
+  return function(module)
+    local key, chunk = compile(base, module, env)
+    local known = modules[key]
+    if known == LOADING then error("module '" .. module .. "' requires itself", 2) end
+    if known ~= nil then return known end
+    modules[key] = LOADING
+    local ok, value = rawpcall(chunk, module)
+    if not ok then
+      modules[key] = nil
+      error(value, 0)
+    end
+    if value == nil then value = true end
+    modules[key] = value
+    return value
+  end
+end
+
+-- game.spatial, over tables of things that have an x and a y.
+local spatial = {}
+local OPTS = "[, {type=, exclude=, max_results=, sort=}]"
+
+local function members(v)
+  if v == nil then return nil end
+  if type(v) ~= "table" then return { [v] = true } end
+  local set = {}
+  for _, item in ipairs(v) do set[item] = true end
+  return set
+end
+
+local function distance(a, b)
+  local dx, dy = a.x - b.x, a.y - b.y
+  return sqrt(dx * dx + dy * dy)
+end
+
+local function placed(e) return type(e) == "table" and type(e.x) == "number" and type(e.y) == "number" end
+
+local function search(entities, x, y, radius, opts)
+  opts = type(opts) == "table" and opts or {}
+  local kinds, exclude, hits = members(opts.type), members(opts.exclude), {}
+  for id, e in pairs(entities) do
+    if placed(e) and not (exclude and exclude[id]) and not (kinds and not kinds[e.type]) then
+      local dx, dy = e.x - x, e.y - y
+      local d = sqrt(dx * dx + dy * dy)
+      if d <= radius then hits[#hits + 1] = { id = id, entity = e, distance = d } end
+    end
+  end
+  if opts.sort == "nearest" then
+    table.sort(hits, function(a, b) return a.distance < b.distance end)
+  elseif opts.sort == "farthest" then
+    table.sort(hits, function(a, b) return a.distance > b.distance end)
+  end
+  if type(opts.max_results) == "number" then
+    for i = #hits, floor(opts.max_results) + 1, -1 do hits[i] = nil end
+  end
+  return hits
+end
+
+function spatial.query_radius(entities, x, y, radius, opts)
+  if type(entities) ~= "table" or type(x) ~= "number" or type(y) ~= "number" or type(radius) ~= "number" then
+    return { error = "query_radius requires (entities, x, y, radius" .. OPTS .. ")" }
+  end
+  return search(entities, x, y, radius, opts)
+end
+
+function spatial.nearest(entities, x, y, n, opts)
+  if type(entities) ~= "table" or type(x) ~= "number" or type(y) ~= "number" or type(n) ~= "number" then
+    return { error = "nearest requires (entities, x, y, n" .. OPTS .. ")" }
+  end
+  opts = type(opts) == "table" and opts or {}
+  return search(entities, x, y, math.huge,
+    { type = opts.type, exclude = opts.exclude, sort = "nearest", max_results = n })
+end
+
+function spatial.in_range(a, b, range)
+  if not placed(a) or not placed(b) or type(range) ~= "number" then
+    return { error = "in_range requires (entity_a, entity_b, range)" }
+  end
+  return distance(a, b) <= range
+end
+
+function spatial.distance(a, b)
+  if not placed(a) or not placed(b) then return { error = "distance requires (entity_a, entity_b)" } end
+  return distance(a, b)
+end
+
+-- What the host itself asks of the machine.
+local own = { spatial = spatial }
+
+function own.require_for(base, env) return requirer(base, env) end
+
+function own.forget_modules()
+  local old = modules
+  modules = {}
+  return old
+end
+
+function own.recall_modules(old) modules = old end
+
+-- Every table reachable from the state with what was in it, so that a refused join leaves no trace.
+function own.remember(root)
+  local seen, log, queue = {}, {}, { root }
+  seen[root] = true
+  local at = 1
+  while queue[at] do
+    local t, copy = queue[at], {}
+    for k, v in next, t do
+      copy[k] = v
+      if type(v) == "table" and not seen[v] then
+        seen[v] = true
+        queue[#queue + 1] = v
+      end
+    end
+    log[at] = copy
+    at = at + 1
+  end
+  return { queue, log }
+end
+
+function own.undo(journal)
+  local tables, log = journal[1], journal[2]
+  for i = 1, #tables do
+    local t, copy = tables[i], log[i]
+    for k in next, t do
+      if rawget(copy, k) == nil then rawset(t, k, nil) end
+    end
+    for k, v in next, copy do rawset(t, k, v) end
+  end
+end
+
+return own

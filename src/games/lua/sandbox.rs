@@ -1,0 +1,247 @@
+//! One machine for one match: Lua with the parts removed that loop unseen, differ between runs or open a door, the
+//! meter watching it, and the modules of one folder.
+//!
+//! Scripts get the base library, `string`, `table`, `math`, `utf8`, a small `os`, their folder by `require`, and
+//! `game`. They do not get io, load, package, coroutines, debug, finalisers or weak tables.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mlua::chunk::ChunkMode;
+use mlua::{Function, Lua, LuaOptions, LuaString, StdLib, Table, Value};
+
+use super::budget::{Allowance, Entry, Meter, Spent};
+use super::host::Host;
+use super::script::Sources;
+use super::{api, clock, strings};
+
+const PRELUDE: &str = include_str!("prelude.lua");
+
+/// A machine ready to run a script's body.
+pub(super) struct Machine {
+    pub(super) lua: Lua,
+    pub(super) meter: Rc<Meter>,
+    pub(super) host: Rc<Host>,
+    /// What the host asks of the prelude: see its end.
+    own: Own,
+}
+
+struct Own {
+    require_for: Function,
+    forget_modules: Function,
+    recall_modules: Function,
+    remember: Function,
+    undo: Function,
+}
+
+impl Machine {
+    /// A fresh machine over `sources`. Nothing of the script has run yet.
+    pub(super) fn new(sources: Arc<Sources>, allowance: Allowance, host: Rc<Host>) -> mlua::Result<Self> {
+        let libs = StdLib::STRING | StdLib::TABLE | StdLib::MATH | StdLib::UTF8;
+        let lua = Lua::new_with(libs, LuaOptions::default())?;
+        let meter = Meter::watch(&lua, allowance)?;
+        host.set_sources(sources);
+        let helpers = lua.create_table()?;
+        strings::install(&lua, &helpers, &meter)?;
+        clock::install(&lua, &helpers, &host)?;
+        install_helpers(&lua, &helpers, &meter, &host)?;
+        let game = api::install(&lua, &host)?;
+        lua.globals().raw_set("game", &game)?;
+        let own: Table = lua.load(PRELUDE).set_name("=tessera").set_mode(ChunkMode::Text).call(helpers)?;
+        game.raw_set("spatial", own.raw_get::<Table>("spatial")?)?;
+        let own = Own {
+            require_for: own.raw_get("require_for")?,
+            forget_modules: own.raw_get("forget_modules")?,
+            recall_modules: own.raw_get("recall_modules")?,
+            remember: own.raw_get("remember")?,
+            undo: own.raw_get("undo")?,
+        };
+        lua.gc_collect()?;
+        Ok(Self { lua, meter, host, own })
+    }
+
+    /// Runs the body of `file` (a path inside the folder) with globals of `env`, as its modules will.
+    pub(super) fn run(&self, file: &str, env: &Table) -> mlua::Result<Value> {
+        let Some(text) = self.host.sources().text(file) else {
+            return Err(mlua::Error::runtime(format!("{file}: no such file in the games folder")));
+        };
+        let base = file.rsplit_once('/').map_or("", |(dir, _)| dir);
+        self.entry(Entry::Load, || {
+            env.raw_set("require", self.own.require_for.call::<Function>((base, env))?)?;
+            self.lua
+                .load(text.as_ref())
+                .set_name(format!("@{file}"))
+                .set_mode(ChunkMode::Text)
+                .set_environment(env.clone())
+                .call::<Value>(())
+        })
+    }
+
+    /// Runs `work` on a fresh allowance; an error that a script swallowed still counts once the allowance is spent.
+    pub(super) fn entry<T>(&self, entry: Entry, work: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
+        self.meter.begin(&self.lua, entry);
+        let done = work();
+        self.meter.end(&self.lua);
+        if let Err(mlua::Error::MemoryError(_)) = &done {
+            let _ = self.meter.stop(&self.lua, Spent::Memory);
+        }
+        let Some(spent) = self.meter.spent() else { return done };
+        let place = self.meter.place().map(|place| format!("{place}: ")).unwrap_or_default();
+        let traceback = done.err().map(|error| super::report::traceback_of(&error)).unwrap_or_default();
+        Err(mlua::Error::RuntimeError(format!("{place}{}\nstack traceback:\n{traceback}", spent.as_str())))
+    }
+
+    /// The module cache so far, forgetting it, so that a reload reads every module anew.
+    pub(super) fn forget_modules(&self) -> mlua::Result<Table> {
+        self.own.forget_modules.call(())
+    }
+
+    /// Takes a cache back that [`Machine::forget_modules`] gave.
+    pub(super) fn recall_modules(&self, modules: Table) -> mlua::Result<()> {
+        self.own.recall_modules.call(modules)
+    }
+
+    /// What the state holds now, for [`Machine::undo`].
+    pub(super) fn remember(&self, state: &Table) -> mlua::Result<Table> {
+        self.entry(Entry::Callback, || self.own.remember.call(state))
+    }
+
+    /// Puts every table of the state back to what it held.
+    pub(super) fn undo(&self, journal: Table) -> mlua::Result<()> {
+        self.entry(Entry::Callback, || self.own.undo.call(journal))
+    }
+}
+
+fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host>) -> mlua::Result<()> {
+    let m = meter.clone();
+    helpers.raw_set("check", lua.create_function(move |_, ()| m.check())?)?;
+    let m = meter.clone();
+    helpers.raw_set("out_of_memory", lua.create_function(move |lua, ()| m.stop(lua, Spent::Memory))?)?;
+    helpers.raw_set("error_text", lua.create_function(|_, value: Value| Ok(error_text(&value)))?)?;
+    let h = host.clone();
+    let m = meter.clone();
+    helpers.raw_set("order", lua.create_function(move |lua, t: Table| ordered_keys(lua, &m, &h, &t))?)?;
+    let m = meter.clone();
+    helpers.raw_set(
+        "after_key",
+        lua.create_function(move |lua, (t, key): (Table, Value)| key_after(lua, &m, &t, &key))?,
+    )?;
+    let h = host.clone();
+    helpers.raw_set(
+        "compile",
+        lua.create_function(move |lua, (base, module, env): (LuaString, LuaString, Table)| {
+            let (base, module) = (base.to_str()?, module.to_str()?);
+            let file = module_file(&base, &module)?;
+            let Some(text) = h.sources().text(&file) else {
+                return Err(mlua::Error::runtime(format!("module '{module}' not found: there is no {file}")));
+            };
+            let chunk = lua.load(text.as_ref()).set_name(format!("@{file}")).set_mode(ChunkMode::Text);
+            Ok((file, chunk.set_environment(env).into_function()?))
+        })?,
+    )
+}
+
+/// The file that `require(module)` means in a script whose directory is `base`.
+fn module_file(base: &str, module: &str) -> mlua::Result<String> {
+    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    if module.len() > 128 || !module.split('.').all(plain) {
+        return Err(mlua::Error::runtime("require wants a name like \"physics\" or \"bots.chaser\""));
+    }
+    let slash = if base.is_empty() { "" } else { "/" };
+    Ok(format!("{base}{slash}{}.lua", module.replace('.', "/")))
+}
+
+/// What an error value says, without running anything of the script's and without addresses.
+pub(super) fn error_text(value: &Value) -> String {
+    match value {
+        Value::Error(e) => super::report::message_of(e),
+        Value::String(s) => s.to_string_lossy(),
+        other => format!("(a {})", other.type_name()),
+    }
+}
+
+/// Where a key stands in the order of `pairs`.
+fn rank(key: &Value) -> u8 {
+    match key {
+        Value::Integer(_) | Value::Number(_) => 0,
+        Value::String(_) => 1,
+        Value::Boolean(_) => 2,
+        _ => 3,
+    }
+}
+
+fn compare(a: &Value, b: &Value) -> Ordering {
+    let number = |v: &Value| match v {
+        Value::Integer(n) => *n as f64,
+        Value::Number(n) => *n,
+        _ => 0.0,
+    };
+    match (a, b) {
+        (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
+        (Value::String(a), Value::String(b)) => a.as_bytes().cmp(&b.as_bytes()),
+        (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
+        _ => rank(a).cmp(&rank(b)).then_with(|| number(a).total_cmp(&number(b))),
+    }
+}
+
+/// The keys of `t` in the defined order, as a sequence.
+fn ordered_keys(lua: &Lua, meter: &Meter, host: &Host, t: &Table) -> mlua::Result<Table> {
+    let mut keys: Vec<Value> = Vec::new();
+    t.for_each(|key: Value, _: Value| {
+        keys.push(key);
+        Ok(())
+    })?;
+    meter.charge(lua, keys.len() as u64 * 4)?;
+    keys.sort_by(compare);
+    if keys.last().is_some_and(|key| rank(key) == 3) {
+        host.saw_unordered_keys();
+    }
+    lua.create_sequence_from(keys)
+}
+
+/// The first key of `t` after `key` in the defined order; the very first for nil. Never one key twice, whatever the
+/// script did to the table in between.
+fn key_after(lua: &Lua, meter: &Meter, t: &Table, key: &Value) -> mlua::Result<Value> {
+    let mut best = Value::Nil;
+    let mut seen = 0u64;
+    if rank(key) == 3 && !key.is_nil() {
+        // Things without an order follow each other as they come.
+        let (mut found, mut after) = (false, Value::Nil);
+        t.for_each(|k: Value, _: Value| {
+            seen += 1;
+            if found && after.is_nil() && rank(&k) == 3 {
+                after = k;
+            } else if k == *key {
+                found = true;
+            }
+            Ok(())
+        })?;
+        meter.charge(lua, seen * 2)?;
+        return Ok(after);
+    }
+    t.for_each(|k: Value, _: Value| {
+        seen += 1;
+        let later = key.is_nil() || compare(&k, key) == Ordering::Greater;
+        if later && (best.is_nil() || compare(&k, &best) == Ordering::Less) {
+            best = k;
+        }
+        Ok(())
+    })?;
+    meter.charge(lua, seen * 2)?;
+    Ok(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_stay_in_the_folder() {
+        assert_eq!(module_file("arena", "bots.chaser").unwrap(), "arena/bots/chaser.lua");
+        assert_eq!(module_file("", "physics").unwrap(), "physics.lua");
+        for bad in ["..", "../x", "/etc/passwd", "a..b", "", "a/b", "a.lua\0", "x y"] {
+            assert!(module_file("arena", bad).is_err(), "{bad}");
+        }
+    }
+}
