@@ -19,7 +19,7 @@ body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--ground
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 .6rem}h3{font-size:.95rem;margin:1rem 0 .2rem}\
 p{margin:.3rem 0}.dim{color:var(--dim)}.win{font-size:1.25rem;font-weight:600;margin:.8rem 0}\
 .wide{overflow-x:auto}svg{display:block;max-width:none}svg text{font:12px system-ui,sans-serif;fill:var(--ink)}\
-svg .dim{fill:var(--dim)}svg .out{text-decoration:line-through;fill:var(--dim)}li{margin:.1rem 0}";
+h2::first-letter{text-transform:uppercase}svg .dim{fill:var(--dim)}svg .out{text-decoration:line-through;fill:var(--dim)}li{margin:.1rem 0}";
 
 /// Options up to which a matrix is drawn, and options times rounds up to which rounds are: what a browser can show.
 const MATRIX_OPTIONS_MAX: usize = 200;

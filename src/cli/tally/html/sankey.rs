@@ -6,20 +6,25 @@ use super::{colour, label, share};
 use crate::engine::votes::count::Round;
 use crate::engine::votes::{Count, CountRules};
 
-/// Pixels from one column to the next, of a column, of all ballots, and between two options.
-const STEP: f64 = 150.0;
+/// Pixels of a column, of all ballots, and between two options.
 const COLUMN: f64 = 12.0;
 const HIGH: f64 = 380.0;
 const GAP: f64 = 5.0;
 /// Pixels beside the columns, for names.
 const MARGIN: f64 = 150.0;
 
-/// One end of a band: where the next band may start within an option's column.
+/// Pixels from one column to the next: as many as fit the page, and never so few that bands become walls.
+fn step(columns: usize) -> f64 {
+    (560.0 / columns.saturating_sub(1).max(1) as f64).clamp(70.0, 150.0)
+}
+
+/// An option in a column, and how much of its height bands that come and bands that go have taken.
 #[derive(Clone, Copy)]
 struct Node {
     y: f64,
     high: f64,
-    used: f64,
+    came: f64,
+    went: f64,
 }
 
 /// The rounds of a count from left to right.
@@ -31,19 +36,19 @@ pub fn picture(rules: &CountRules, count: &Count) -> String {
     order.sort_by_key(|&option| std::cmp::Reverse(count.rounds.first().and_then(|round| round.tally[option])));
     order.push(options);
 
-    let columns: Vec<Vec<Option<Node>>> = count.rounds.iter().map(|round| column(round, &order, total)).collect();
-    let width = 2.0 * MARGIN + STEP * (columns.len() - 1) as f64 + COLUMN;
+    let mut columns: Vec<Vec<Option<Node>>> = count.rounds.iter().map(|round| column(round, &order, total)).collect();
+    let step = step(columns.len());
+    let width = 2.0 * MARGIN + step * (columns.len() - 1) as f64 + COLUMN;
     let height = HIGH + GAP * (options + 1) as f64 + 24.0;
     let mut svg = format!("<div class=\"wide\"><svg width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\">");
-    let mut columns = columns;
     for (at, round) in count.rounds.iter().enumerate() {
-        let x = MARGIN + STEP * at as f64;
+        let x = MARGIN + step * at as f64;
         if let Some((here, next)) =
             columns[at..].split_first_mut().and_then(|(here, rest)| Some((here, rest.first_mut()?)))
         {
             for (from, to, amount) in flows(round, &order) {
                 let (Some(a), Some(b)) = (here[from].as_mut(), next[to].as_mut()) else { continue };
-                band(&mut svg, x + COLUMN, a, x + STEP, b, HIGH * share(amount, total), from, from == options);
+                band(&mut svg, x + COLUMN, a, x + step, b, HIGH * share(amount, total), from, from == options);
             }
         }
         nodes(&mut svg, rules, count, at, x, &columns[at]);
@@ -67,7 +72,7 @@ fn column(round: &Round, order: &[usize], total: u128) -> Vec<Option<Node>> {
         };
         if let Some(held) = held {
             let high = HIGH * share(held, total);
-            nodes[option] = Some(Node { y, high, used: 0.0 });
+            nodes[option] = Some(Node { y, high, came: 0.0, went: 0.0 });
             y += high + GAP;
         }
     }
@@ -101,9 +106,9 @@ fn flows(round: &Round, order: &[usize]) -> Vec<(usize, usize, u128)> {
 
 #[expect(clippy::too_many_arguments, reason = "two ends of two coordinates each, and a look")]
 fn band(svg: &mut String, x1: f64, a: &mut Node, x2: f64, b: &mut Node, high: f64, option: usize, grey: bool) {
-    let (y1, y2) = (a.y + a.used, b.y + b.used);
-    a.used += high;
-    b.used += high;
+    let (y1, y2) = (a.y + a.went, b.y + b.came);
+    a.went += high;
+    b.came += high;
     let middle = (x1 + x2) / 2.0;
     let fill = if grey { "#8884".to_owned() } else { colour(option) };
     let _ = write!(
