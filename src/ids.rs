@@ -37,7 +37,7 @@ macro_rules! uuid_id {
             }
 
             /// The id that `number` stands for; the inverse of [`Self::as_u128`].
-            pub fn from_u128(number: u128) -> Self {
+            pub const fn from_u128(number: u128) -> Self {
                 Self(Uuid::from_u128(number))
             }
         }

@@ -205,3 +205,33 @@ pub const DESCRIPTORS_RESERVED: u64 = 256;
 
 /// Bytes of one message on `/ws/echo`, the test aid; also what may wait to be echoed, twice over.
 pub const ECHO_BYTES_MAX: u32 = 16 << 20;
+
+/// Bytes of a request's body. Over: 413 `payload_too_large`, and the rest of it is not read.
+pub const HTTP_BODY_BYTES_MAX: usize = 65_536;
+
+/// Threads that hash passwords: 19 MiB and some 25 ms of a core each. One signs in 40 players a second and leaves the
+/// other cores to the ticks.
+pub const HASH_THREADS: usize = 1;
+
+/// Passwords that wait for a hash: about two seconds of work. Over: 503 `busy`.
+pub const HASHES_WAITING_MAX: usize = 64;
+
+/// Days a refresh token lives: how long a player may stay away and need no password.
+pub const REFRESH_TOKEN_DAYS: u64 = 30;
+
+/// Messages per second that one chat channel carries, all its players together. Over: `rate_limited` to whoever speaks.
+/// A person reads two a second; this is for the sake of everyone's sockets, not their eyes.
+pub const CHANNEL_MESSAGES_PER_S: u32 = 50;
+
+/// How many of them at once.
+pub const CHANNEL_MESSAGES_BURST: u32 = 200;
+
+/// At most one `chat.typing` per typist and channel in so many milliseconds. Over: not told, not refused.
+pub const TYPING_EVERY_MS: u64 = 2_000;
+
+/// A player's presence is told at most once in so many milliseconds, the newest only; an absence shorter than this is
+/// none.
+pub const PRESENCE_EVERY_MS: u64 = 1_000;
+
+/// Players whose presence one player may subscribe to. Over: refused as a whole, so that a client knows where it is.
+pub const SUBSCRIPTIONS_MAX: usize = 512;

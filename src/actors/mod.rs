@@ -1,5 +1,6 @@
 //! Thin shells around the engine's values, and what they tell each other.
 
+pub mod access;
 pub mod connection;
 pub mod outlet;
 pub mod socket_metrics;

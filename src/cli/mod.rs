@@ -14,6 +14,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod check;
 mod panics;
+mod recount;
 mod scenario;
 pub mod tally;
 
@@ -37,6 +38,8 @@ enum Command {
     Scenario(scenario::Args),
     /// Count an election from a file by any method
     Tally(tally::Args),
+    /// Derive a vote's result from its audit record again, and say whether it is the recorded one
+    Recount(recount::Args),
 }
 
 impl Command {
@@ -45,6 +48,7 @@ impl Command {
             Self::Check(args) => check::run(args),
             Self::Scenario(args) => scenario::run(args),
             Self::Tally(args) => tally::run(args),
+            Self::Recount(args) => recount::run(args),
         }
     }
 }

@@ -133,7 +133,7 @@ impl Store for SqliteStore {
     forward! { write accounts:
         create_player(player: NewPlayer, tokens: NewTokens) -> Creation;
         create_guest(player: NewPlayer, device: DeviceRow, tokens: NewTokens) -> Creation;
-        claim_guest(claim: Claim, tokens: NewTokens) -> Creation;
+        claim_guest(claim: Claim, tokens: NewTokens) -> (Creation, Vec<SignIn>);
         set_display_name(id: PlayerId, display_name: String) -> Option<PlayerRow>;
         issue_tokens(tokens: NewTokens) -> Issue;
         rotate_refresh(rotate: Rotate) -> Rotation;

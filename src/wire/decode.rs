@@ -63,6 +63,14 @@ pub fn decode(text: &str) -> Result<Request, Refused> {
     envelope(text)?.message()
 }
 
+/// Whether `text` is JSON we accept. The bodies of requests obey the same rules as frames.
+pub fn check_json(text: &str) -> Result<(), Refusal> {
+    match scan(text).fault {
+        None => Ok(()),
+        Some(fault) => Err(Reason::InvalidJson.with("problem", fault.problem.word()).with("at", fault.at as u64)),
+    }
+}
+
 /// Reads everything of a message but its payload's fields.
 pub fn envelope(text: &str) -> Result<Envelope<'_>, Refused> {
     let found = scan(text);

@@ -65,6 +65,12 @@ impl<'de> Deserialize<'de> for SentAt {
 #[derive(Debug, Clone, Copy)]
 pub struct Iso(pub u64);
 
+impl Serialize for Iso {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 impl fmt::Display for Iso {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / 1000;

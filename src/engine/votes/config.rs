@@ -612,6 +612,10 @@ impl VoteConfig {
         for (i, turn) in self.turns.iter().enumerate().take(VOTE_TURNS_MAX) {
             faults.within(&format!("turns[{i}].window_ms"), turn.window_ms, 1, VOTE_WINDOW_MS_MAX);
         }
+        let whole_ms = self.turns.iter().fold(0, |sum: u64, turn| sum.saturating_add(turn.window_ms));
+        if whole_ms > VOTE_WINDOW_MS_MAX {
+            faults.add("turns", format!("expected at most {VOTE_WINDOW_MS_MAX} ms together, got {whole_ms}"));
+        }
         if !self.default_votes.is_empty() || !self.delegation.is_empty() {
             faults.add("turns", "a draft's turns have their own defaults; default_votes and delegation do not apply");
         }

@@ -9,7 +9,8 @@
 //! What a vote is while it is open builds on top: [`config`] is what it is told, [`cast`] turns what a client sent into
 //! a ballot, [`window`] is its clock, [`coalesce`] its restraint, [`veto`] the tokens of its match, [`draft`] its turns;
 //! [`vote`] is the vote itself and [`told`] what it says. At the close [`absent`] and [`pools`] gather what counts,
-//! [`result`] says what came out, [`frustration`] remembers who lost, and [`audit`] and [`record`] let anybody check it.
+//! [`result`] says what came out, [`frustration`] remembers who lost, and [`audit`], [`record`] and [`recount`] let
+//! anybody check it.
 
 pub mod absent;
 pub mod audit;
@@ -28,6 +29,7 @@ pub mod pairwise;
 pub mod pools;
 pub mod profile;
 pub mod record;
+pub mod recount;
 pub mod result;
 pub mod ties;
 pub mod told;

@@ -866,7 +866,7 @@ fn recorded_config(config: &VoteConfig) -> Value {
 }
 
 /// Weights that could overflow the sums of a count.
-fn check_weights(config: &VoteConfig, weigh: &Weigh, faults: &mut Vec<Fault>) {
+pub(super) fn check_weights(config: &VoteConfig, weigh: &Weigh, faults: &mut Vec<Fault>) {
     let most = u128::from(config.weights.values().copied().max().unwrap_or(1));
     let frustrated =
         if weigh.bonus_bp == 0 { 1 } else { u128::from(BP) + u128::from(LOSSES_MAX) * u128::from(weigh.bonus_bp) };

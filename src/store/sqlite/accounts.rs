@@ -37,12 +37,16 @@ pub(super) fn create_guest(
     Ok(Creation::Created)
 }
 
-pub(super) fn claim_guest(db: &Connection, claim: Claim, tokens: NewTokens) -> rusqlite::Result<Creation> {
+pub(super) fn claim_guest(
+    db: &Connection,
+    claim: Claim,
+    tokens: NewTokens,
+) -> rusqlite::Result<(Creation, Vec<SignIn>)> {
     if player(db, claim.player_id)?.is_none_or(|row| !row.guest) {
-        return Ok(Creation::NotAGuest);
+        return Ok((Creation::NotAGuest, Vec::new()));
     }
     if let Some(refusal) = name_refusal(db, &claim.username_key, &claim.skeleton, Some(claim.player_id))? {
-        return Ok(refusal);
+        return Ok((refusal, Vec::new()));
     }
     db.prepare_cached(
         "UPDATE players SET username = :username, username_key = :username_key, skeleton = :skeleton,
@@ -57,9 +61,9 @@ pub(super) fn claim_guest(db: &Connection, claim: Claim, tokens: NewTokens) -> r
         ":password_hash": claim.password_hash,
     })?;
     db.prepare_cached("DELETE FROM devices WHERE player_id = ?")?.execute([claim.player_id])?;
-    revoke(db, Revoke::Player(claim.player_id))?;
+    let ended = revoke(db, Revoke::Player(claim.player_id))?;
     insert_tokens(db, &SignIn { player_id: tokens.player_id, family: tokens.family }, &tokens.pair)?;
-    Ok(Creation::Created)
+    Ok((Creation::Created, ended))
 }
 
 /// Why a name cannot be had, looking past the player who asks for it.

@@ -178,13 +178,16 @@ fn a_guest_is_made_once_per_device_and_claimed_once() {
         display_name: name.into(),
         password_hash: "$argon2id$".into(),
     };
-    assert_eq!(now(|done| store.claim_guest(claim("ada"), tokens(id, 4, 4), done)), Ok(Creation::UsernameTaken));
-    assert_eq!(now(|done| store.claim_guest(claim("grace"), tokens(id, 4, 4), done)), Ok(Creation::Created));
+    let taken = now(|done| store.claim_guest(claim("ada"), tokens(id, 4, 4), done));
+    assert_eq!(taken, Ok((Creation::UsernameTaken, vec![])));
+    let ended = vec![SignIn { player_id: id, family: [1; 16] }];
+    assert_eq!(now(|done| store.claim_guest(claim("grace"), tokens(id, 4, 4), done)), Ok((Creation::Created, ended)));
     assert_eq!(now(|done| store.device([1; 32], done)), Ok(None), "the device secret opens nothing any more");
     assert_eq!(now(|done| store.access_token([1; 32], done)), Ok(None), "nor do the guest's tokens");
     let row = now(|done| store.access_token([4; 32], done)).unwrap().unwrap();
     assert_eq!((row.player.username.as_str(), row.player.guest), ("grace", false));
-    assert_eq!(now(|done| store.claim_guest(claim("hopper"), tokens(id, 5, 5), done)), Ok(Creation::NotAGuest));
+    let again = now(|done| store.claim_guest(claim("hopper"), tokens(id, 5, 5), done));
+    assert_eq!(again, Ok((Creation::NotAGuest, vec![])));
 }
 
 #[test]

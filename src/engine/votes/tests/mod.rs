@@ -4,6 +4,7 @@ mod configs;
 mod drafts;
 mod faults;
 mod integrity;
+mod recounts;
 mod rules;
 mod windows;
 

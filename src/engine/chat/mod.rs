@@ -1,0 +1,20 @@
+//! Chat: where something may be said, what may be said, and one channel as a value.
+//!
+//! | file | is about |
+//! |---|---|
+//! | `places.rs` | channel ids: `match:<id>`, `room:<name>`, `dm:<lo>:<hi>`, `global:<name>`, open names; who may enter |
+//! | `content.rs` | 1 to 2000 bytes, NFC, no control or bidi characters, not blank; the word filter's hook |
+//! | `channel.rs` | members, history, slow mode, mutes, edits, typing |
+//!
+//! Nothing here stores or sends. A message is admitted, then stored by whoever owns the channel, then said: what a
+//! member has read is on disk.
+
+mod channel;
+#[cfg(test)]
+mod channel_tests;
+mod content;
+mod places;
+
+pub use channel::{ChangeRefused, Channel, ChannelRules, Editor, Line, SayRefused, Sender};
+pub use content::{CONTENT_BYTES_MAX, Content, ContentRefused, Filter, FilterVerdict};
+pub use places::{Door, InvalidChannelId, Place, Places};

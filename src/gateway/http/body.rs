@@ -1,0 +1,70 @@
+//! The body of a request: one JSON object under a limit, read by the same rules as a frame of the socket.
+
+use actix_web::web::Payload;
+use futures_util::StreamExt;
+use serde_json::{Map, Value};
+
+use super::reply::Refused;
+use crate::limits;
+use crate::wire::decode::check_json;
+use crate::wire::error::{Reason, Refusal};
+
+/// The members of a request's object.
+#[derive(Debug, Default)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Reads the body: `payload_too_large`, `invalid_json` or `invalid_payload` when it is not one.
+    pub async fn read(payload: Payload) -> Result<Self, Refused> {
+        Self::parse(&bytes(payload).await?)
+    }
+
+    /// Reads the body; none at all is an object without members.
+    pub async fn read_or_empty(payload: Payload) -> Result<Self, Refused> {
+        match bytes(payload).await? {
+            empty if empty.is_empty() => Ok(Self::default()),
+            bytes => Self::parse(&bytes),
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, Refused> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Reason::InvalidJson)?;
+        check_json(text)?;
+        match serde_json::from_str(text) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            Ok(_) => Err(Reason::InvalidPayload.into()),
+            Err(_) => Err(Reason::InvalidJson.into()),
+        }
+    }
+
+    /// A text that must be there.
+    pub fn text(&self, name: &'static str) -> Result<&str, Refused> {
+        match self.0.get(name) {
+            Some(Value::String(text)) => Ok(text),
+            Some(_) => Err(Refusal::invalid(name, "a string").into()),
+            None => Err(Refusal::missing(name).into()),
+        }
+    }
+
+    /// A text that may be missing or null.
+    pub fn text_if_any(&self, name: &'static str) -> Result<Option<&str>, Refused> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.text(name).map(Some),
+        }
+    }
+}
+
+/// The whole body, read no further than the limit.
+async fn bytes(mut payload: Payload) -> Result<Vec<u8>, Refused> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        // The client broke off: nobody will read the answer.
+        let chunk = chunk.map_err(|_| Reason::InvalidJson)?;
+        if bytes.len() + chunk.len() > limits::HTTP_BODY_BYTES_MAX {
+            return Err(Reason::PayloadTooLarge.with("bytes_max", limits::HTTP_BODY_BYTES_MAX as u64).into());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,52 @@
+//! The query string of a request.
+
+use actix_web::HttpRequest;
+use actix_web::web::Query;
+
+use super::reply::Refused;
+use crate::wire::error::Refusal;
+
+/// Rows a list holds when the request does not say.
+const LIMIT_DEFAULT: u32 = 50;
+
+/// Rows a list holds at most.
+const LIMIT_MAX: u32 = 200;
+
+/// The parameters of a request, first one wins.
+pub(super) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// Reads the query string; one that cannot be decoded has no parameters.
+    pub(super) fn of(req: &HttpRequest) -> Self {
+        Self(
+            Query::<Vec<(String, String)>>::from_query(req.query_string())
+                .map_or_else(|_| Vec::new(), Query::into_inner),
+        )
+    }
+
+    /// A parameter that is there and not empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// `limit`: 50 unless given, cut to 1 to 200; `invalid_field` when it is no whole number.
+    pub(super) fn limit(&self) -> Result<u32, Refused> {
+        let Some(text) = self.get("limit") else { return Ok(LIMIT_DEFAULT) };
+        let number: i64 = text.parse().map_err(|_| Refusal::invalid("limit", "a whole number from 1 to 200"))?;
+        Ok(u32::try_from(number.clamp(1, i64::from(LIMIT_MAX))).unwrap_or(LIMIT_MAX))
+    }
+
+    /// `true` or `false`; `invalid_field` when it is neither.
+    pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, Refused> {
+        match self.get(name) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(Refusal::invalid(name, "true or false").into()),
+        }
+    }
+}
