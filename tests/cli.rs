@@ -74,3 +74,38 @@ fn check_prints_a_schema_and_refuses_to_do_two_things() {
     assert_eq!(tessera(&["check", "--schema", "--print"]).status.code(), Some(2));
     assert_eq!(tessera(&["check", "no-such-file.toml"]).status.code(), Some(1));
 }
+
+#[test]
+fn a_recorded_queue_is_compared_under_several_rules() {
+    let queue = |more: &[&str]| {
+        let rules = ["--config", "scenarios/queues/rules.toml"];
+        tessera(&[&["scenario", "queue", "scenarios/queues/evening.jsonl"][..], &rules, more].concat())
+    };
+    let out = queue(&["--mode", "first", "--mode", "teams"]);
+    let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(0));
+    for line in [
+        "tickets                           240         240",
+        "  of several regions        56 (77 %)           0",
+        "teams: 13 not taken: a party of 3 does not fit: a team has 2 seats",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line:?} is missing in:\n{printed}");
+    }
+    let unknown = queue(&["--mode", "nope"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("there is no mode \"nope\"; expected one of arena"));
+}
+
+#[test]
+fn a_faulty_queue_is_told_line_by_line() {
+    let file = std::env::temp_dir().join(format!("tessera-queue-{}.jsonl", std::process::id()));
+    fs::write(&file, "{\"at_ms\":0}\n\n{\"at\":1}\n{\"at_ms\":-1}\n").unwrap();
+    let out = tessera(&["scenario", "queue", file.to_str().unwrap(), "--mode", "demo"]);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    let name = file.display();
+    let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(printed.starts_with(&format!("{name}:3:5: unknown field `at`")), "{printed}");
+    assert!(printed.contains(&format!("\n{name}:4:")), "{printed}");
+    assert_eq!(String::from_utf8_lossy(&out.stderr), format!("tessera: 2 faults in {name}\n"));
+}

@@ -14,6 +14,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod check;
 mod panics;
+mod queue;
 mod recount;
 mod scenario;
 pub mod tally;

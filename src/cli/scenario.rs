@@ -9,7 +9,7 @@ use clap::Subcommand;
 use crate::client::Base;
 use crate::scenario::{self, Scenario, Target};
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, queue};
 
 /// The operators' token of a server given by address, where a scenario needs one: the variable its server reads too.
 const OPS_TOKEN_ENV: &str = "TESSERA__SERVER__OPS_TOKEN";
@@ -25,6 +25,8 @@ pub struct Args {
 enum Verb {
     /// Play scenario files and say what came of each step
     Run(RunArgs),
+    /// Put a recorded queue through the matchmaking of one or more modes, and compare waits and quality
+    Queue(queue::Args),
     /// Print the JSON Schema of a scenario file, for editors
     Schema,
 }
@@ -53,6 +55,7 @@ pub fn run(args: Args) -> Outcome {
             Ok(())
         }
         Verb::Run(args) => play(&args),
+        Verb::Queue(args) => queue::run(&args),
     }
 }
 

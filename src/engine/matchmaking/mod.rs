@@ -10,6 +10,7 @@
 //!   regions and required properties part       regions.rs
 //!   parties stay whole, teams are filled       parties.rs
 //!   running matches get players back           backfill.rs
+//! replay(rules, arrivals) -> waits, quality    replay.rs
 //! WhyNot, positions, estimates                 why.rs     estimate.rs
 //! ```
 //!
@@ -29,6 +30,7 @@ mod hash;
 mod parties;
 mod pool;
 mod regions;
+mod replay;
 mod rules;
 mod search;
 pub mod strategies;
@@ -43,6 +45,7 @@ mod tables;
 
 pub use backfill::{Backfill, BackfillRefused};
 pub use pool::{Group, Polled, Pool, TicketStatus};
+pub use replay::{Arrival, Replayed, replay};
 pub use rules::{RuleFault, Rules};
 pub use ticket::{AddRefused, Added, RemoveRefused, Ticket, Traits};
 pub use why::WhyNot;
