@@ -665,7 +665,7 @@ impl VoteConfig {
     }
 
     /// Reads every key; what cannot be read stands at its default and is a fault.
-    fn read(map: &Map<String, Value>) -> (Self, Vec<Fault>) {
+    pub(super) fn read(map: &Map<String, Value>) -> (Self, Vec<Fault>) {
         let mut config = Self::default();
         let mut faults = Faults::default();
         let method_given = map.get("method").and_then(Value::as_str).and_then(methods::method);

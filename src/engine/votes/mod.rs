@@ -7,7 +7,8 @@
 //! Integers decide everywhere, floats never do. Up to here nothing knows a clock or a player.
 //!
 //! What a vote is while it is open builds on top: [`config`] is what it is told, [`cast`] turns what a client sent into
-//! a ballot, [`window`] is its clock, [`coalesce`] its restraint, [`veto`] the tokens of its match, [`draft`] its turns;
+//! a ballot, [`window`] is its clock, [`coalesce`] its restraint, [`veto`] the tokens of its match, [`draft`] its turns,
+//! [`motions`] what players may call;
 //! [`vote`] is the vote itself and [`told`] what it says. At the close [`absent`] and [`pools`] gather what counts,
 //! [`result`] says what came out, [`frustration`] remembers who lost, and [`audit`], [`record`] and [`recount`] let
 //! anybody check it.
@@ -25,6 +26,7 @@ pub mod frustration;
 pub mod input;
 pub mod live;
 pub mod methods;
+pub mod motions;
 pub mod pairwise;
 pub mod pools;
 pub mod profile;

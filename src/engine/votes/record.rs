@@ -42,6 +42,12 @@ pub struct AuditRecord {
     /// Who could vote in the spectators' pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spectators: Vec<PlayerId>,
+    /// Who called it, for motions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_by: Option<PlayerId>,
+    /// What the caller said beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Value>,
     /// What each lost vote in a row added to a ballot, in basis points.
     #[serde(default)]
     pub frustration_bonus_bp: u32,

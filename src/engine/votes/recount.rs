@@ -111,6 +111,7 @@ pub fn recount(text: &str) -> Result<Recount, Broken> {
         root: audit::root(&checked.receipts),
         end: &end,
         draft: draft.as_ref(),
+        args: record.args.as_ref(),
     });
     let payload = derived.to_json();
     let disagrees = difference(&payload, record.result.get());

@@ -3,6 +3,7 @@
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::audit::Hash;
 use super::ballot::{BallotKind, OptionIx};
@@ -13,7 +14,7 @@ use super::methods::Method;
 use super::pools::{Group, Pool, Turnout, profile, scales};
 use super::profile::Profile;
 use super::ties::TieBreak;
-use crate::ids::VoteId;
+use crate::ids::{PlayerId, VoteId};
 
 /// How a vote ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,6 +75,8 @@ pub struct Facts<'a> {
     pub end: &'a End,
     /// What a draft came to; `None` for votes that are counted.
     pub draft: Option<&'a DraftOutcome>,
+    /// What its caller said beside it, for motions.
+    pub args: Option<&'a Value>,
 }
 
 /// The payload of `match.vote_result`.
@@ -126,6 +129,12 @@ pub struct VoteResult {
     /// Why it was called off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whom it was about, for motions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<PlayerId>,
+    /// What its caller said beside it, for motions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args: Option<Value>,
     /// What the lots were drawn from; its SHA-256 was announced at the start.
     pub seed: Hash,
     /// The root over all casts.
@@ -283,6 +292,8 @@ pub fn result(facts: &Facts<'_>) -> VoteResult {
         tie_broken: false,
         ties: Vec::new(),
         reason: None,
+        target: config.target,
+        args: facts.args.cloned(),
         seed: facts.seed,
         ballots_root: facts.root,
     };

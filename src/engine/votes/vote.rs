@@ -13,7 +13,7 @@ use super::ballot::{Ballot, BallotKind, BallotRules};
 use super::board::{Board, Posted};
 use super::cast::{InputFault, ballot, ballot_json};
 use super::coalesce::Coalesce;
-use super::config::{BP, Fault, LateJoin, OnPass, Roll, Spectators, Visibility, VoteConfig, WindowType};
+use super::config::{BP, Fault, LateJoin, Roll, Spectators, Visibility, VoteConfig, WindowType};
 use super::draft::{Draft, Teams, TurnEntry};
 use super::frustration::{Moods, satisfied};
 use super::input::BallotInput;
@@ -674,6 +674,7 @@ impl Vote {
             root,
             end,
             draft: self.draft.as_ref().map(Draft::outcome),
+            args: self.args.as_ref(),
         });
         let secret = self.config.visibility == Visibility::Secret;
         let moods =
@@ -689,6 +690,8 @@ impl Vote {
             eligible_hash: self.eligible_hash,
             late: self.late.clone(),
             spectators: self.spectators.clone(),
+            called_by: self.called_by,
+            args: self.args.clone(),
             frustration_bonus_bp: self.weigh.bonus_bp,
             losses: if secret { BTreeMap::new() } else { self.weigh.losses.clone() },
             seed_commit: audit::seed_commit(&self.seed),
@@ -777,7 +780,7 @@ impl Vote {
             eligible_hash: self.eligible_hash,
             seed_commit: audit::seed_commit(&self.seed),
             called_by: self.called_by,
-            target: config.target.filter(|_| config.on_pass == OnPass::Kick || config.exclude_target),
+            target: config.target,
             args: self.args.clone(),
         }
     }
