@@ -275,6 +275,23 @@ fn too_many_messages_are_refused_one_by_one() {
 }
 
 #[test]
+fn a_hopeless_flood_is_closed_1008() {
+    let server = Server::start(Limits { frames_per_s: 1, frames_burst: 1, ..limits() });
+    let mut raw = Raw::open(server.addr, "/ws");
+    let reason = loop {
+        raw.text("again");
+        match raw.next() {
+            Seen::Text(_) => {}
+            Seen::Close(Some(1008), reason) => break reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(reason, "rate_limited");
+    raw.close(1008);
+    while raw.next() != Seen::Eof {}
+}
+
+#[test]
 fn bytes_one_at_a_time_are_as_good_as_any() {
     let server = Server::start(limits());
     let mut raw = Raw::tcp(server.addr);
