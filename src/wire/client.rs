@@ -78,6 +78,7 @@ pub fn decode(text: &str) -> Result<(Option<Cid>, ServerMsg), serde_json::Error>
 pub(super) fn encode<T: Serialize + ?Sized>(kind: &str, cid: Option<&Cid>, seq: Option<u64>, payload: &T) -> String {
     let cid = cid.map(|cid| format!(",\"cid\":{}", cid.as_json())).unwrap_or_default();
     let seq = seq.map(|seq| format!(",\"seq\":{seq}")).unwrap_or_default();
+    let kind = serde_json::to_string(kind).unwrap_or_default();
     let payload = serde_json::to_string(payload).unwrap_or_else(|_| "{}".into());
-    format!("{{\"type\":\"{kind}\"{cid}{seq},\"payload\":{payload}}}")
+    format!("{{\"type\":{kind}{cid}{seq},\"payload\":{payload}}}")
 }

@@ -47,7 +47,7 @@ impl Inbound for Connect {
     fn read(_: Option<&Cid>, fields: &Fields<'_>) -> Result<Self, Refusal> {
         #[derive(Deserialize)]
         struct Sent {
-            session_id: String,
+            session_id: Option<String>,
             received: u64,
         }
         fields.whole()?;
@@ -56,7 +56,7 @@ impl Inbound for Connect {
         let resume = fields.opt("resume").map(|resume| -> Result<Resume, Refusal> {
             let sent: Sent = serde_json::from_str(resume)
                 .map_err(|_| Refusal::invalid("resume", "an object with session_id and received"))?;
-            Ok(Resume { session_id: sent.session_id.parse().ok(), received: sent.received })
+            Ok(Resume { session_id: sent.session_id.and_then(|id| id.parse().ok()), received: sent.received })
         });
         Ok(Self {
             token,
