@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::config::{Config, Fault, Flags, Origin};
+use crate::config::{Config, Fault, Flags, Origin, process_env};
 
 use super::{Failure, Outcome};
 
@@ -31,7 +31,7 @@ pub fn run(args: Args) -> Outcome {
         return Ok(());
     }
     let name = args.file.as_ref().map_or_else(|| "the defaults".into(), |file| file.display().to_string());
-    match Config::load(args.file.as_deref(), std::env::vars_os().filter_map(readable), &Flags::default()) {
+    match Config::load(args.file.as_deref(), process_env(), &Flags::default()) {
         Ok((config, origins)) if args.print => {
             let origin = |path: &str| match origins.of(path) {
                 Origin::Line(line) => format!("{name}:{line}"),
@@ -55,11 +55,6 @@ pub fn run(args: Args) -> Outcome {
             Err(Failure::failed(format!("{count} fault{} in {name}", if count == 1 { "" } else { "s" })))
         }
     }
-}
-
-/// The process's variables as text. One that is not UTF-8 cannot be ours: all of our names and values are.
-fn readable((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
-    Some((name.into_string().ok()?, value.into_string().ok()?))
 }
 
 /// `FILE:LINE: KEY: what is wrong`, as editors and people find their way by.

@@ -276,6 +276,11 @@ impl Server {
     }
 }
 
+/// The variables of this process, for [`Config::load`]. One that is not UTF-8 cannot be ours, and is passed over.
+pub fn process_env() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 fn utf8(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|err| format!("byte {} is not UTF-8", err.utf8_error().valid_up_to()))
 }
