@@ -190,6 +190,10 @@ pub const SENTINEL_MS: u64 = 200;
 /// quarter of this makes large messages wait for delayed acknowledgements: 2 MB/s on loopback instead of 20.
 pub const SOCKET_SEND_BYTES: usize = 131_072;
 
+/// Bytes of kernel memory asked for to hold what a client has sent and we have not taken; Linux doubles it. Left to
+/// itself the kernel lets a client that floods and does not read fill 3 MB of it.
+pub const SOCKET_RECEIVE_BYTES: usize = 65_536;
+
 /// Unsent bytes above which a socket does not ask for more. What is in the kernel can no longer be replaced by newer,
 /// and this, not the buffer above, is what a client that does not read holds of it.
 pub const SOCKET_UNSENT_BYTES: u32 = 16_384;

@@ -193,6 +193,7 @@ pub fn on_connect(gate: &Gate) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sy
         // An option that the platform refuses leaves the socket slower or larger, not wrong.
         let _ = socket.set_tcp_nodelay(true);
         let _ = socket.set_send_buffer_size(limits::SOCKET_SEND_BYTES);
+        let _ = socket.set_recv_buffer_size(limits::SOCKET_RECEIVE_BYTES);
         #[cfg(target_os = "linux")]
         {
             let _ = socket.set_tcp_user_timeout(Some(Duration::from_millis(limits::SOCKET_UNACKED_MS)));
