@@ -27,5 +27,6 @@ pub mod gateway;
 pub mod ids;
 pub mod limits;
 pub mod scenario;
+pub mod server;
 pub mod store;
 pub mod wire;

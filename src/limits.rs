@@ -239,3 +239,17 @@ pub const PRESENCE_EVERY_MS: u64 = 1_000;
 
 /// Players whose presence one player may subscribe to. Over: refused as a whole, so that a client knows where it is.
 pub const SUBSCRIPTIONS_MAX: usize = 512;
+/// Votes one match may ever hold. Over: the vote is refused and its author told.
+pub const VOTES_PER_MATCH_MAX: usize = 1_024;
+
+/// Live chat channels. Over: `busy`; channels end when their last member leaves.
+pub const CHANNELS_MAX: usize = 100_000;
+
+/// Matches that `match.find_or_create` tries for one request. Over: `busy`.
+pub const FIND_TRIES_MAX: u32 = 8;
+
+/// Frames that wait while a connection's token is looked up. Over: `busy`.
+pub const PENDING_FRAMES_MAX: usize = 32;
+
+/// Errors of its script that a match keeps for operators. Over: the oldest is forgotten; the log has them all.
+pub const SCRIPT_FAULTS_KEPT_MAX: usize = 16;

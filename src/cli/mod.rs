@@ -13,10 +13,12 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod check;
+mod demo;
 mod panics;
 mod queue;
 mod recount;
 mod scenario;
+mod serve;
 pub mod tally;
 
 /// Exit code of a command line that could not be understood; clap uses the same.
@@ -41,6 +43,10 @@ enum Command {
     Tally(tally::Args),
     /// Derive a vote's result from its audit record again, and say whether it is the recorded one
     Recount(recount::Args),
+    /// Show what the server does: sign-in, queue, a ticking match, chat, votes with live tallies, the finish
+    Demo(demo::Args),
+    /// Run a server
+    Serve(serve::Args),
 }
 
 impl Command {
@@ -50,6 +56,8 @@ impl Command {
             Self::Scenario(args) => scenario::run(args),
             Self::Tally(args) => tally::run(args),
             Self::Recount(args) => recount::run(args),
+            Self::Demo(args) => demo::run(args),
+            Self::Serve(args) => serve::run(args),
         }
     }
 }
@@ -148,4 +156,11 @@ mod tests {
         assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)), Failure::NobodyReads);
         assert!(matches!(Failure::from(io::Error::other("disk full")), Failure::Failed(why) if why == "disk full"));
     }
+}
+
+/// Sends the log to stderr, `info` and above unless `RUST_LOG` says otherwise.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    // A second call (tests) finds the log set already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

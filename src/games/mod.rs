@@ -7,6 +7,7 @@ pub mod bench;
 pub mod body;
 pub mod demo;
 pub mod lua;
+pub mod skirmish;
 pub mod smoke;
 pub mod stage;
 
@@ -250,6 +251,11 @@ pub struct BuiltIn {
 
 /// Every built-in game.
 pub const GAMES: &[BuiltIn] = &[
+    BuiltIn {
+        name: "skirmish",
+        about: "two to eight players race for sparks, with votes",
+        build: skirmish::Skirmish::build,
+    },
     BuiltIn { name: "demo", about: "two players walk an 800 x 600 arena for a minute", build: demo::Demo::build },
     BuiltIn { name: "smoke", about: "for test suites: one input is one step, 150 ticks", build: smoke::Smoke::build },
     BuiltIn {

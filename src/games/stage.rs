@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use serde_json::value::RawValue;
 
-use super::{Audience, BuildError, Effect, Game, GameCx, Json};
+use super::{Audience, BuildError, Effect, Game, GameCx, Json, OpenVote};
 use crate::engine::matches::Phase;
 use crate::engine::matches::clock::{Due, TickClock};
 use crate::engine::matches::inputs::{Input, InputQueue, Pushed};
@@ -293,6 +293,26 @@ impl Stage {
     pub fn vote_vetoed(&mut self, template: &str, by: PlayerId, unix_us: u64) {
         if self.phase != Phase::Finished {
             self.with_game(unix_us, |game, cx| game.vote_vetoed(cx, template, by));
+            self.settle();
+        }
+    }
+
+    /// The votes that are open now.
+    pub fn open_votes(&mut self, open: &[OpenVote]) {
+        self.game.open_votes(open);
+    }
+
+    /// A stored value that the game asked for.
+    pub fn loaded(
+        &mut self,
+        owner: Option<PlayerId>,
+        collection: &str,
+        key: &str,
+        value: Option<&RawValue>,
+        unix_us: u64,
+    ) {
+        if self.phase != Phase::Finished {
+            self.with_game(unix_us, |game, cx| game.loaded(cx, owner, collection, key, value));
             self.settle();
         }
     }

@@ -8,5 +8,6 @@ pub mod echo;
 pub mod gate;
 pub mod guard;
 pub mod http;
+pub mod player;
 pub mod sentinel;
 pub mod ws;

@@ -82,7 +82,7 @@ client_messages! {
     SessionConnect(session::Connect) "session.connect" served "signs in, resumes";
     SessionHeartbeat(session::Nothing) "session.heartbeat" served "asks the server's clock";
     MatchList(matches::List) "match.list" served "lists live matches";
-    MatchCreate(matches::Create) "match.create" later "opens a match of one's own";
+    MatchCreate(matches::Create) "match.create" served "opens a match of one's own";
     MatchFindOrCreate(matches::FindOrCreate) "match.find_or_create" served "joins any open match of a mode, or a new one";
     MatchJoin(matches::Join) "match.join" served "joins one match, to play or to watch";
     MatchInput(matches::Input) "match.input" served "plays";
@@ -97,7 +97,7 @@ client_messages! {
     ChatTyping(chat::Typing) "chat.typing" later "is writing";
     DmSend(chat::DmSend) "dm.send" served "writes to one player";
     VoteCast(votes::Cast) "vote.cast" served "casts or changes a ballot";
-    VoteVeto(votes::Veto) "vote.veto" later "spends a veto";
+    VoteVeto(votes::Veto) "vote.veto" served "spends a veto";
     VoteCall(votes::Call) "vote.call" later "raises a motion";
     VoteVerify(votes::Verify) "vote.verify" later "asks for the proof of a cast";
     PresenceUpdate(presence::Update) "presence.update" served "sets one's status";

@@ -336,6 +336,11 @@ pub fn result_frame(payload: &str) -> Frame {
     encode("match.vote_result", None, &raw(payload))
 }
 
+/// What the engine says of a vote, under its type on the wire: its structs are the payloads, field for field.
+pub fn said(kind: &'static str, payload: &impl Serialize) -> Frame {
+    encode(kind, None, payload)
+}
+
 /// One round of a run-off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Round {

@@ -1,7 +1,6 @@
 //! Who is in a match: seats in order of joining, spectators, who is away, and what each player has left to spend.
 
-use std::collections::HashMap;
-
+use crate::engine::votes::veto::VetoTokens;
 use crate::ids::PlayerId;
 
 /// One taken seat.
@@ -27,9 +26,8 @@ pub struct Roster {
     seats_max: usize,
     spectators: Vec<PlayerId>,
     spectators_max: usize,
-    /// Outlives a leave: leaving and rejoining refills nothing.
-    veto_tokens: HashMap<PlayerId, u32>,
-    veto_tokens_each: u32,
+    /// Outlive a leave: leaving and rejoining refills nothing.
+    pub veto_tokens: VetoTokens,
 }
 
 /// Why a place was not given.
@@ -50,8 +48,7 @@ impl Roster {
             seats_max: seats_max as usize,
             spectators: Vec::new(),
             spectators_max: spectators_max as usize,
-            veto_tokens: HashMap::new(),
-            veto_tokens_each,
+            veto_tokens: VetoTokens::new(veto_tokens_each),
         }
     }
 
@@ -65,7 +62,6 @@ impl Roster {
         }
         self.seats.push(Seat { player, bot, present: true, heard_us: now_us, warned_idle: false });
         self.seated.push(player);
-        self.veto_tokens.entry(player).or_insert(self.veto_tokens_each);
         Ok(())
     }
 
@@ -114,28 +110,6 @@ impl Roster {
             seat.heard_us = now_us;
             seat.warned_idle = false;
         }
-    }
-
-    /// Spends one veto token; false when none is left.
-    pub fn spend_veto(&mut self, player: PlayerId) -> bool {
-        match self.veto_tokens.get_mut(&player) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Gives tokens: an operator's grant, or one back that bought nothing.
-    pub fn grant_veto(&mut self, player: PlayerId, tokens: u32) {
-        let left = self.veto_tokens.entry(player).or_insert(self.veto_tokens_each);
-        *left = left.saturating_add(tokens);
-    }
-
-    /// Veto tokens that `player` has left.
-    pub fn veto_tokens(&self, player: PlayerId) -> u32 {
-        self.veto_tokens.get(&player).copied().unwrap_or(0)
     }
 
     /// The seat of `player`.
@@ -212,12 +186,10 @@ mod tests {
     fn leaving_and_rejoining_refills_no_veto_token() {
         let mut roster = Roster::new(2, 0, 1);
         roster.seat(id(1), false, 0).unwrap();
-        assert!(roster.spend_veto(id(1)) && !roster.spend_veto(id(1)));
+        assert!(roster.veto_tokens.hold(id(1)) && !roster.veto_tokens.hold(id(1)));
         roster.unseat(id(1));
         roster.seat(id(1), false, 0).unwrap();
-        assert!(!roster.spend_veto(id(1)));
-        roster.grant_veto(id(1), 1);
-        assert!(roster.spend_veto(id(1)));
+        assert!(!roster.veto_tokens.hold(id(1)));
     }
 
     #[test]

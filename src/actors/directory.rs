@@ -1,0 +1,289 @@
+//! Who and what is where: the one shared table of live sessions, seats, matches, votes and channels.
+//!
+//! Lookups never wait for an actor. Everything in here is small, and each entry is removed by the actor that put it
+//! in. A cluster would answer the same questions with a node beside the address.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use actix::Addr;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use parking_lot::Mutex;
+
+use super::channels::ChannelActor;
+use super::matches::MatchActor;
+use super::outlet::Outlet;
+use super::sessions::SessionActor;
+use super::votes::VoteActor;
+use crate::engine::matches::Phase;
+use crate::ids::{ChannelId, MatchId, PlayerId, SessionId, VoteId};
+
+/// A signed-in player as others reach them: what to push to, and whom to tell.
+#[derive(Clone)]
+pub struct Member {
+    /// Who.
+    pub player: PlayerId,
+    /// Their session.
+    pub session_id: SessionId,
+    /// What they are sent goes in here.
+    pub outlet: Arc<Outlet>,
+    /// Their session's actor.
+    pub session: Addr<SessionActor>,
+}
+
+/// What everybody may know of a live match without asking it: kept up to date by the match.
+pub struct MatchCard {
+    /// Which.
+    pub match_id: MatchId,
+    /// Its mode.
+    pub mode: Arc<str>,
+    /// Seats.
+    pub players_max: u32,
+    /// Whether `match.list` shows it.
+    pub listed: bool,
+    /// The code that opens a private match.
+    pub join_code: Option<Arc<str>>,
+    /// When it began to wait for players, unix milliseconds.
+    pub created_ms: u64,
+    /// What changes.
+    pub state: Mutex<CardState>,
+    /// Seats promised to joins that are under way.
+    pub promised: AtomicU32,
+    /// Its actor.
+    pub addr: Addr<MatchActor>,
+}
+
+/// What changes on a [`MatchCard`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardState {
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Seats taken.
+    pub players: u32,
+    /// Whether the door is open.
+    pub joinable: bool,
+}
+
+impl MatchCard {
+    /// Promises a seat to one more join, if there is one left to promise.
+    pub fn promise_seat(&self) -> bool {
+        let state = *self.state.lock();
+        if !state.joinable || state.phase == Phase::Finished {
+            return false;
+        }
+        let free = self.players_max.saturating_sub(state.players);
+        self.promised
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |promised| (promised < free).then_some(promised + 1))
+            .is_ok()
+    }
+
+    /// Takes a promise back: kept or broken.
+    pub fn settle_promise(&self) {
+        let _ = self.promised.fetch_update(Ordering::AcqRel, Ordering::Acquire, |promised| promised.checked_sub(1));
+    }
+}
+
+/// Where a vote is.
+#[derive(Clone)]
+pub enum VotePlace {
+    /// It takes casts.
+    Open(MatchId, Addr<VoteActor>),
+    /// It is over; its match still remembers it.
+    Closed(MatchId),
+}
+
+impl VotePlace {
+    /// The match it belongs to.
+    pub fn match_id(&self) -> MatchId {
+        match self {
+            VotePlace::Open(match_id, _) | VotePlace::Closed(match_id) => *match_id,
+        }
+    }
+}
+
+/// The table.
+#[derive(Default)]
+pub struct Directory {
+    sessions: DashMap<PlayerId, Member>,
+    /// Which match a player has a seat in: the one place that keeps a player from holding two.
+    seats: DashMap<PlayerId, MatchId>,
+    matches: DashMap<MatchId, Arc<MatchCard>>,
+    join_codes: DashMap<Arc<str>, MatchId>,
+    votes: DashMap<VoteId, VotePlace>,
+    channels: DashMap<ChannelId, Addr<ChannelActor>>,
+    rooms: DashMap<ChannelId, Arc<HashSet<PlayerId>>>,
+    /// Live matches, counted apart so that the limit holds under a race.
+    matches_live: AtomicU32,
+}
+
+impl Directory {
+    /// Makes this the player's session and returns the one it takes the place of.
+    pub fn enter(&self, member: Member) -> Option<Member> {
+        self.sessions.insert(member.player, member)
+    }
+
+    /// Removes the player's session, unless a newer one took its place.
+    pub fn exit(&self, player: PlayerId, session_id: SessionId) -> bool {
+        self.sessions.remove_if(&player, |_, member| member.session_id == session_id).is_some()
+    }
+
+    /// The player's live (or resumable) session.
+    pub fn member(&self, player: PlayerId) -> Option<Member> {
+        self.sessions.get(&player).map(|member| member.clone())
+    }
+
+    /// Every live session.
+    pub fn members(&self) -> Vec<Member> {
+        self.sessions.iter().map(|member| member.clone()).collect()
+    }
+
+    /// How many sessions live.
+    pub fn sessions_live(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Claims the player's one seat for a match; the match that has it already when that is another.
+    pub fn claim_seat(&self, player: PlayerId, match_id: MatchId) -> Result<(), MatchId> {
+        match self.seats.entry(player) {
+            Entry::Occupied(taken) if *taken.get() != match_id => Err(*taken.get()),
+            Entry::Occupied(_) => Ok(()),
+            Entry::Vacant(free) => {
+                free.insert(match_id);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the seat up, if it is this match's.
+    pub fn release_seat(&self, player: PlayerId, match_id: MatchId) {
+        self.seats.remove_if(&player, |_, seat| *seat == match_id);
+    }
+
+    /// The match the player has a seat in.
+    pub fn seat(&self, player: PlayerId) -> Option<MatchId> {
+        self.seats.get(&player).map(|seat| *seat)
+    }
+
+    /// Counts one more live match, unless there are `matches_max` already.
+    pub fn admit_match(&self, matches_max: u32) -> bool {
+        let more = |live: u32| (live < matches_max).then_some(live + 1);
+        self.matches_live.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// Shows a match that was admitted.
+    pub fn add_match(&self, card: Arc<MatchCard>) {
+        if let Some(code) = &card.join_code {
+            self.join_codes.insert(code.clone(), card.match_id);
+        }
+        self.matches.insert(card.match_id, card);
+    }
+
+    /// Removes a match with its votes and its code.
+    pub fn remove_match(&self, match_id: MatchId) {
+        if let Some((_, card)) = self.matches.remove(&match_id) {
+            if let Some(code) = &card.join_code {
+                self.join_codes.remove(code);
+            }
+            self.matches_live.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// A live match.
+    pub fn card(&self, match_id: MatchId) -> Option<Arc<MatchCard>> {
+        self.matches.get(&match_id).map(|card| card.clone())
+    }
+
+    /// The match behind a join code.
+    pub fn card_by_code(&self, code: &str) -> Option<Arc<MatchCard>> {
+        let match_id = *self.join_codes.get(code)?;
+        self.card(match_id)
+    }
+
+    /// Every live match.
+    pub fn cards(&self) -> Vec<Arc<MatchCard>> {
+        self.matches.iter().map(|card| card.clone()).collect()
+    }
+
+    /// How many matches live.
+    pub fn matches_live(&self) -> u32 {
+        self.matches_live.load(Ordering::Acquire)
+    }
+
+    /// Shows a vote; false when the name is taken.
+    pub fn add_vote(&self, vote_id: VoteId, match_id: MatchId, addr: Addr<VoteActor>) -> bool {
+        match self.votes.entry(vote_id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(VotePlace::Open(match_id, addr));
+                true
+            }
+        }
+    }
+
+    /// Whether a vote of that name is known.
+    pub fn has_vote(&self, vote_id: &VoteId) -> bool {
+        self.votes.contains_key(vote_id)
+    }
+
+    /// Remembers that a vote is over, so that late casts learn why.
+    pub fn close_vote(&self, vote_id: &VoteId) {
+        if let Some(mut place) = self.votes.get_mut(vote_id) {
+            *place = VotePlace::Closed(place.match_id());
+        }
+    }
+
+    /// Forgets a vote: its match is over.
+    pub fn remove_vote(&self, vote_id: &VoteId) {
+        self.votes.remove(vote_id);
+    }
+
+    /// Where a vote is.
+    pub fn vote(&self, vote_id: &VoteId) -> Option<VotePlace> {
+        self.votes.get(vote_id).map(|place| place.clone())
+    }
+
+    /// The channel of that name, started by `start` on first use. `None`: `channels_max` live already.
+    pub fn channel(
+        &self,
+        channel: &ChannelId,
+        channels_max: usize,
+        start: impl FnOnce() -> Addr<ChannelActor>,
+    ) -> Option<Addr<ChannelActor>> {
+        if let Some(addr) = self.channels.get(channel).filter(|addr| addr.connected()) {
+            return Some(addr.clone());
+        }
+        if self.channels.len() >= channels_max {
+            return None;
+        }
+        match self.channels.entry(channel.clone()) {
+            Entry::Occupied(live) if live.get().connected() => Some(live.get().clone()),
+            Entry::Occupied(mut stopped) => {
+                stopped.insert(start());
+                Some(stopped.get().clone())
+            }
+            Entry::Vacant(free) => Some(free.insert(start()).clone()),
+        }
+    }
+
+    /// The channel of that name, if it lives.
+    pub fn live_channel(&self, channel: &ChannelId) -> Option<Addr<ChannelActor>> {
+        self.channels.get(channel).map(|addr| addr.clone())
+    }
+
+    /// Removes a channel that stopped.
+    pub fn remove_channel(&self, channel: &ChannelId, addr: &Addr<ChannelActor>) {
+        self.channels.remove_if(channel, |_, live| live == addr);
+    }
+
+    /// Sets who belongs to a `room:` channel.
+    pub fn set_room(&self, room: ChannelId, members: HashSet<PlayerId>) {
+        self.rooms.insert(room, Arc::new(members));
+    }
+
+    /// Who belongs to a `room:` channel.
+    pub fn room(&self, room: &ChannelId) -> Option<Arc<HashSet<PlayerId>>> {
+        self.rooms.get(room).map(|members| members.clone())
+    }
+}

@@ -1,0 +1,155 @@
+//! Finds a live match with a free seat or starts one, one request after the other, so that two players who ask at the
+//! same moment meet.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::directory::{MatchCard, Member};
+use super::matches::Join;
+use super::realm::{MatchOrder, Realm};
+use super::sessions::refusal_of;
+use crate::engine::modes::Json;
+use crate::ids::MatchId;
+use crate::limits::FIND_TRIES_MAX;
+use crate::wire::{Cid, Reason, Refusal};
+
+/// A player wants into any match of a mode.
+#[derive(Message, Clone)]
+#[rtype(result = "()")]
+pub struct FindOrCreate {
+    member: Member,
+    cid: Option<Cid>,
+    ctx: Option<Json>,
+    mode: Arc<str>,
+    tries: u32,
+}
+
+impl FindOrCreate {
+    /// A first try.
+    pub fn new(member: Member, cid: Option<Cid>, ctx: Option<Json>, mode: Arc<str>) -> Self {
+        Self { member, cid, ctx, mode, tries: 0 }
+    }
+}
+
+/// The match that was found could not take the player after all.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FindAgain(
+    /// The request.
+    pub FindOrCreate,
+    /// The match that is out of the question.
+    pub MatchId,
+);
+
+/// The actor.
+pub struct LobbyActor {
+    realm: Arc<Realm>,
+    /// Matches of each mode that were open to all when last looked at, oldest first.
+    open: HashMap<Arc<str>, BTreeSet<MatchId>>,
+}
+
+impl LobbyActor {
+    /// A lobby that knows of no match yet.
+    pub fn new(realm: Arc<Realm>) -> Self {
+        Self { realm, open: HashMap::new() }
+    }
+
+    /// The oldest match of the mode with a seat to promise. Matches that ended are forgotten on the way.
+    fn promise(&mut self, mode: &Arc<str>) -> Option<Arc<MatchCard>> {
+        let open = self.open.entry(mode.clone()).or_default();
+        let mut found = None;
+        open.retain(|match_id| {
+            let Some(card) = self.realm.directory.card(*match_id) else { return false };
+            if found.is_none() && card.promise_seat() {
+                found = Some(card);
+            }
+            true
+        });
+        found
+    }
+
+    fn find(&mut self, find: FindOrCreate) {
+        if self.realm.directory.seat(find.member.player).is_some() {
+            return self.refuse(&find, Reason::AlreadyInMatch.into());
+        }
+        if find.tries >= FIND_TRIES_MAX {
+            return self.refuse(&find, Reason::Busy.into());
+        }
+        let card = match self.promise(&find.mode) {
+            Some(card) => card,
+            None => {
+                let order =
+                    MatchOrder { mode: find.mode.clone(), private: false, matched: Vec::new(), bots: 0, promised: 1 };
+                match self.realm.start_match(order) {
+                    Ok(card) => {
+                        self.open.entry(find.mode.clone()).or_default().insert(card.match_id);
+                        card
+                    }
+                    Err(no_match) => return self.refuse(&find, refusal_of(no_match)),
+                }
+            }
+        };
+        let join = Join {
+            member: find.member.clone(),
+            cid: find.cid.clone(),
+            ctx: find.ctx.clone(),
+            spectate: false,
+            invited: false,
+            promised: Some(FindOrCreate { tries: find.tries + 1, ..find.clone() }),
+        };
+        match card.addr.try_send(join) {
+            Ok(()) => {}
+            Err(_) => {
+                card.settle_promise();
+                self.refuse(&find, Reason::Busy.into());
+            }
+        }
+    }
+
+    fn refuse(&self, find: &FindOrCreate, refusal: Refusal) {
+        self.realm.meters.refused(refusal.reason.row().word);
+        find.member.outlet.push(&refusal.frame(find.cid.as_ref(), None));
+    }
+}
+
+/// A match as `match.list` shows it.
+pub fn listed(card: &MatchCard) -> crate::wire::matches::Listed {
+    let state = *card.state.lock();
+    crate::wire::matches::Listed {
+        match_id: card.match_id,
+        mode: card.mode.to_string(),
+        status: state.phase.word().into(),
+        player_count: state.players,
+        max_players: card.players_max,
+        joinable: state.joinable,
+    }
+}
+
+impl Actor for LobbyActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(crate::limits::MAILBOX_MESSAGES_MAX);
+    }
+}
+
+impl Handler<FindOrCreate> for LobbyActor {
+    type Result = ();
+
+    fn handle(&mut self, find: FindOrCreate, _: &mut Self::Context) {
+        self.find(find);
+    }
+}
+
+impl Handler<FindAgain> for LobbyActor {
+    type Result = ();
+
+    fn handle(&mut self, FindAgain(find, gone): FindAgain, _: &mut Self::Context) {
+        if let Some(open) = self.open.get_mut(&find.mode) {
+            open.remove(&gone);
+        }
+        self.find(find);
+    }
+}

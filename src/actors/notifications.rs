@@ -1,0 +1,73 @@
+//! Notifications: stored for each player, pushed to those who are online.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::realm::Realm;
+use crate::engine::modes::Json;
+use crate::ids::{NotificationId, PlayerId};
+use crate::store::rows::NotificationRow;
+use crate::wire::notices::Notification;
+use crate::wire::time::SentAt;
+use crate::wire::{Dialect, Outbound};
+
+/// What a game or an operator says: `type`, `subject`, `content`.
+#[derive(Deserialize)]
+struct Notice {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    subject: String,
+    #[serde(default)]
+    content: Option<Json>,
+}
+
+/// Stores a notification for each of `to` and pushes it to those online; false when it is not one.
+pub fn notify(realm: &Arc<Realm>, to: &[PlayerId], notification: &Json) -> bool {
+    let Ok(notice) = serde_json::from_str::<Notice>(notification.get()) else { return false };
+    let content = notice.content.unwrap_or_else(|| serde_json::value::RawValue::NULL.to_owned());
+    let rows: Vec<_> = to
+        .iter()
+        .map(|player| {
+            let (id, now_ms) = realm.make(|now_ms, rng| (NotificationId::new(now_ms, rng), now_ms));
+            NotificationRow {
+                id,
+                player_id: *player,
+                kind: notice.kind.clone(),
+                subject: notice.subject.clone(),
+                content: content.get().to_owned(),
+                sent_unix_ms: now_ms,
+                read: false,
+            }
+        })
+        .collect();
+    let pushes: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let push = Notification {
+                id: row.id,
+                kind: row.kind.clone(),
+                subject: row.subject.clone(),
+                content: content.clone(),
+                sent_at: SentAt::of(row.sent_unix_ms, Dialect::Latest),
+            };
+            (row.player_id, push.push())
+        })
+        .collect();
+    let online = realm.clone();
+    realm.store.notify(
+        rows,
+        Box::new(move |stored| match stored {
+            Ok(()) => {
+                for (player, frame) in pushes {
+                    if let Some(member) = online.directory.member(player) {
+                        member.outlet.push(&frame);
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "notifications could not be stored"),
+        }),
+    );
+    true
+}

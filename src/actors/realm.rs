@@ -1,0 +1,245 @@
+//! What every actor of one server is handed: the clock, the rules, the directory, the store and the way to start a
+//! match. Nothing in here waits for anybody.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use actix::{Actor, Addr, ArbiterHandle};
+use parking_lot::Mutex;
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, RngExt};
+
+use super::channels::ChannelActor;
+use super::clock::Clock;
+use super::directory::{CardState, Directory, MatchCard, Member};
+use super::lobby::LobbyActor;
+use super::matches::{MatchActor, Open};
+use super::matchmaker::MatchmakerActor;
+use super::meters::Meters;
+use super::ticker::Ticker;
+use crate::engine::matches::Phase;
+use crate::engine::modes::Mode;
+use crate::games::{BuildError, Game};
+use crate::ids::{ChannelId, MatchId, PlayerId};
+use crate::limits::{CHANNELS_MAX, Limits};
+use crate::store::Store;
+use crate::wire::Dialect;
+
+/// Letters of a join code: none that look like another.
+const JOIN_CODE_LETTERS: &[u8] = b"ABCDEFGHJKMNPQRSTUVWXYZ23456789";
+/// Letters in a join code: 31^8 is 8.5e11, out of reach of guessing at ten joins a minute.
+const JOIN_CODE_LEN: usize = 8;
+
+/// Builds the game of a mode on the thread that will play it: a script's machine never changes threads.
+pub type GameBuilder = dyn Fn(&str, &Mode) -> Result<Box<dyn Game>, BuildError> + Send + Sync;
+
+/// The rules of a server, read once from its configuration.
+pub struct Rules {
+    /// Every bound that an operator may move.
+    pub limits: Limits,
+    /// Every mode by name.
+    pub modes: BTreeMap<Arc<str>, Arc<Mode>>,
+    /// `[vote_templates.NAME]`, each a JSON object.
+    pub vote_templates: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    /// Unprefixed channels that anyone may join.
+    pub chat_open: HashSet<String>,
+    /// Names behind `global:`.
+    pub chat_global: HashSet<String>,
+    /// Seconds between two messages of one player in one channel.
+    pub chat_slow_mode_s: u32,
+    /// Messages of history a channel keeps at hand.
+    pub chat_history: usize,
+    /// The dialect of connections that do not say; `None` decides per connection.
+    pub dialect: Option<Dialect>,
+    /// Seconds a session without a socket lives.
+    pub resume_grace_s: u32,
+    /// Whether presence is kept and told.
+    pub presence: bool,
+}
+
+/// One thread that plays matches, and its ticker.
+pub struct MatchArbiter {
+    /// Where matches are started.
+    pub handle: ArbiterHandle,
+    /// Who tells them when to tick.
+    pub ticker: Addr<Ticker>,
+}
+
+/// What every actor is handed.
+pub struct Realm {
+    /// The clock.
+    pub clock: Clock,
+    /// The rules.
+    pub rules: Rules,
+    /// Who is where.
+    pub directory: Directory,
+    /// What the server knows of itself.
+    pub meters: Meters,
+    /// What outlives it.
+    pub store: Arc<dyn Store>,
+    games: Box<GameBuilder>,
+    arbiters: Vec<MatchArbiter>,
+    next_arbiter: AtomicUsize,
+    matchmaker: OnceLock<Addr<MatchmakerActor>>,
+    lobby: OnceLock<Addr<LobbyActor>>,
+    rng: Mutex<ChaCha8Rng>,
+    numbers: AtomicU64,
+    draining: AtomicBool,
+}
+
+/// What a new match is to be.
+pub struct MatchOrder {
+    /// The mode's name.
+    pub mode: Arc<str>,
+    /// Behind a join code.
+    pub private: bool,
+    /// Who is seated from the start, in order: the group a queue made.
+    pub matched: Vec<Member>,
+    /// Bots to seat after them.
+    pub bots: u32,
+    /// Seats promised to joins that are on their way.
+    pub promised: u32,
+}
+
+/// Why no match was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoMatch {
+    /// No such mode.
+    UnknownMode,
+    /// As many matches live as the server allows.
+    Capacity,
+    /// The server is going down.
+    Draining,
+}
+
+impl Realm {
+    /// A realm over these arbiters; the queue's actors are set once they run.
+    pub fn new(
+        rules: Rules,
+        store: Arc<dyn Store>,
+        games: Box<GameBuilder>,
+        arbiters: Vec<MatchArbiter>,
+        rng: ChaCha8Rng,
+    ) -> Self {
+        assert!(!arbiters.is_empty(), "a server plays on at least one arbiter");
+        Self {
+            clock: Clock,
+            rules,
+            directory: Directory::default(),
+            meters: Meters::default(),
+            store,
+            games,
+            arbiters,
+            next_arbiter: AtomicUsize::new(0),
+            matchmaker: OnceLock::new(),
+            lobby: OnceLock::new(),
+            rng: Mutex::new(rng),
+            numbers: AtomicU64::new(1),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Names the actors that pair tickets and find matches. Once, before the first connection.
+    pub fn set_queue(&self, matchmaker: Addr<MatchmakerActor>, lobby: Addr<LobbyActor>) {
+        assert!(self.matchmaker.set(matchmaker).is_ok() && self.lobby.set(lobby).is_ok(), "the queue is set once");
+    }
+
+    /// Who pairs tickets.
+    pub fn matchmaker(&self) -> &Addr<MatchmakerActor> {
+        self.matchmaker.get().expect("the queue is set before the first connection")
+    }
+
+    /// Who finds or creates matches, one request after the other.
+    pub fn lobby(&self) -> &Addr<LobbyActor> {
+        self.lobby.get().expect("the queue is set before the first connection")
+    }
+
+    /// Makes an id (or anything else) from the clock and the server's random source.
+    pub fn make<T>(&self, make: impl FnOnce(u64, &mut ChaCha8Rng) -> T) -> T {
+        make(self.clock.unix_ms(), &mut self.rng.lock())
+    }
+
+    /// A number that no other call gets.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The mode of that name.
+    pub fn mode(&self, name: &str) -> Option<(Arc<str>, Arc<Mode>)> {
+        self.rules.modes.get_key_value(name).map(|(name, mode)| (name.clone(), mode.clone()))
+    }
+
+    /// From now on no match begins.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the server is going down.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Builds a mode's game, on the thread that will play it.
+    pub fn build_game(&self, mode: &Mode) -> Result<Box<dyn Game>, BuildError> {
+        (self.games)(&mode.game, mode)
+    }
+
+    /// Starts a match on the next arbiter and shows it in the directory.
+    pub fn start_match(self: &Arc<Self>, order: MatchOrder) -> Result<Arc<MatchCard>, NoMatch> {
+        let (mode_name, mode) = self.mode(&order.mode).ok_or(NoMatch::UnknownMode)?;
+        if self.is_draining() {
+            return Err(NoMatch::Draining);
+        }
+        if !self.directory.admit_match(self.rules.limits.matches_max) {
+            return Err(NoMatch::Capacity);
+        }
+        let (match_id, seed, join_code) =
+            self.make(|now_ms, rng| (MatchId::new(now_ms, rng), rng.next_u64(), order.private.then(|| join_code(rng))));
+        let arbiter = &self.arbiters[self.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.arbiters.len()];
+        let (realm, ticker, name) = (self.clone(), arbiter.ticker.clone(), mode_name.clone());
+        let players_max = mode.players.max;
+        let listed = mode.listed && !order.private;
+        let addr = MatchActor::start_in_arbiter(&arbiter.handle, move |ctx| {
+            ctx.set_mailbox_capacity(crate::limits::MAILBOX_MESSAGES_MAX);
+            MatchActor::new(realm, ticker, match_id, name, mode, seed)
+        });
+        let card = Arc::new(MatchCard {
+            match_id,
+            mode: mode_name,
+            players_max,
+            listed,
+            join_code,
+            created_ms: self.clock.unix_ms(),
+            state: Mutex::new(CardState { phase: Phase::Waiting, players: 0, joinable: true }),
+            promised: order.promised.into(),
+            addr: addr.clone(),
+        });
+        // `do_send` on purpose: the first message of an actor that nobody else knows yet.
+        addr.do_send(Open { card: card.clone(), matched: order.matched, bots: order.bots });
+        self.directory.add_match(card.clone());
+        Ok(card)
+    }
+
+    /// The channel of that (checked) name, started on first use on the arbiter its name hashes to.
+    pub fn channel(self: &Arc<Self>, channel: &ChannelId) -> Option<Addr<ChannelActor>> {
+        self.directory.channel(channel, CHANNELS_MAX, || {
+            let at = channel.bytes().fold(0usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+            let (realm, name) = (self.clone(), channel.clone());
+            ChannelActor::start_in_arbiter(&self.arbiters[at % self.arbiters.len()].handle, move |ctx| {
+                ctx.set_mailbox_capacity(crate::limits::MAILBOX_MESSAGES_MAX);
+                ChannelActor::new(realm, name)
+            })
+        })
+    }
+
+    /// Whether `player` may be in a `match:` channel: seated or watching there.
+    pub fn is_in_match(&self, player: PlayerId, match_id: MatchId) -> bool {
+        self.directory.seat(player) == Some(match_id)
+    }
+}
+
+fn join_code(rng: &mut impl Rng) -> Arc<str> {
+    let letter = |_| char::from(JOIN_CODE_LETTERS[rng.random_range(0..JOIN_CODE_LETTERS.len())]);
+    (0..JOIN_CODE_LEN).map(letter).collect::<String>().into()
+}

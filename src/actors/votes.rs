@@ -1,0 +1,485 @@
+//! A vote's shell: casts in, the engine's [`Vote`] changes, frames out. It lives beside its match on the same arbiter
+//! and pushes to the match's crowd directly. When it dies, its drop closes it as cancelled: the match goes on.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use actix::prelude::*;
+use rand::Rng;
+
+use super::matches::{Crowd, MatchActor, RefundVeto, SpendVeto, VoteEnd, VoteOver};
+use super::outlet::Outlet;
+use super::realm::Realm;
+use crate::engine::matches::roster::Roster;
+use crate::engine::modes::Json;
+use crate::engine::votes::frustration::Moods;
+use crate::engine::votes::pools::Weigh;
+use crate::engine::votes::record::AuditRecord;
+use crate::engine::votes::told::{Passed, VoteEffect, VoteView};
+use crate::engine::votes::veto::VetoRefusal;
+use crate::engine::votes::vote::Viewer;
+use crate::engine::votes::{BallotInput, CastRefusal, Fault, Vote, VoteConfig, VoteOpen};
+use crate::ids::{MatchId, PlayerId, VoteId};
+use crate::store::rows::VoteRow;
+use crate::wire::frame::Lane;
+use crate::wire::votes as says;
+use crate::wire::{Cid, Frame, Outbound, Reason, Refusal};
+
+/// A ballot of a player in the match.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Cast {
+    /// Who.
+    pub voter: PlayerId,
+    /// Where the answer goes.
+    pub outlet: Arc<Outlet>,
+    /// Their correlation id.
+    pub cid: Option<Cid>,
+    /// What.
+    pub ballot: BallotInput,
+    /// When the server received it, monotonic milliseconds.
+    pub received_ms: u64,
+}
+
+/// What the match tells its votes.
+#[derive(Message)]
+#[rtype(result = "()")]
+enum FromMatch {
+    /// Who sits there now, and who of them is connected.
+    Roster(Vec<(PlayerId, bool)>, Vec<PlayerId>),
+    Pause,
+    Resume,
+    Cancel(String),
+    Veto(SpendVeto),
+}
+
+/// A vote as its match holds it.
+pub struct VoteHandle {
+    vote_id: VoteId,
+    template: String,
+    concurrent: bool,
+    addr: Addr<VoteActor>,
+    vote: Rc<RefCell<Vote>>,
+}
+
+impl VoteHandle {
+    /// Its name.
+    pub fn vote_id(&self) -> &VoteId {
+        &self.vote_id
+    }
+
+    /// Its template.
+    pub fn template(&self) -> &str {
+        &self.template
+    }
+
+    /// Tells it who is there now.
+    pub fn roster_changed(&self, roster: &Roster) {
+        let humans = roster.seats().iter().filter(|seat| !seat.bot);
+        let seats = humans.map(|seat| (seat.player, seat.present)).collect();
+        self.tell(FromMatch::Roster(seats, roster.spectators().to_vec()));
+    }
+
+    /// Stops its clock.
+    pub fn pause(&self) {
+        self.tell(FromMatch::Pause);
+    }
+
+    /// Starts its clock again.
+    pub fn resume(&self) {
+        self.tell(FromMatch::Resume);
+    }
+
+    /// Calls it off; the result says why.
+    pub fn cancel(&self, reason: &str) {
+        self.tell(FromMatch::Cancel(reason.to_owned()));
+    }
+
+    /// Passes on a veto for which a token is held; the vote answers the player.
+    pub fn veto(&self, spend: SpendVeto) {
+        self.tell(FromMatch::Veto(spend));
+    }
+
+    /// What somebody who comes in is shown of it.
+    pub fn view(&self, viewer: Viewer, now_ms: u64) -> Option<VoteView> {
+        // Borrowed only while the vote's own handler runs, which is never at the same time on one thread; a vote that
+        // died holding it is shown to nobody.
+        self.vote.try_borrow().ok().filter(|vote| !vote.closed()).map(|vote| vote.view(viewer, now_ms))
+    }
+
+    /// As [`Self::view`], ready for `open_votes`.
+    pub fn for_newcomer(&self, viewer: PlayerId, now_ms: u64) -> Option<Json> {
+        self.view(Viewer::Member(viewer), now_ms).and_then(|view| serde_json::value::to_raw_value(&view).ok())
+    }
+
+    /// `do_send` on purpose: same thread, a few messages per roster change, and none of them may be lost.
+    fn tell(&self, message: FromMatch) {
+        self.addr.do_send(message);
+    }
+}
+
+/// What a vote is opened with.
+pub struct Opening<'a> {
+    /// Everything shared.
+    pub realm: &'a Arc<Realm>,
+    /// The match.
+    pub match_id: MatchId,
+    /// Who is in it.
+    pub roster: &'a Roster,
+    /// What lost votes add to ballots.
+    pub weigh: Weigh,
+    /// Votes that are open now.
+    pub open: Vec<&'a VoteHandle>,
+    /// Who sees it.
+    pub crowd: Crowd,
+    /// Whom it tells when it is over.
+    pub parent: Addr<MatchActor>,
+}
+
+/// Opens a vote from its configuration, on this thread, or says every fault.
+pub fn open_vote(opening: Opening<'_>, config: &Json) -> Result<VoteHandle, Vec<String>> {
+    let Opening { realm, match_id, roster, weigh, open, crowd, parent } = opening;
+    let say = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let config = VoteConfig::from_json(config.get(), &realm.rules.vote_templates).map_err(say)?;
+    let template = config.template.clone();
+    if let Some(other) =
+        open.iter().find(|other| other.template == template && !(config.concurrent && other.concurrent))
+    {
+        return Err(vec![format!(
+            "template {template:?} is open already as {}; set concurrent to allow more",
+            other.vote_id
+        )]);
+    }
+    let (seed, secret, fresh) = realm.make(|now_ms, rng| {
+        let (mut seed, mut secret) = ([0; 32], [0; 32]);
+        rng.fill_bytes(&mut seed);
+        rng.fill_bytes(&mut secret);
+        (seed, secret, VoteId::new(now_ms, rng))
+    });
+    let vote_id = config.vote_id.clone().unwrap_or(fresh);
+    if realm.directory.has_vote(&vote_id) {
+        return Err(vec![format!("vote_id {vote_id} is taken")]);
+    }
+    let present = roster.seats().iter().filter(|seat| seat.present).map(|seat| seat.player).collect();
+    let humans = roster.seats().iter().filter(|seat| !seat.bot).map(|seat| seat.player).collect();
+    let concurrent = config.concurrent;
+    let clock = realm.clock;
+    let opened = VoteOpen {
+        config,
+        vote_id: vote_id.clone(),
+        match_id: Some(match_id),
+        seed,
+        secret,
+        eligible: humans,
+        present,
+        spectators: roster.spectators().to_vec(),
+        teams: Default::default(),
+        weigh,
+        called_by: None,
+        args: None,
+        now_ms: clock.now_ms(),
+        unix_ms: clock.unix_ms(),
+    };
+    let opened_unix_ms = opened.unix_ms;
+    let visibility = serde_json::to_value(opened.config.visibility)
+        .ok()
+        .and_then(|word| word.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    let (vote, effects) = Vote::open(opened).map_err(say)?;
+    let vote = Rc::new(RefCell::new(vote));
+    let mut actor = VoteActor {
+        realm: realm.clone(),
+        match_id,
+        vote_id: vote_id.clone(),
+        template: template.clone(),
+        visibility,
+        opened_unix_ms,
+        vote: vote.clone(),
+        crowd,
+        parent,
+        timer: None,
+        seats: roster.seats().iter().filter(|seat| !seat.bot).map(|seat| (seat.player, seat.present)).collect(),
+        over: false,
+    };
+    realm.meters.votes_opened.fetch_add(1, Relaxed);
+    // The start goes out before the vote can be cast in, and before this returns to the match.
+    actor.carry_out(effects);
+    let addr = actor.start();
+    realm.directory.add_vote(vote_id.clone(), match_id, addr.clone());
+    Ok(VoteHandle { vote_id, template, concurrent, addr, vote })
+}
+
+/// The actor.
+pub struct VoteActor {
+    realm: Arc<Realm>,
+    match_id: MatchId,
+    vote_id: VoteId,
+    template: String,
+    visibility: String,
+    opened_unix_ms: u64,
+    vote: Rc<RefCell<Vote>>,
+    crowd: Crowd,
+    parent: Addr<MatchActor>,
+    timer: Option<(u64, SpawnHandle)>,
+    /// Who sat there when the match last said so, and whether they were connected.
+    seats: Vec<(PlayerId, bool)>,
+    over: bool,
+}
+
+impl VoteActor {
+    fn push_everyone(&self, frame: &Frame) {
+        for (_, outlet) in self.crowd.borrow().iter() {
+            outlet.push(frame);
+        }
+    }
+
+    fn clear_tally(&self) {
+        if let Lane::Latest(kind, key) = says::tally_lane(&self.vote_id) {
+            for (_, outlet) in self.crowd.borrow().iter() {
+                outlet.clear_slot(kind, key);
+            }
+        }
+    }
+
+    /// Lets the engine's vote do something and sees to what comes of it.
+    fn act(&mut self, ctx: &mut Context<Self>, act: impl FnOnce(&mut Vote, u64, &mut Vec<VoteEffect>)) {
+        let mut effects = Vec::new();
+        act(&mut self.vote.borrow_mut(), self.realm.clock.now_ms(), &mut effects);
+        self.carry_out(effects);
+        self.sleep(ctx);
+    }
+
+    fn carry_out(&mut self, effects: Vec<VoteEffect>) {
+        for effect in effects {
+            match effect {
+                VoteEffect::Started(start) => self.push_everyone(&says::said("match.vote_start", &start)),
+                VoteEffect::Tally(tally) => {
+                    self.push_everyone(&says::said("match.vote_tally", &tally).on(says::tally_lane(&self.vote_id)));
+                }
+                VoteEffect::Deadline(deadline) => self.push_everyone(&says::said("match.vote_deadline", &deadline)),
+                VoteEffect::Turn(turn) => self.push_everyone(&says::said("match.vote_turn", &turn)),
+                VoteEffect::Closed(closed) => {
+                    self.clear_tally();
+                    self.push_everyone(&says::result_frame(&closed.payload));
+                    let status = serde_json::to_value(closed.result.status).ok();
+                    let status = status.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
+                    self.close(status, &closed.payload, &closed.record, closed.moods, closed.passed);
+                }
+                VoteEffect::Vetoed(vetoed) => {
+                    self.clear_tally();
+                    self.push_everyone(&says::said("match.vote_vetoed", &vetoed.push));
+                    self.veto_record(&vetoed.record);
+                    self.tell_match(VoteEnd::Vetoed(vetoed.push.vetoed_by));
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, status: &str, payload: &str, record: &AuditRecord, moods: Moods, passed: Option<Passed>) {
+        self.record(status, payload, record);
+        if let Ok(result) = serde_json::value::RawValue::from_string(payload.to_owned()) {
+            self.tell_match(VoteEnd::Result { result, moods, passed });
+        }
+    }
+
+    fn veto_record(&self, record: &AuditRecord) {
+        self.record("vetoed", record.result.get(), record);
+    }
+
+    /// Everything the result was derived from goes to the store, without anybody waiting.
+    fn record(&self, status: &str, payload: &str, record: &AuditRecord) {
+        let row = VoteRow {
+            id: self.vote_id.clone(),
+            match_id: self.match_id,
+            template: self.template.clone(),
+            status: status.to_owned(),
+            visibility: self.visibility.clone(),
+            opened_unix_ms: self.opened_unix_ms,
+            closed_unix_ms: self.realm.clock.unix_ms(),
+            record: payload.to_owned(),
+        };
+        let vote_id = self.vote_id.clone();
+        self.realm.store.record_vote(
+            row,
+            record.to_json(),
+            Box::new(move |written| {
+                if let Err(error) = written {
+                    tracing::error!(%vote_id, %error, "a vote's record could not be written");
+                }
+            }),
+        );
+    }
+
+    fn tell_match(&mut self, outcome: VoteEnd) {
+        self.over = true;
+        self.realm.meters.votes_closed.fetch_add(1, Relaxed);
+        self.realm.directory.close_vote(&self.vote_id);
+        // `do_send` on purpose: once per vote, same thread.
+        self.parent.do_send(VoteOver { vote_id: self.vote_id.clone(), template: self.template.clone(), outcome });
+    }
+
+    /// Sets the one timer to when the engine wants to be looked at; a vote that is over stops.
+    fn sleep(&mut self, ctx: &mut Context<Self>) {
+        if self.over {
+            ctx.stop();
+            return;
+        }
+        let next = self.vote.borrow().next_deadline_ms();
+        if next == self.timer.as_ref().map(|(at, _)| *at) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        if let Some(at) = next {
+            let wait = Duration::from_millis(at.saturating_sub(self.realm.clock.now_ms()));
+            let timer = ctx.run_later(wait, |this, ctx| {
+                this.timer = None;
+                this.act(ctx, |vote, now_ms, effects| vote.poll(now_ms, effects));
+            });
+            self.timer = Some((at, timer));
+        }
+    }
+
+    fn refuse(&self, outlet: &Outlet, cid: Option<&Cid>, refusal: impl Into<Refusal>) {
+        let refusal = refusal.into();
+        self.realm.meters.refused(refusal.reason.row().word);
+        outlet.push(&refusal.frame(cid, None));
+    }
+}
+
+impl Actor for VoteActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(crate::limits::MAILBOX_MESSAGES_MAX);
+        self.sleep(ctx);
+    }
+}
+
+/// A vote that ended in order has nothing left to do here. One that died of a panic, or whose match did, is closed as
+/// cancelled, so that nobody waits for it; this may run while unwinding, so it must not panic itself.
+impl Drop for VoteActor {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        self.realm.meters.votes_died.fetch_add(1, Relaxed);
+        let payload = serde_json::json!({
+            "vote_id": self.vote_id, "template": self.template, "status": "cancelled", "winner": null, "winners": [],
+            "counts": {}, "distribution": {}, "total_votes": 0, "counted": 0, "turnout": 0.0, "tie_broken": false,
+            "reason": "failed", "seed": "", "ballots_root": "",
+        })
+        .to_string();
+        self.clear_tally();
+        self.push_everyone(&says::result_frame(&payload));
+        if let Ok(result) = serde_json::value::RawValue::from_string(payload) {
+            self.tell_match(VoteEnd::Result { result, moods: Moods::default(), passed: None });
+        }
+    }
+}
+
+impl Handler<Cast> for VoteActor {
+    type Result = ();
+
+    fn handle(&mut self, cast: Cast, ctx: &mut Context<Self>) {
+        let mut effects = Vec::new();
+        let answer = self.vote.borrow_mut().cast(
+            cast.voter,
+            cast.cid.as_ref().map(Cid::as_json),
+            cast.ballot,
+            cast.received_ms,
+            self.realm.clock.now_ms(),
+            &mut effects,
+        );
+        // The answer first: no tally may count a cast before its caster knows.
+        match answer {
+            Ok(ok) => {
+                cast.outlet.push(&says::CastOk::new(ok.receipt.to_string(), ok.revision).frame(cast.cid.as_ref()));
+            }
+            Err(refusal) => self.refuse(&cast.outlet, cast.cid.as_ref(), refused(&refusal)),
+        }
+        self.carry_out(effects);
+        self.sleep(ctx);
+    }
+}
+
+impl Handler<FromMatch> for VoteActor {
+    type Result = ();
+
+    fn handle(&mut self, message: FromMatch, ctx: &mut Context<Self>) {
+        match message {
+            FromMatch::Roster(seats, spectators) => self.roster_changed(&seats, &spectators, ctx),
+            FromMatch::Pause => self.act(ctx, |vote, now_ms, effects| vote.pause(now_ms, effects)),
+            FromMatch::Resume => self.act(ctx, |vote, now_ms, effects| vote.resume(now_ms, effects)),
+            FromMatch::Cancel(reason) => {
+                self.act(ctx, |vote, now_ms, effects| vote.cancel(&reason, now_ms, effects));
+            }
+            FromMatch::Veto(spend) => self.veto(spend, ctx),
+        }
+    }
+}
+
+impl VoteActor {
+    /// Tells the engine what is different since the last time.
+    fn roster_changed(&mut self, seats: &[(PlayerId, bool)], spectators: &[PlayerId], ctx: &mut Context<Self>) {
+        let known = std::mem::replace(&mut self.seats, seats.to_vec());
+        self.act(ctx, |vote, now_ms, effects| {
+            let was_there = |player: &PlayerId| known.iter().any(|(seated, present)| seated == player && *present);
+            for (player, present) in seats {
+                match (was_there(player), present) {
+                    (false, true) => vote.player_joined(*player, now_ms, effects),
+                    (true, false) => vote.player_absent(*player, now_ms, effects),
+                    _ => {}
+                }
+            }
+            for (player, _) in &known {
+                if !seats.iter().any(|(seated, _)| seated == player) {
+                    vote.player_left(*player, now_ms, effects);
+                }
+            }
+            for spectator in spectators {
+                vote.spectator_joined(*spectator);
+            }
+        });
+    }
+
+    fn veto(&mut self, spend: SpendVeto, ctx: &mut Context<Self>) {
+        let mut effects = Vec::new();
+        let answer = self.vote.borrow_mut().veto(spend.player, spend.held, self.realm.clock.now_ms(), &mut effects);
+        let spent = matches!(&answer, Ok(ok) if ok.spent);
+        if spend.held && !spent {
+            // Same thread, once per veto.
+            self.parent.do_send(RefundVeto(spend.player));
+        }
+        match answer {
+            Ok(_) => spend.outlet.push(&says::VetoOk::default().frame(spend.cid.as_ref())),
+            Err(refusal) => {
+                let reason = match refusal {
+                    VetoRefusal::VoteClosed => Reason::VoteClosed,
+                    VetoRefusal::VetoDisabled => Reason::VetoDisabled,
+                    VetoRefusal::NotEligible => Reason::NotEligible,
+                    VetoRefusal::NoVetoTokens => Reason::NoVetoTokens,
+                };
+                self.refuse(&spend.outlet, spend.cid.as_ref(), reason);
+            }
+        }
+        self.carry_out(effects);
+        self.sleep(ctx);
+    }
+}
+
+/// A vote's refusal as the client reads it.
+fn refused(refusal: &CastRefusal) -> Refusal {
+    match refusal {
+        CastRefusal::NotEligible => Reason::NotEligible.into(),
+        CastRefusal::VoteClosed => Reason::VoteClosed.into(),
+        CastRefusal::MatchPaused => Reason::MatchPaused.into(),
+        CastRefusal::InvalidOption(_) => Reason::InvalidOption.into(),
+        CastRefusal::InvalidBallot(fault) => Reason::InvalidBallot.with("expected", fault.to_string()),
+        CastRefusal::RateLimited => Reason::TooManyRevotes.into(),
+    }
+}

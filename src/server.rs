@@ -1,0 +1,368 @@
+//! Wires everything together: one call from a configuration to a running server, used by the command line, scenarios,
+//! measurements and tests alike.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter};
+use actix_web::dev::ServerHandle;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use crate::actors::clock::Clock;
+use crate::actors::lobby::LobbyActor;
+use crate::actors::matchmaker::MatchmakerActor;
+use crate::actors::realm::{MatchArbiter, Realm, Rules};
+use crate::actors::sessions::Revoked;
+use crate::actors::ticker::Ticker;
+use crate::actors::{CloseCode, channels};
+use crate::config::{Config, DialectChoice};
+use crate::engine::modes::Mode;
+use crate::games::{BuildError, Game, built_in};
+use crate::gateway::address;
+use crate::gateway::echo::Echo;
+use crate::gateway::gate::{self, Gate};
+use crate::gateway::http::{self, Ended, HttpRules, HttpState, Live, Passwords};
+use crate::gateway::player::PlayerBrain;
+use crate::gateway::ws::{SocketRules, upgrade};
+use crate::ids::{MatchId, PlayerId};
+use crate::store::rows::SignIn;
+use crate::store::{SqliteStore, Store, StoreError};
+use crate::wire::{Dialect, Reason};
+
+/// How many threads do what.
+#[derive(Debug, Clone, Copy)]
+pub struct Threads {
+    /// HTTP workers: sockets and sessions live here.
+    pub workers: usize,
+    /// Match arbiters: matches, their votes and channels live here.
+    pub arbiters: usize,
+}
+
+impl Default for Threads {
+    /// One of each per core: a core's worker and arbiter take turns, and neither waits for the other.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { workers: cores, arbiters: cores }
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its data folder.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// Its address, its timers or its threads.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// A mode names a game that does not exist, or one that cannot be built with its options.
+    #[error("{0}")]
+    Game(String),
+}
+
+/// A running server.
+pub struct Server {
+    /// What its actors share.
+    pub realm: Arc<Realm>,
+    gate: Arc<Gate>,
+    addr: SocketAddr,
+    handle: ServerHandle,
+    arbiters: Vec<Arbiter>,
+}
+
+/// Checks that a mode's game exists and takes its options.
+///
+/// # Errors
+/// A sentence with the names that exist.
+pub fn check_game(mode: &Mode) -> Result<(), String> {
+    build_game(&mode.game, mode).map(drop).map_err(|BuildError(why)| why)
+}
+
+fn build_game(name: &str, mode: &Mode) -> Result<Box<dyn Game>, BuildError> {
+    let Some(game) = name.strip_prefix("builtin:").and_then(built_in) else {
+        let known: Vec<_> = crate::games::GAMES.iter().map(|game| format!("builtin:{}", game.name)).collect();
+        return Err(BuildError(format!("game is {name:?}, expected one of {}", known.join(", "))));
+    };
+    let options = serde_json::value::to_raw_value(&mode.game_options).map_err(|error| BuildError(error.to_string()))?;
+    (game.build)(&options)
+}
+
+/// Starts a server; it accepts connections when this returns. Must be called on an actix system.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(config: Config, threads: Threads) -> Result<Server, StartError> {
+    for (name, mode) in &config.modes {
+        check_game(mode).map_err(|why| StartError::Game(format!("modes.{name}: {why}")))?;
+    }
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.server.data)?);
+    let mut arbiters = Vec::new();
+    let mut match_arbiters = Vec::new();
+    for _ in 0..threads.arbiters.max(1) {
+        let arbiter = Arbiter::new();
+        match_arbiters.push(MatchArbiter { handle: arbiter.handle(), ticker: start_ticker(&arbiter).await? });
+        arbiters.push(arbiter);
+    }
+    let rng = ChaCha8Rng::from_rng(&mut rand::rng());
+    let realm = Arc::new(Realm::new(rules(&config), store.clone(), Box::new(build_game), match_arbiters, rng));
+
+    // The queue has a thread of its own: a long look at a long queue must not make a match late.
+    let queue = Arbiter::new();
+    let (for_matchmaker, for_lobby) = (realm.clone(), realm.clone());
+    let matchmaker = MatchmakerActor::start_in_arbiter(&queue.handle(), move |_| MatchmakerActor::new(for_matchmaker));
+    let lobby = LobbyActor::start_in_arbiter(&queue.handle(), move |_| LobbyActor::new(for_lobby));
+    realm.set_queue(matchmaker, lobby);
+    arbiters.push(queue);
+
+    let gate = Gate::new(&config.limits, &config.server.allowed_origins);
+    let proxies = config.server.trusted_proxies.clone();
+    let trusts_proxy: Arc<dyn Fn(IpAddr) -> bool + Send + Sync> =
+        Arc::new(move |ip| proxies.iter().any(|network| network.contains(ip)));
+    let http_rules = HttpRules {
+        access_token_ms: u64::from(config.server.access_token_s) * 1_000,
+        allowed_origins: config.server.allowed_origins.clone(),
+        trusts_proxy: trusts_proxy.clone(),
+        rates: (&config.limits).into(),
+        public_channels: public_channels(&config),
+    };
+    let live = Arc::new(LiveRealm(realm.clone()));
+    let state = HttpState::new(store, http_rules, http::Clock::system(), live, Passwords::start()?);
+    let state = web::Data::new(state);
+    let sockets = web::Data::new(Sockets {
+        realm: realm.clone(),
+        gate: gate.clone(),
+        rules: SocketRules::players(gate.limits()),
+        trusts_proxy,
+    });
+    let with_echo = config.server.echo;
+    let (addrs, server) = gate::serve(&gate, config.server.listen, threads.workers.max(1), move |app| {
+        app.app_data(state.clone()).app_data(sockets.clone()).route("/ws", web::get().to(player_socket));
+        if with_echo {
+            app.route("/ws/echo", web::get().to(echo_socket));
+        }
+        app.configure(http::configure);
+    })?;
+    let addr = addrs.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let handle = server.handle();
+    actix::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the HTTP server ended");
+        }
+    });
+    Ok(Server { realm, gate, addr, handle, arbiters })
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What its sockets have done.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// Drains and stops: readiness goes, no match begins, running ones have `patience` to end, then every socket is
+    /// closed with 1012, matches end, and everything acknowledged is on disk.
+    pub async fn stop(self, patience: Duration) {
+        self.realm.drain();
+        self.gate.drain();
+        let deadline = tokio::time::Instant::now() + patience;
+        while self.realm.directory.matches_live() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        for card in self.realm.directory.cards() {
+            card.addr.do_send(crate::actors::matches::Command::End("server_restart".into()));
+        }
+        // Matches and votes write their records before their players go.
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(2);
+        while self.realm.directory.matches_live() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.gate.close_all(CloseCode::Restart, "server_restart");
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
+        while self.gate.metrics().open() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.handle.stop(false).await;
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        self.realm.store.close();
+    }
+}
+
+async fn start_ticker(arbiter: &Arbiter) -> Result<Addr<Ticker>, StartError> {
+    let (started, starting) = tokio::sync::oneshot::channel();
+    // The timer must be made on the thread that waits for it.
+    arbiter.spawn(async move {
+        let _ = started.send(Ticker::new(Clock).map(Actor::start));
+    });
+    let gone = || std::io::Error::other("a match arbiter ended before it began");
+    Ok(starting.await.map_err(|_| gone())??)
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
+        limits: config.limits.clone(),
+        modes: config.modes.iter().map(|(name, mode)| (name.as_str().into(), Arc::new(mode.clone()))).collect(),
+        vote_templates: config.vote_templates.clone().into_iter().collect::<BTreeMap<_, _>>(),
+        chat_open: config.chat.open.iter().cloned().collect(),
+        chat_global: config.chat.global.iter().cloned().collect(),
+        chat_slow_mode_s: config.chat.slow_mode_s,
+        chat_history: config.chat.history as usize,
+        dialect: match config.server.dialect {
+            DialectChoice::PerConnection => None,
+            DialectChoice::Latest => Some(Dialect::Latest),
+            DialectChoice::Seed => Some(Dialect::Seed202604),
+        },
+        resume_grace_s: config.server.resume_grace_s,
+        presence: true,
+    }
+}
+
+fn public_channels(config: &Config) -> Vec<String> {
+    let global = config.chat.global.iter().map(|name| format!("global:{name}"));
+    config.chat.open.iter().cloned().chain(global).collect()
+}
+
+/// What the socket routes are given.
+struct Sockets {
+    realm: Arc<Realm>,
+    gate: Arc<Gate>,
+    rules: SocketRules,
+    trusts_proxy: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
+}
+
+impl Sockets {
+    fn client(&self, request: &HttpRequest) -> IpAddr {
+        let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        address::client_address(peer, request.headers(), |ip| (self.trusts_proxy)(ip))
+    }
+}
+
+/// `?dialect=` of the socket's address.
+#[derive(serde::Deserialize)]
+struct SocketQuery {
+    dialect: Option<String>,
+}
+
+async fn player_socket(
+    request: HttpRequest,
+    payload: web::Payload,
+    query: Result<web::Query<SocketQuery>, actix_web::Error>,
+    sockets: web::Data<Sockets>,
+) -> HttpResponse {
+    let dialect = query.ok().and_then(|query| Dialect::named(query.dialect.as_deref()?));
+    let peer = sockets.client(&request);
+    upgrade(&request, payload, &sockets.gate, peer, sockets.rules, |connection| {
+        PlayerBrain::new(sockets.realm.clone(), connection, dialect)
+    })
+}
+
+async fn echo_socket(request: HttpRequest, payload: web::Payload, sockets: web::Data<Sockets>) -> HttpResponse {
+    let peer = sockets.client(&request);
+    upgrade(&request, payload, &sockets.gate, peer, Echo::rules(), |_| Echo)
+}
+
+/// What HTTP asks of the actors, answered from the directory.
+struct LiveRealm(Arc<Realm>);
+
+impl Live for LiveRealm {
+    fn revoked(&self, ended: &[SignIn], why: Ended) {
+        let reason = if why == Ended::Banned { Reason::Banned } else { Reason::SessionRevoked };
+        for sign_in in ended {
+            if let Some(member) = self.0.directory.member(sign_in.player_id) {
+                let families = ended.iter().map(|sign_in| sign_in.family).collect();
+                // `do_send` on purpose: once per revocation, and it must not be lost.
+                member.session.do_send(Revoked { families, refusal: reason.into() });
+            }
+        }
+    }
+
+    fn is_member(&self, player: PlayerId, channel_id: &str) -> BoxFuture<'static, bool> {
+        ready(channels::may_join(&self.0, player, channel_id).is_ok()).boxed()
+    }
+
+    fn is_in_match(&self, player: PlayerId, match_id: MatchId) -> BoxFuture<'static, bool> {
+        ready(self.0.is_in_match(player, match_id)).boxed()
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.0.is_draining()
+    }
+}
+
+/// A server on threads of its own: for the demo, scenarios, measurements and tests.
+pub struct Background {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// What its actors share.
+    pub realm: Arc<Realm>,
+    /// Its sockets' gate.
+    pub gate: Arc<Gate>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Starts a server on threads of its own, all of them on `core` where one is named, and waits until it accepts.
+///
+/// # Errors
+/// [`StartError`].
+pub fn in_background(config: Config, threads: Threads, core: Option<usize>) -> Result<Background, StartError> {
+    let (started, starting) = std::sync::mpsc::channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("tessera-server".into()).spawn(move || {
+        if let Some(core) = core {
+            // Threads inherit this, so it holds for every worker and arbiter.
+            pin_to(core);
+        }
+        actix_web::rt::System::new().block_on(async move {
+            match start(config, threads).await {
+                Ok(server) => {
+                    let _ = started.send(Ok((server.addr, server.realm.clone(), server.gate.clone())));
+                    let _ = stopped.await;
+                    server.stop(Duration::ZERO).await;
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+            }
+        });
+    })?;
+    let gone = || std::io::Error::other("the server's thread ended before it began");
+    let (addr, realm, gate) = starting.recv().map_err(|_| gone())??;
+    Ok(Background { addr, realm, gate, stop: Some(stop), thread: Some(thread) })
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Keeps this thread, and those it starts from now on, on one core; false where the machine does not do that.
+pub fn pin_to(core: usize) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let mut cores = rustix::thread::CpuSet::new();
+        cores.set(core);
+        rustix::thread::sched_setaffinity(None, &cores).is_ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = core;
+        false
+    }
+}
