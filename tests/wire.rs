@@ -10,8 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
-use tessera::ids::MatchId;
+use serde_json::{Value, json};
+use tessera::engine::votes::pools::Weigh;
+use tessera::engine::votes::told::VoteEffect;
+use tessera::engine::votes::vote::{Viewer, Vote, VoteOpen};
+use tessera::engine::votes::{BallotKind, METHODS, VoteConfig};
+use tessera::ids::{MatchId, PlayerId};
 use tessera::wire::client::{self, Incoming};
 use tessera::wire::frame::{Lane, SlotKind};
 use tessera::wire::matches::{self, EventFault, event_frame, state_frame};
@@ -348,4 +352,97 @@ fn a_client_lets_pass_what_it_does_not_know() {
     assert!(matches!(&msg, ServerMsg::Unknown { kind, .. } if kind == "weather.changed"));
     assert!(client::decode(r#"{"type":"match.left"}"#).is_err(), "no payload, no frame");
     assert!(client::decode(r#"{"type":"match.left","payload":{}}"#).is_err());
+}
+
+/// What the engine says of a vote, as kind and payload.
+fn told(effect: &VoteEffect) -> (&'static str, String) {
+    fn json<T: serde::Serialize>(value: &T) -> String {
+        serde_json::to_string(value).unwrap()
+    }
+    match effect {
+        VoteEffect::Started(start) => ("match.vote_start", json(start)),
+        VoteEffect::Tally(tally) => ("match.vote_tally", json(tally)),
+        VoteEffect::Deadline(deadline) => ("match.vote_deadline", json(deadline)),
+        VoteEffect::Turn(turn) => ("match.vote_turn", json(turn)),
+        VoteEffect::Closed(closed) => ("match.vote_result", closed.payload.clone()),
+        VoteEffect::Vetoed(vetoed) => ("match.vote_vetoed", json(&vetoed.push)),
+    }
+}
+
+/// Every kind of vote is played, and a client reads all of what the engine said, field for field.
+#[test]
+fn clients_read_everything_the_engine_says_of_a_vote() {
+    let player = |n: u128| PlayerId::from_u128(n);
+    let mut seen = BTreeSet::new();
+    let methods = METHODS.iter().map(|method| match method.ballot {
+        _ if method.name == "motion" => (json!({"method": "motion"}), [json!("yes"), json!("no")]),
+        BallotKind::Choice => (json!({"method": method.name}), [json!("a"), json!("b")]),
+        BallotKind::Scores => (json!({"method": method.name, "max": 4}), [json!({"a": 4, "b": 1}), json!({"b": 4})]),
+        _ => (json!({"method": method.name}), [json!(["a", "c"]), json!(["b", "c"])]),
+    });
+    let turns = json!([{"who": "team:1", "act": "ban"}, {"who": "team:2", "act": "pick"}]);
+    let draft = (json!({"method": "draft", "turns": turns}), [json!("a"), json!("b")]);
+    for (mut config, ballots) in methods.chain([draft]) {
+        // Motions have options of their own; neither they nor drafts have spectators or vetoes.
+        let plain = config["method"] != "motion" && config["method"] != "draft";
+        config["template"] = json!("t");
+        if config["method"] != "motion" {
+            config["options"] = json!(["a", "b", "c"]);
+        }
+        if plain {
+            config["veto_enabled"] = json!(true);
+            config["spectators"] = json!(true);
+        }
+        for end in ["window", "veto", "cancel"] {
+            let parsed = VoteConfig::from_json(&config.to_string(), &Default::default())
+                .unwrap_or_else(|faults| panic!("{config}: {faults:?}"));
+            let (mut vote, mut said) = Vote::open(VoteOpen {
+                config: parsed,
+                vote_id: "v1".parse().unwrap(),
+                match_id: None,
+                seed: [7; 32],
+                secret: [9; 32],
+                present: vec![player(1), player(2)],
+                eligible: vec![player(1), player(2)],
+                spectators: vec![player(3)],
+                teams: [(1, vec![player(1)]), (2, vec![player(2)])].into(),
+                weigh: Weigh::default(),
+                called_by: None,
+                args: None,
+                now_ms: 0,
+                unix_ms: 1_776_249_000_000,
+            })
+            .unwrap();
+            for (n, ballot) in ballots.iter().enumerate() {
+                let input = serde_json::from_str(&ballot.to_string()).unwrap();
+                vote.cast(player(n as u128 + 1), None, input, 10, 10, &mut said).unwrap();
+            }
+            if plain {
+                let input = serde_json::from_str(&ballots[0].to_string()).unwrap();
+                vote.cast(player(3), None, input, 10, 10, &mut said).unwrap();
+            }
+            vote.poll(400, &mut said);
+            let view = serde_json::to_string(&vote.view(Viewer::Member(player(1)), 500)).unwrap();
+            let open: OpenVote = serde_json::from_str(&view).unwrap();
+            assert_eq!(serde_json::to_string(&open).unwrap(), view);
+            vote.pause(500, &mut said);
+            vote.resume(600, &mut said);
+            match end {
+                "veto" => drop(vote.veto(player(2), true, 700, &mut said)),
+                "cancel" => vote.cancel("the match ended", 700, &mut said),
+                _ => {}
+            }
+            for now_ms in [20_000, 40_000, 60_000] {
+                vote.poll(now_ms, &mut said);
+            }
+            for (kind, payload) in said.iter().map(told) {
+                let text = format!(r#"{{"type":"{kind}","payload":{payload}}}"#);
+                let (_, msg) = client::decode(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+                assert_eq!(msg.encode(None), text);
+                seen.insert(kind);
+            }
+        }
+    }
+    let all: BTreeSet<_> = PUSHES.iter().copied().filter(|kind| kind.starts_with("match.vote_")).collect();
+    assert_eq!(seen, all, "every push of a vote was heard");
 }
