@@ -1,7 +1,7 @@
 //! `tessera check`: every fault of a configuration at once, or what it comes to.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Fault, Flags, Origin, process_env};
 
@@ -10,7 +10,7 @@ use super::{Failure, Outcome};
 /// What `tessera check` is asked.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file to check; none checks the environment over the defaults
+    /// The file to check, or a folder of games to try; none checks the environment over the defaults
     file: Option<PathBuf>,
     /// Print every effective value and where it came from; secrets are shown as (set)
     #[arg(long)]
@@ -29,6 +29,9 @@ pub fn run(args: Args) -> Outcome {
     if args.schema {
         writeln!(out, "{:#}", Config::schema())?;
         return Ok(());
+    }
+    if let Some(folder) = args.file.as_deref().filter(|path| path.is_dir()) {
+        return games(folder, &mut out);
     }
     let name = args.file.as_ref().map_or_else(|| "the defaults".into(), |file| file.display().to_string());
     match Config::load(args.file.as_deref(), process_env(), &Flags::default()) {
@@ -53,6 +56,26 @@ pub fn run(args: Args) -> Outcome {
             }
             let count = faults.len();
             Err(Failure::failed(format!("{count} fault{} in {name}", if count == 1 { "" } else { "s" })))
+        }
+    }
+}
+
+/// Plays every script of a games folder with made-up players, and says what it would do wrong in front of real ones.
+fn games(folder: &Path, out: &mut impl Write) -> Outcome {
+    let checked = crate::games::lua::check(folder, crate::games::lua::CHECK_TICKS);
+    for line in &checked.played {
+        writeln!(out, "{line}")?;
+    }
+    for warning in &checked.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    for fault in &checked.faults {
+        writeln!(out, "{fault}")?;
+    }
+    match checked.faults.len() {
+        0 => Ok(()),
+        count => {
+            Err(Failure::failed(format!("{count} fault{} in {}", if count == 1 { "" } else { "s" }, folder.display())))
         }
     }
 }

@@ -14,6 +14,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod check;
 mod demo;
+mod new;
 mod panics;
 mod queue;
 mod recount;
@@ -37,6 +38,8 @@ struct Cli {
 enum Command {
     /// Say everything that is wrong with a configuration, or what it comes to
     Check(check::Args),
+    /// Begin something of your own: a game in Lua
+    New(new::Args),
     /// Play files that say who must, or must never, see what
     Scenario(scenario::Args),
     /// Count an election from a file by any method
@@ -53,6 +56,7 @@ impl Command {
     fn run(self) -> Outcome {
         match self {
             Self::Check(args) => check::run(args),
+            Self::New(args) => new::run(args),
             Self::Scenario(args) => scenario::run(args),
             Self::Tally(args) => tally::run(args),
             Self::Recount(args) => recount::run(args),

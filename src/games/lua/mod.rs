@@ -20,14 +20,18 @@ mod pattern;
 mod sandbox;
 mod strings;
 
+mod check;
 mod discover;
+mod reload;
 mod report;
 mod script;
 
 pub use budget::Allowance;
+pub use check::{Checked, TICKS as CHECK_TICKS, check};
 pub use discover::{Games, ScriptMode, discover, discover_with};
 pub use host::Birth;
 pub use play::{LuaGame, ScriptError};
+pub use reload::{Reload, Watch, refresh, watch};
 pub use report::Fault;
 pub use script::{FILE_BYTES_MAX, FILES_MAX, Script, Sources};
 
