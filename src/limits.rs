@@ -146,7 +146,7 @@ pub const REPLAY_BYTES_MAX: usize = 262_144;
 
 /// Bytes that leave an outbox towards one socket before the socket has to ask again. What has left can be neither
 /// replaced nor bounded any more, so it stays small; it is still several states in one write.
-pub const WRITE_BYTES_MAX: usize = 32_768;
+pub const WRITE_BYTES_MAX: usize = 16_384;
 
 /// Bytes of a close reason: what the protocol leaves of a control frame's 125. Over: cut at a character.
 pub const CLOSE_REASON_BYTES_MAX: usize = 123;
