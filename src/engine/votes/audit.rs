@@ -157,21 +157,80 @@ fn node(left: &Hash, right: &Hash) -> Hash {
     Hash::of(&[&[NODE], &left.0, &right.0])
 }
 
-/// The root over leaves in order.
-pub fn root(leaves: &[Hash]) -> Hash {
-    match leaves {
-        [] => Hash::of(&[]),
-        [alone] => *alone,
-        many => {
-            let (left, right) = many.split_at(split(many.len()));
-            node(&root(left), &root(right))
-        }
-    }
+/// The leaves of a vote and the nodes above them, hashed as they come: closing a vote of a thousand casts then costs
+/// a dozen hashes, and so does a proof.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    /// `levels[0]` are the leaves; above, one node for each whole pair below. A node without a sibling is its own
+    /// parent, which is the tree of RFC 6962, looked at level by level.
+    levels: Vec<Vec<Hash>>,
 }
 
-/// The largest power of two smaller than `len`, which is at least 2.
-fn split(len: usize) -> usize {
-    len.next_power_of_two() / 2
+impl Tree {
+    /// The tree over `leaves`.
+    pub fn of(leaves: impl IntoIterator<Item = Hash>) -> Self {
+        let mut tree = Self::default();
+        leaves.into_iter().for_each(|leaf| tree.push(leaf));
+        tree
+    }
+
+    /// One more leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut up = leaf;
+        for height in 0.. {
+            if self.levels.len() == height {
+                self.levels.push(Vec::new());
+            }
+            let level = &mut self.levels[height];
+            level.push(up);
+            match level.len() {
+                even if even % 2 == 0 => up = node(&level[even - 2], &level[even - 1]),
+                _ => return,
+            }
+        }
+    }
+
+    /// The leaves, in order.
+    pub fn leaves(&self) -> &[Hash] {
+        self.levels.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// The root.
+    pub fn root(&self) -> Hash {
+        match self.leaves().len() {
+            0 => Hash::of(&[]),
+            len => fold(self.levels[0][len - 1], &self.path(len - 1).unwrap_or_default()),
+        }
+    }
+
+    /// The way from the leaf at `index` to the root; `None` when there is no such leaf.
+    pub fn path(&self, index: usize) -> Option<Vec<Sibling>> {
+        let leaves = self.leaves().len();
+        if index >= leaves {
+            return None;
+        }
+        let mut way = Vec::new();
+        let (mut at, mut len) = (index, leaves);
+        // What stands at the ragged right end of each level, where it is not a whole pair's node.
+        let mut ragged = None;
+        for level in &self.levels {
+            let here = |at: usize| level.get(at).copied().or(if at + 1 == len { ragged } else { None });
+            if at % 2 == 1 {
+                way.extend(here(at - 1).map(|hash| Sibling { side: Side::Left, hash }));
+            } else if at + 1 < len {
+                way.extend(here(at + 1).map(|hash| Sibling { side: Side::Right, hash }));
+            }
+            let last = here(len - 1);
+            ragged = match (len % 2, last) {
+                (1, last) => last,
+                (_, Some(last)) => here(len - 2).map(|before| node(&before, &last)),
+                (_, None) => None,
+            };
+            at /= 2;
+            len = len.div_ceil(2);
+        }
+        Some(way)
+    }
 }
 
 /// On which side of the way up a sibling stands.
@@ -191,28 +250,6 @@ pub struct Sibling {
     pub side: Side,
     /// Its hash.
     pub hash: Hash,
-}
-
-/// The way from the leaf at `index` to the root; `None` when there is no such leaf.
-pub fn path(leaves: &[Hash], index: usize) -> Option<Vec<Sibling>> {
-    if index >= leaves.len() {
-        return None;
-    }
-    let mut way = Vec::new();
-    let (mut rest, mut at) = (leaves, index);
-    while rest.len() > 1 {
-        let (left, right) = rest.split_at(split(rest.len()));
-        if at < left.len() {
-            way.push(Sibling { side: Side::Right, hash: root(right) });
-            rest = left;
-        } else {
-            way.push(Sibling { side: Side::Left, hash: root(left) });
-            at -= left.len();
-            rest = right;
-        }
-    }
-    way.reverse();
-    Some(way)
 }
 
 /// Folds a way into a receipt: the root, when both are true.
@@ -267,29 +304,42 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn leaves(n: u8) -> Vec<Hash> {
-        (0..n).map(|i| leaf(&i.to_string())).collect()
+    /// RFC 6962 as it is written: the left subtree holds the largest power of two that is smaller.
+    fn root_as_written(leaves: &[Hash]) -> Hash {
+        match leaves {
+            [] => Hash::of(&[]),
+            [alone] => *alone,
+            many => {
+                let (left, right) = many.split_at(many.len().next_power_of_two() / 2);
+                node(&root_as_written(left), &root_as_written(right))
+            }
+        }
     }
 
     #[test]
     fn every_leaf_of_every_small_tree_proves_itself_and_nothing_else() {
-        for n in 1..=17 {
-            let leaves = leaves(n);
-            let root = root(&leaves);
-            for (i, receipt) in leaves.iter().enumerate() {
-                let way = path(&leaves, i).unwrap();
+        let mut tree = Tree::default();
+        for n in 0..70usize {
+            let root = tree.root();
+            assert_eq!(root, root_as_written(tree.leaves()), "{n} leaves");
+            for (i, receipt) in tree.leaves().iter().enumerate() {
+                let way = tree.path(i).unwrap();
                 assert_eq!(fold(*receipt, &way), root, "{i} of {n}");
-                let stranger = leaf("stranger");
-                assert_ne!(fold(stranger, &way), root, "{i} of {n}");
+                assert_ne!(fold(leaf("stranger"), &way), root, "{i} of {n}");
+                assert!(way.len() <= 7);
             }
-            assert_eq!(path(&leaves, leaves.len()), None);
+            assert_eq!(tree.path(n), None);
+            tree.push(leaf(&n.to_string()));
         }
     }
 
     #[test]
     fn hashes_are_the_ones_written_down() {
         // SHA-256 of nothing, of 32 zero bytes, and of 00 + "x", by any other tool.
-        assert_eq!(root(&[]).to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            Tree::default().root().to_string(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         assert_eq!(
             seed_commit(&Hash([0; 32])).to_string(),
             "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925"
@@ -298,7 +348,7 @@ mod tests {
         assert_eq!(leaf("x"), Hash(by_hand));
         let (a, b) = (leaf("a"), leaf("b"));
         let by_hand: [u8; 32] = Sha256::digest([&[1u8][..], &a.0, &b.0].concat()).into();
-        assert_eq!(root(&[a, b]), Hash(by_hand));
+        assert_eq!(Tree::of([a, b]).root(), Hash(by_hand));
     }
 
     #[test]

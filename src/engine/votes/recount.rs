@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::audit::{self, Hash, LeafBallot};
+use super::audit::{self, Hash, LeafBallot, Tree};
 use super::ballot::{Ballot, BallotRules};
 use super::cast::{ballot, ballot_json, ballot_of_json};
 use super::config::{Visibility, VoteConfig};
@@ -108,7 +108,7 @@ pub fn recount(text: &str) -> Result<Recount, Broken> {
         turnout: checked.turnout,
         groups: if draft.is_some() || end != End::Counted { &[] } else { &checked.groups },
         unit: Weigh { losses: BTreeMap::new(), bonus_bp: record.frustration_bonus_bp }.unit(),
-        root: audit::root(&checked.receipts),
+        root: Tree::of(checked.receipts.iter().copied()).root(),
         end: &end,
         draft: draft.as_ref(),
         args: record.args.as_ref(),

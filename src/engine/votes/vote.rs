@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::audit::{self, Hash, LeafBallot};
+use super::audit::{self, Hash, LeafBallot, Tree};
 use super::ballot::{Ballot, BallotKind, BallotRules};
 use super::board::{Board, Posted};
 use super::cast::{InputFault, ballot, ballot_json};
@@ -141,11 +141,13 @@ pub struct Vote {
     voters: BTreeMap<PlayerId, Voter>,
     eligible: Vec<PlayerId>,
     eligible_hash: Hash,
+    /// What all players' ballots would weigh together.
+    eligible_weight: u128,
     late: Vec<PlayerId>,
     spectators: Vec<PlayerId>,
     defaults: BTreeMap<PlayerId, Ballot>,
     casts: Vec<Cast>,
-    receipts: Vec<Hash>,
+    tree: Tree,
     turnout: Turnout,
     board: Board,
     window: Window,
@@ -187,7 +189,7 @@ struct Cast {
 impl std::fmt::Debug for Vote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Neither ballots nor seeds: a vote may be logged while it is open.
-        write!(f, "Vote({}, {} casts)", self.id, self.receipts.len())
+        write!(f, "Vote({}, {} casts)", self.id, self.tree.leaves().len())
     }
 }
 
@@ -251,15 +253,16 @@ impl Vote {
             ballot_rules,
             seed: Hash(open.seed),
             secret: Hash(open.secret),
-            weigh,
             voters,
             eligible_hash: audit::eligible_hash(&eligible),
+            eligible_weight: eligible.iter().map(|player| u128::from(weigh.of(*player, &config))).sum(),
             eligible,
+            weigh,
             late: Vec::new(),
             spectators,
             defaults,
             casts: Vec::new(),
-            receipts: Vec::new(),
+            tree: Tree::default(),
             turnout: Turnout::default(),
             window,
             coalesce: Coalesce::default(),
@@ -347,7 +350,7 @@ impl Vote {
         now_ms: u64,
         effects: &mut Vec<VoteEffect>,
     ) -> CastOk {
-        let seq = self.receipts.len() as u64;
+        let seq = self.tree.leaves().len() as u64;
         let said = ballot_json(&ballot, &self.config.options);
         let leaf_ballot = if self.config.visibility == Visibility::Secret {
             LeafBallot::Sealed(audit::seal(&self.secret, seq, &said))
@@ -372,7 +375,7 @@ impl Vote {
             (None, Pool::Spectators) => self.turnout.spectators += 1,
             (Some(_), _) => {}
         }
-        self.receipts.push(receipt);
+        self.tree.push(receipt);
         self.casts.push(Cast { voter: player, revision: answer.revision, ballot });
 
         let new = &self.casts[self.casts.len() - 1].ballot;
@@ -436,6 +439,7 @@ impl Vote {
             None if excluded || self.config.late_join == LateJoin::Observe => return,
             None => {
                 let weight = self.weigh.of(player, &self.config);
+                self.eligible_weight += u128::from(weight);
                 let voter =
                     Voter { pool: Pool::Players, present: true, weight, last: None, revision: 0, sent: Vec::new() };
                 self.voters.insert(player, voter);
@@ -548,7 +552,7 @@ impl Vote {
     /// The proof that a receipt is in the tally; `None` when it is nobody's. While the vote is open, only that it is
     /// known is said: a place would tell how many have cast.
     pub fn verify(&self, receipt: Hash) -> Option<Proof> {
-        let at = self.receipts.iter().position(|known| *known == receipt)?;
+        let at = self.tree.leaves().iter().position(|known| *known == receipt)?;
         let open = self.root.is_none();
         let sealed = self.config.visibility == Visibility::Secret;
         // After the close a secret vote has forgotten its casts; its receipts are all there is.
@@ -561,9 +565,9 @@ impl Vote {
             receipt,
             closed: !open,
             index: (!open).then_some(at as u64),
-            leaves: (!open).then_some(self.receipts.len() as u64),
+            leaves: (!open).then_some(self.tree.leaves().len() as u64),
             leaf,
-            path: if open { None } else { audit::path(&self.receipts, at) },
+            path: if open { None } else { self.tree.path(at) },
             ballots_root: self.root,
         })
     }
@@ -593,17 +597,16 @@ impl Vote {
 
     /// Whether every present eligible player has voted, and anybody has: a room that everybody left decides nothing.
     fn everyone_voted(&self) -> bool {
-        self.turnout.players > 0
+        matches!(self.config.window_type, WindowType::ReadyUp | WindowType::Hybrid)
+            && self.turnout.players > 0
             && self.voters.values().all(|voter| voter.pool != Pool::Players || !voter.present || voter.last.is_some())
     }
 
     /// Whether the leader holds the supermajority of *all eligible* weight, so that the rest can hardly matter.
     fn leader_has_supermajority(&self) -> bool {
-        let players = self.voters.values().filter(|voter| voter.pool == Pool::Players);
-        let weight: u128 = players.map(|voter| u128::from(voter.weight)).sum();
         let most = if self.method.ballot == BallotKind::Scores { self.config.max } else { 1 };
         let leader = self.board.most_backed();
-        leader > 0 && at_least(leader, weight.saturating_mul(most.into()), self.config.supermajority_bp)
+        leader > 0 && at_least(leader, self.eligible_weight.saturating_mul(most.into()), self.config.supermajority_bp)
     }
 
     fn players_len(&self) -> u64 {
@@ -656,7 +659,7 @@ impl Vote {
     }
 
     fn finish(&mut self, end: &End, now_ms: u64, why: &str) -> (AuditRecord, super::result::VoteResult, Moods) {
-        let root = audit::root(&self.receipts);
+        let root = self.tree.root();
         self.root = Some(root);
         let (groups, turnout) = match (&self.draft, end) {
             (None, End::Counted) => self.groups(),
@@ -698,7 +701,7 @@ impl Vote {
             seed: self.seed,
             casts: (!secret).then(|| self.cast_entries()),
             sealed: secret.then(|| SealedCasts {
-                receipts: self.receipts.clone(),
+                receipts: self.tree.leaves().to_vec(),
                 cast: turnout,
                 groups: groups.iter().map(|group| group_entry(group, &self.config)).collect(),
             }),
@@ -746,7 +749,7 @@ impl Vote {
             ballot: ballot_json(&cast.ballot, &self.config.options),
             receipt: *receipt,
         };
-        self.casts.iter().zip(&self.receipts).enumerate().map(entry).collect()
+        self.casts.iter().zip(self.tree.leaves()).enumerate().map(entry).collect()
     }
 
     fn turn_entries(&self, draft: &Draft) -> Vec<TurnEntry> {
