@@ -82,7 +82,9 @@ const HOOK_EVERY: u32 = 500;
 pub(super) struct Meter {
     allowance: Allowance,
     left: Cell<i64>,
-    cpu_until_us: Cell<u64>,
+    cpu_us: Cell<u64>,
+    /// Set when the hook first fires: most callbacks are over before, and need not ask the clock at all.
+    cpu_until_us: Cell<Option<u64>>,
     spent: Cell<Option<Spent>>,
     /// `file:line` where it ran out, when that was inside a script.
     place: RefCell<Option<String>>,
@@ -95,7 +97,8 @@ impl Meter {
         let meter = Rc::new(Self {
             allowance,
             left: Cell::new(i64::MAX),
-            cpu_until_us: Cell::new(u64::MAX),
+            cpu_us: Cell::new(u64::MAX),
+            cpu_until_us: Cell::new(None),
             spent: Cell::new(None),
             place: RefCell::default(),
             every_instruction: Cell::new(false),
@@ -118,7 +121,8 @@ impl Meter {
             }
         };
         self.left.set(i64::try_from(instructions).unwrap_or(i64::MAX));
-        self.cpu_until_us.set(cpu_now_us().saturating_add(cpu_us));
+        self.cpu_us.set(cpu_us);
+        self.cpu_until_us.set(None);
         if self.spent.take().is_some() {
             self.place.take();
         }
@@ -129,10 +133,10 @@ impl Meter {
         let _ = lua.set_memory_limit(memory);
     }
 
-    /// The machine's own work between two entries (encoding a view, building arguments) may use what there is.
+    /// Between two entries there is no limit: what the host does then is bounded by the size of an input, and telling
+    /// about a full machine must not itself fail.
     pub(super) fn end(&self, lua: &Lua) {
-        // Some room above the scripts' limit, so that telling about a full machine does not itself fail.
-        let _ = lua.set_memory_limit(self.allowance.memory_bytes + (1 << 20));
+        let _ = lua.set_memory_limit(0);
     }
 
     /// What ran out during the current entry.
@@ -184,8 +188,13 @@ impl Meter {
         lua.set_hook(HookTriggers::new().every_nth_instruction(every), move |lua, at| {
             let Some(meter) = meter.upgrade() else { return Ok(VmState::Continue) };
             let mut looked = meter.charge(lua, u64::from(every));
-            if looked.is_ok() && cpu_now_us() > meter.cpu_until_us.get() {
-                looked = meter.stop(lua, Spent::Cpu);
+            if looked.is_ok() {
+                let now_us = cpu_now_us();
+                match meter.cpu_until_us.get() {
+                    None => meter.cpu_until_us.set(Some(now_us.saturating_add(meter.cpu_us.get()))),
+                    Some(until_us) if now_us > until_us => looked = meter.stop(lua, Spent::Cpu),
+                    Some(_) => {}
+                }
             }
             if looked.is_err() {
                 let source = at.source().short_src.unwrap_or_default().into_owned();

@@ -165,7 +165,8 @@ pub(super) fn probe(file: &str, sources: Arc<Sources>, allowance: Allowance) -> 
     if text(&globals, "game_type").as_deref() == Some("world") {
         return Ok(None);
     }
-    if !super::play::CALLBACKS.iter().any(|name| super::play::callback(&machine.lua, name).is_some()) {
+    let lookup = super::play::Lookup::new(&machine.lua).map_err(|e| fault(&e))?;
+    if !super::play::CALLBACKS.iter().any(|name| lookup.find(name).is_some()) {
         return Err(Fault::of_file(file, "no callback is defined: expected functions such as init, join and tick"));
     }
     let source = sources.text(file).unwrap_or_default();

@@ -6,6 +6,7 @@
 //!
 //! In the order of reading:
 
+mod library;
 mod play;
 
 mod api;
@@ -30,6 +31,7 @@ pub use budget::Allowance;
 pub use check::{Checked, TICKS as CHECK_TICKS, check};
 pub use discover::{Games, ScriptMode, discover, discover_with};
 pub use host::Birth;
+pub use library::Library;
 pub use play::{LuaGame, ScriptError};
 pub use reload::{Reload, Watch, refresh, watch};
 pub use report::Fault;

@@ -45,6 +45,9 @@ pub const VIEW_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of a refusal's reason; it has to be printable ASCII to be passed on.
 const REASON_BYTES_MAX: usize = 64;
 
+/// Players' ids kept as strings of the machine.
+const IDS_MAX: usize = 64;
+
 /// Faults of one callback that are told per window, and the window in microseconds of match time.
 const FAULTS_TOLD: u32 = 3;
 const FAULTS_WINDOW_US: u64 = 10_000_000;
@@ -63,6 +66,8 @@ pub struct LuaGame {
     audience: Audience,
     phases: Phases,
     bots: Option<Table>,
+    lookup: Lookup,
+    ids: Vec<(PlayerId, LuaString)>,
     troubles: BTreeMap<&'static str, Trouble>,
     /// The match has its result: nothing ticks, but its last state may still be looked at.
     over: bool,
@@ -97,18 +102,30 @@ impl<R> Called<R> {
     }
 }
 
-/// The callback of that name: a global function, or one put into `game`.
-pub(super) fn callback(lua: &Lua, name: &str) -> Option<Function> {
-    let globals = lua.globals();
-    if let Ok(Value::Function(f)) = globals.raw_get::<Value>(name) {
-        return Some(f);
+/// Where callbacks are looked for, and their names as the machine knows them. They are looked up at every call, as a
+/// script may give itself another `tick` while it plays.
+pub(super) struct Lookup {
+    globals: Table,
+    game: Table,
+    names: Vec<(&'static str, LuaString)>,
+}
+
+impl Lookup {
+    pub(super) fn new(lua: &Lua) -> mlua::Result<Self> {
+        let globals = lua.globals();
+        let game = globals.raw_get("game")?;
+        let names = CALLBACKS.iter().map(|name| Ok((*name, lua.create_string(name)?))).collect::<mlua::Result<_>>()?;
+        Ok(Self { globals, game, names })
     }
-    match globals.raw_get::<Value>("game") {
-        Ok(Value::Table(game)) => match game.raw_get::<Value>(name) {
+
+    /// The callback of that name: a global function, or one put into `game`.
+    pub(super) fn find(&self, name: &str) -> Option<Function> {
+        let (_, key) = self.names.iter().find(|(known, _)| *known == name)?;
+        let in_table = |t: &Table| match t.raw_get::<Value>(key) {
             Ok(Value::Function(f)) => Some(f),
             _ => None,
-        },
-        _ => None,
+        };
+        in_table(&self.globals).or_else(|| in_table(&self.game))
     }
 }
 
@@ -131,15 +148,18 @@ impl LuaGame {
         let globals = machine.lua.globals();
         machine.run(script.file(), &globals).map_err(fault)?;
         machine.host.set_loading(false);
-        let state = begin(&machine, options).map_err(fault)?;
+        let lookup = Lookup::new(&machine.lua).map_err(fault)?;
+        let state = begin(&machine, &lookup, options).map_err(fault)?;
         let mut game = Self {
-            audience: audience(&machine.lua),
+            audience: audience(&lookup),
             machine,
             script: script.clone(),
             version,
             state,
             phases: Phases::default(),
             bots: None,
+            lookup,
+            ids: Vec::new(),
             troubles: BTreeMap::new(),
             over: false,
             barred: false,
@@ -179,7 +199,7 @@ impl LuaGame {
         player: Option<PlayerId>,
         args: impl IntoLuaMulti,
     ) -> Called<R> {
-        match callback(&self.machine.lua, name) {
+        match self.lookup.find(name) {
             Some(f) => self.call_function(name, player, &f, args),
             None => Called::Absent,
         }
@@ -262,10 +282,18 @@ impl LuaGame {
         }
     }
 
-    fn id(&self, player: PlayerId) -> mlua::Result<LuaString> {
-        let mut text = [0u8; 36];
-        let id = uuid::Uuid::from_u128(player.as_u128());
-        self.machine.lua.create_string(id.hyphenated().encode_lower(&mut text).as_bytes())
+    /// A player's id as the machine knows it.
+    fn id(&mut self, player: PlayerId) -> mlua::Result<LuaString> {
+        if let Some((_, id)) = self.ids.iter().find(|(known, _)| *known == player) {
+            return Ok(id.clone());
+        }
+        let id = self.machine.lua.create_string(player.to_string())?;
+        // Refused players and old ones are here too; who plays comes back at once.
+        if self.ids.len() >= IDS_MAX {
+            self.ids.clear();
+        }
+        self.ids.push((player, id.clone()));
+        Ok(id)
     }
 
     /// What a player (or, without one, a spectator or everyone) may see, as a value of the machine.
@@ -298,7 +326,7 @@ impl LuaGame {
         for bot in self.host().bots() {
             let think = match &self.bots {
                 Some(env) => env.raw_get::<Option<Function>>("think").ok().flatten(),
-                None => callback(&self.machine.lua, "think"),
+                None => self.lookup.find("think"),
             };
             let (Some(think), Ok(id)) = (think, self.id(bot)) else { return };
             let Some(seen) = self.seen_by(Some(bot)).done() else { continue };
@@ -426,7 +454,7 @@ impl LuaGame {
         });
         match outcome {
             Ok(()) => {
-                self.audience = audience(&self.machine.lua);
+                self.audience = audience(&self.lookup);
                 self.load_bots();
                 self.host().tell(Effect::Log(format!("reloaded {}", self.script.file())));
             }
@@ -479,8 +507,8 @@ fn refill(t: &Table, with: Vec<(Value, Value)>) -> mlua::Result<()> {
 }
 
 /// The state a match begins with: what `init` returns, or an empty table.
-fn begin(machine: &Machine, options: &RawValue) -> mlua::Result<Table> {
-    let Some(init) = callback(&machine.lua, "init") else { return machine.lua.create_table() };
+fn begin(machine: &Machine, lookup: &Lookup, options: &RawValue) -> mlua::Result<Table> {
+    let Some(init) = lookup.find("init") else { return machine.lua.create_table() };
     let config = convert::decode(&machine.lua, options)?;
     match machine.entry(Entry::Load, || init.call::<Value>(config))? {
         Value::Table(state) => Ok(state),
@@ -488,10 +516,10 @@ fn begin(machine: &Machine, options: &RawValue) -> mlua::Result<Table> {
     }
 }
 
-fn audience(lua: &Lua) -> Audience {
-    let strategy = lua.globals().raw_get::<Value>("state_strategy").ok();
+fn audience(lookup: &Lookup) -> Audience {
+    let strategy = lookup.globals.raw_get::<Value>("state_strategy").ok();
     let shared = strategy.as_ref().and_then(Value::as_string).is_some_and(|s| s.as_bytes() == *b"shared");
-    if shared || callback(lua, "get_state").is_none() { Audience::Shared } else { Audience::PerPlayer }
+    if shared || lookup.find("get_state").is_none() { Audience::Shared } else { Audience::PerPlayer }
 }
 
 fn truthy(value: &Value) -> bool {
@@ -501,8 +529,8 @@ fn truthy(value: &Value) -> bool {
 impl Game for LuaGame {
     fn join(&mut self, cx: &mut GameCx<'_>, player: PlayerId, ctx: Option<&RawValue>) -> Result<(), JoinRefused> {
         self.within(cx, |game| {
-            let lua = &game.machine.lua;
             let arguments = game.id(player).and_then(|id| {
+                let lua = &game.machine.lua;
                 let ctx = ctx.map_or_else(|| lua.create_table().map(Value::Table), |ctx| convert::decode(lua, ctx))?;
                 Ok((id, ctx, game.machine.remember(&game.state)?))
             });

@@ -70,6 +70,12 @@ pub(super) fn traceback_of(error: &mlua::Error) -> String {
 }
 
 fn split(error: &mlua::Error) -> (String, String) {
+    let (message, traceback) = split_whole(error);
+    // The prelude has no lines of its own to show.
+    (message.strip_prefix("?:-1: ").map(str::to_owned).unwrap_or(message), traceback)
+}
+
+fn split_whole(error: &mlua::Error) -> (String, String) {
     match error {
         mlua::Error::CallbackError { traceback, cause } => {
             // The cause knows what, the outermost traceback knows where.

@@ -6,9 +6,10 @@
 
 use std::cmp::Ordering;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mlua::chunk::ChunkMode;
+use mlua::state::{GcIncParams, GcMode};
 use mlua::{Function, Lua, LuaOptions, LuaString, StdLib, Table, Value};
 
 use super::budget::{Allowance, Entry, Meter, Spent};
@@ -17,6 +18,9 @@ use super::script::Sources;
 use super::{api, clock, strings};
 
 const PRELUDE: &str = include_str!("prelude.lua");
+
+/// Live memory, in percent of what the last collection left, at which the next one begins.
+const GC_PAUSE_PERCENT: i32 = 150;
 
 /// A machine ready to run a script's body.
 pub(super) struct Machine {
@@ -48,7 +52,7 @@ impl Machine {
         install_helpers(&lua, &helpers, &meter, &host)?;
         let game = api::install(&lua, &host)?;
         lua.globals().raw_set("game", &game)?;
-        let own: Table = lua.load(PRELUDE).set_name("=tessera").set_mode(ChunkMode::Text).call(helpers)?;
+        let own: Table = lua.load(prelude(&lua)?).set_name("=tessera").set_mode(ChunkMode::Binary).call(helpers)?;
         game.raw_set("spatial", own.raw_get::<Table>("spatial")?)?;
         let own = Own {
             require_for: own.raw_get("require_for")?,
@@ -57,6 +61,9 @@ impl Machine {
             remember: own.raw_get("remember")?,
             undo: own.raw_get("undo")?,
         };
+        // A match waits for the next collection until it holds half as much again, not twice as much: many small
+        // machines live side by side, and the work is spread over their ticks.
+        lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(GC_PAUSE_PERCENT)));
         lua.gc_collect()?;
         Ok(Self { lua, meter, host, own })
     }
@@ -111,6 +118,16 @@ impl Machine {
     pub(super) fn undo(&self, journal: Table) -> mlua::Result<()> {
         self.entry(Entry::Callback, || self.own.undo.call(journal))
     }
+}
+
+/// The prelude, compiled once for all machines and without the names and lines that only its own errors would show.
+fn prelude(lua: &Lua) -> mlua::Result<&'static [u8]> {
+    static COMPILED: OnceLock<Vec<u8>> = OnceLock::new();
+    if let Some(compiled) = COMPILED.get() {
+        return Ok(compiled);
+    }
+    let compiled = lua.load(PRELUDE).set_name("=tessera").set_mode(ChunkMode::Text).into_function()?.dump(true);
+    Ok(COMPILED.get_or_init(|| compiled))
 }
 
 fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host>) -> mlua::Result<()> {
