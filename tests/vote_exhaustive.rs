@@ -41,8 +41,10 @@ fn variants(name: &str, options: usize) -> Vec<CountRules> {
     }
 }
 
+type Cast = Vec<(Ballot, u64)>;
+
 /// Every multiset of at most `VOTERS_MAX` ballots: voters have no names, so their order is not tried here.
-fn profiles(ballots: &[Ballot], from: usize, cast: &mut Vec<(Ballot, u64)>, each: &mut dyn FnMut(&[(Ballot, u64)])) {
+fn profiles(ballots: &[Ballot], from: usize, cast: &mut Cast, each: &mut dyn FnMut(&Cast)) {
     each(cast);
     if cast.len() == VOTERS_MAX {
         return;

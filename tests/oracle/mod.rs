@@ -229,7 +229,8 @@ fn star(rules: &CountRules, ballots: &[(Ballot, u64)]) -> Answer {
         return answer(CountStatus::Decided, vec![0], false);
     }
     // Places are given level by level; whoever shares the edge goes to the next level.
-    let keys: [&dyn Fn(usize, &[usize]) -> u128; 3] = [
+    type Key<'a> = &'a dyn Fn(usize, &[usize]) -> u128;
+    let keys: [Key; 3] = [
         &|option, _| sums[option],
         &|option, tied| tied.iter().map(|&other| prefer(option, other)).sum(),
         &|option, _| tops(option),
