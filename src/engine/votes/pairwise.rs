@@ -12,12 +12,10 @@ pub(super) struct Pairs {
     /// The weight of all ballots, and of those that rank anybody.
     pub(super) total: u128,
     pub(super) spoken: u128,
-    /// The place of each option on the ballot at hand; kept to spare an allocation per ballot.
-    places: Vec<u16>,
+    /// Room to find out whom a ballot leaves unranked; kept to spare an allocation per ballot.
+    named: Vec<bool>,
+    unranked: Vec<usize>,
 }
-
-/// Behind every tier.
-const UNRANKED: u16 = u16::MAX;
 
 impl Pairs {
     pub(super) fn empty(rules: &CountRules) -> Self {
@@ -30,11 +28,12 @@ impl Pairs {
             firsts: vec![0; options],
             total: 0,
             spoken: 0,
-            places: vec![UNRANKED; options],
+            named: vec![false; options],
+            unranked: Vec::new(),
         }
     }
 
-    /// One more (or less) ballot: O(ranked x options).
+    /// One more (or less) ballot: each ranked option over everything that stands behind it, O(ranked x options).
     pub(super) fn change(&mut self, row: Row<'_>, change: impl Fn(&mut u128)) {
         change(&mut self.total);
         if row.is_blank() {
@@ -44,16 +43,22 @@ impl Pairs {
         if let Some(first) = row.single_first() {
             change(&mut self.firsts[usize::from(first)]);
         }
-        for (option, tier) in row.ranked() {
-            self.places[usize::from(option)] = tier;
+        let marks = row.marks();
+        self.unranked.clear();
+        if marks.len() < self.firsts.len() {
+            row.named().for_each(|option| self.named[usize::from(option)] = true);
+            self.unranked.extend((0..self.firsts.len()).filter(|&option| !self.named[option]));
+            row.named().for_each(|option| self.named[usize::from(option)] = false);
         }
-        for (option, tier) in row.ranked() {
-            let cells = self.matrix.row_mut(usize::from(option));
-            for (cell, _) in cells.iter_mut().zip(&self.places).filter(|(_, place)| **place > tier) {
-                change(cell);
+        let mut behind = marks;
+        for tier in row.tiers() {
+            behind = &behind[tier.len()..];
+            for &above in tier {
+                let cells = self.matrix.row_mut(option_of(above));
+                behind.iter().for_each(|&below| change(&mut cells[option_of(below)]));
+                self.unranked.iter().for_each(|&below| change(&mut cells[below]));
             }
         }
-        row.named().for_each(|option| self.places[usize::from(option)] = UNRANKED);
     }
 
     /// A whole profile. Ballots of weight 1 go through byte lanes where the options fit.

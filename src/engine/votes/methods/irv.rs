@@ -2,7 +2,7 @@
 //! the continuing ballots an option is elected, else the lowest is eliminated and its ballots move on.
 
 use super::grouped::{Grouped, ReadsRankings, next_standing};
-use super::{Method, no_faults};
+use super::{Method, no_faults, packed};
 use crate::engine::votes::ballot::{BallotKind, OptionIx};
 use crate::engine::votes::count::{Count, CountRules, CountStatus, Elimination, Round, Transfer};
 use crate::engine::votes::live;
@@ -28,44 +28,49 @@ pub(super) struct RunOff;
 
 impl ReadsRankings for RunOff {
     fn read(rules: &CountRules, profile: &Profile) -> Count {
-        let mut piles = Piles::deal(rules.options.len(), profile);
-        let mut count = Count::of_scores(piles.held.clone());
-        count.first_preferences = Some(piles.held.clone());
-        let mut ties = Ties::new(rules);
-        loop {
-            let continuing: u128 = piles.held.iter().sum();
-            let mut round =
-                Round { tally: piles.tally(), exhausted: profile.weight() - continuing, ..Round::default() };
-            let standing = piles.standing();
-            let leader = standing.iter().copied().max_by_key(|&option| piles.held[usize::from(option)]);
-            if let Some(leader) = leader.filter(|&leader| piles.held[usize::from(leader)] * 2 > continuing) {
-                round.elected.push(leader);
-                count.rounds.push(round);
-                (count.status, count.winners) = (CountStatus::Decided, vec![leader]);
-                break;
-            }
-            if continuing == 0 {
-                count.rounds.push(round);
-                break;
-            }
-            round.eliminated = lowest(rules, &piles, &standing, &mut ties, &count.rounds);
-            if round.eliminated.is_empty() {
-                count.rounds.push(round);
-                (count.status, count.winners) = (CountStatus::Tie, standing);
-                break;
-            }
-            round.transfers = piles.move_on(profile, &round.eliminated);
-            count.rounds.push(round);
+        match packed::deal(rules.options.len(), profile) {
+            Some(piles) => run(rules, profile, piles),
+            None => run(rules, profile, Piles::deal(rules.options.len(), profile)),
         }
-        count.tie_events = ties.into_events();
-        count
     }
 }
 
+fn run<P: Paper>(rules: &CountRules, profile: &Profile, mut piles: Piles<P>) -> Count {
+    let mut count = Count::of_scores(piles.held.clone());
+    count.first_preferences = Some(piles.held.clone());
+    let mut ties = Ties::new(rules);
+    loop {
+        let continuing: u128 = piles.held.iter().sum();
+        let mut round = Round { tally: piles.tally(), exhausted: profile.weight() - continuing, ..Round::default() };
+        let standing = piles.standing();
+        let leader = standing.iter().copied().max_by_key(|&option| piles.held[usize::from(option)]);
+        if let Some(leader) = leader.filter(|&leader| piles.held[usize::from(leader)] * 2 > continuing) {
+            round.elected.push(leader);
+            count.rounds.push(round);
+            (count.status, count.winners) = (CountStatus::Decided, vec![leader]);
+            break;
+        }
+        if continuing == 0 {
+            count.rounds.push(round);
+            break;
+        }
+        round.eliminated = lowest(rules, &piles, &standing, &mut ties, &count.rounds);
+        if round.eliminated.is_empty() {
+            count.rounds.push(round);
+            (count.status, count.winners) = (CountStatus::Tie, standing);
+            break;
+        }
+        round.transfers = piles.move_on(profile, &round.eliminated);
+        count.rounds.push(round);
+    }
+    count.tie_events = ties.into_events();
+    count
+}
+
 /// Who is eliminated: in declared order, and nobody when a tie was left open.
-fn lowest(
+fn lowest<P>(
     rules: &CountRules,
-    piles: &Piles,
+    piles: &Piles<P>,
     standing: &[OptionIx],
     ties: &mut Ties<'_>,
     earlier: &[Round],
@@ -93,23 +98,48 @@ fn lowest(
     ties.least(&tied, earlier).into_iter().collect()
 }
 
+/// A ballot on a pile: a few bytes that can tell where it goes next.
+pub(super) trait Paper: Copy {
+    /// What it counts for.
+    fn weight(self, profile: &Profile) -> u128;
+    /// The highest option on it that is not gone. It may forget about those that are.
+    fn next_standing(&mut self, profile: &Profile, gone: &[bool]) -> Option<usize>;
+}
+
+/// The number of a row in the profile.
+impl Paper for u32 {
+    fn weight(self, profile: &Profile) -> u128 {
+        profile.row(self as usize).1
+    }
+    fn next_standing(&mut self, profile: &Profile, gone: &[bool]) -> Option<usize> {
+        next_standing(profile.row(*self as usize).0, gone)
+    }
+}
+
 /// The ballots of each option, as piles on a table.
-struct Piles {
-    rows: Vec<Vec<u32>>,
-    held: Vec<u128>,
+pub(super) struct Piles<P> {
+    pub(super) papers: Vec<Vec<P>>,
+    pub(super) held: Vec<u128>,
     gone: Vec<bool>,
 }
 
-impl Piles {
+impl Piles<u32> {
     fn deal(options: usize, profile: &Profile) -> Self {
-        let mut piles = Self { rows: vec![Vec::new(); options], held: vec![0; options], gone: vec![false; options] };
+        let mut piles = Self::empty(options, 0);
         for (at, (row, weight)) in profile.rows().enumerate() {
             if let Some(first) = row.single_first() {
-                piles.rows[usize::from(first)].push(at as u32);
+                piles.papers[usize::from(first)].push(at as u32);
                 piles.held[usize::from(first)] += weight;
             }
         }
         piles
+    }
+}
+
+impl<P> Piles<P> {
+    pub(super) fn empty(options: usize, capacity: usize) -> Self {
+        let papers = (0..options).map(|_| Vec::with_capacity(capacity)).collect();
+        Self { papers, held: vec![0; options], gone: vec![false; options] }
     }
 
     fn standing(&self) -> Vec<OptionIx> {
@@ -119,7 +149,9 @@ impl Piles {
     fn tally(&self) -> Vec<Option<u128>> {
         self.held.iter().zip(&self.gone).map(|(&held, &gone)| (!gone).then_some(held)).collect()
     }
+}
 
+impl<P: Paper> Piles<P> {
     /// Deals the piles of the eliminated onto the others. Only these ballots are looked at again.
     fn move_on(&mut self, profile: &Profile, eliminated: &[OptionIx]) -> Vec<Transfer> {
         for &option in eliminated {
@@ -131,14 +163,13 @@ impl Piles {
             // One more place than options: ballots that name nobody who is left.
             let mut moved = vec![0u128; options + 1];
             self.held[usize::from(from)] = 0;
-            for at in std::mem::take(&mut self.rows[usize::from(from)]) {
-                let (row, weight) = profile.row(at as usize);
-                match next_standing(row, &self.gone) {
+            for mut paper in std::mem::take(&mut self.papers[usize::from(from)]) {
+                match paper.next_standing(profile, &self.gone) {
                     Some(to) => {
-                        self.rows[to].push(at);
-                        moved[to] += weight;
+                        moved[to] += paper.weight(profile);
+                        self.papers[to].push(paper);
                     }
-                    None => moved[options] += weight,
+                    None => moved[options] += paper.weight(profile),
                 }
             }
             for (to, amount) in moved.into_iter().enumerate().filter(|(_, amount)| *amount > 0) {

@@ -10,6 +10,7 @@ use super::profile::Profile;
 
 mod condorcet;
 mod grouped;
+mod packed;
 mod totals;
 
 mod approval;

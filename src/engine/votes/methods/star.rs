@@ -3,6 +3,8 @@
 //! A tie for a place in the run-off goes to whom more ballots prefer among the tied, then to more highest scores, then
 //! to the chain. A level run-off goes to the higher sum, then to more highest scores, then to the chain.
 
+use std::cmp::Ordering;
+
 use super::score::Sums;
 use super::totals::take;
 use super::{Method, no_faults};
@@ -35,14 +37,15 @@ pub(super) struct Star {
 }
 
 impl Star {
-    fn change(&mut self, max_score: u32, row: Row<'_>, change: impl Fn(&mut u128)) {
+    /// Changes every cell by the weight it is due, which may be none: scores are too random for a branch to guess.
+    fn change(&mut self, max_score: u32, row: Row<'_>, weight: u128, change: impl Fn(&mut u128, u128)) {
         let scores = row.scores();
         for (a, &score) in scores.iter().enumerate() {
             if score == max_score {
-                change(&mut self.tops[a]);
+                change(&mut self.tops[a], weight);
             }
-            for (cell, _) in self.preferred.row_mut(a).iter_mut().zip(scores).filter(|(_, other)| score > **other) {
-                change(cell);
+            for (cell, &other) in self.preferred.row_mut(a).iter_mut().zip(scores) {
+                change(cell, if score > other { weight } else { 0 });
             }
         }
     }
@@ -75,9 +78,9 @@ impl Star {
     fn runoff(&self, [a, b]: [usize; 2]) -> Result<usize, [usize; 2]> {
         let strength = |x: usize, y: usize| (self.preferred.get(x, y), self.sums.sums[x], self.tops[x]);
         match strength(a, b).cmp(&strength(b, a)) {
-            std::cmp::Ordering::Greater => Ok(a),
-            std::cmp::Ordering::Less => Ok(b),
-            std::cmp::Ordering::Equal => Err([a, b]),
+            Ordering::Greater => Ok(a),
+            Ordering::Less => Ok(b),
+            Ordering::Equal => Err([a, b]),
         }
     }
 }
@@ -104,12 +107,12 @@ impl Summary for Star {
 
     fn add(&mut self, rules: &CountRules, row: Row<'_>, weight: u128) {
         self.sums.add(rules, row, weight);
-        self.change(rules.max_score, row, |cell| *cell += weight);
+        self.change(rules.max_score, row, weight, |cell, due| *cell += due);
     }
 
     fn remove(&mut self, rules: &CountRules, row: Row<'_>, weight: u128) {
         self.sums.remove(rules, row, weight);
-        self.change(rules.max_score, row, |cell| take(cell, weight));
+        self.change(rules.max_score, row, weight, take);
     }
 
     fn count(&self, rules: &CountRules) -> Count {
