@@ -24,6 +24,7 @@ declare -A seeds=(
   [ballots]="$fixtures/wire/client"
   [match_inputs]="seeds/match_inputs"
   [config]="$fixtures/config"
+  [guard]="seeds/guard"
   [importers]="$fixtures/elections seeds/importers"
 )
 names=("$@")

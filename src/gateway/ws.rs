@@ -421,6 +421,8 @@ impl Stream for InboundStream {
             {
                 return Poll::Ready(Some(event));
             }
+            // An empty chunk would still hold on to the transport's whole read buffer.
+            this.chunk = Bytes::new();
             match Pin::new(&mut this.payload).poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     this.connection.seen(now_ms());

@@ -12,9 +12,6 @@ use std::collections::VecDeque;
 
 use super::{Lane, SlotKind};
 
-/// Room an empty FIFO keeps, in frames: enough for a tick's worth without allocating.
-const FIFO_KEPT: usize = 64;
-
 /// How much may wait, and how far back a resume reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -135,8 +132,8 @@ impl<F: Clone> Outbox<F> {
             self.fifo_frames -= 1;
             self.fifo_bytes -= entry.bytes;
         }
-        if self.fifo.is_empty() && self.fifo.capacity() > FIFO_KEPT {
-            // One burst must not cost a quiet session its memory for ever.
+        if self.fifo.is_empty() {
+            // A session is quiet most of the time, and ten thousand quiet ones should cost little.
             self.fifo = VecDeque::new();
         }
         Some((entry.frame, entry.bytes))
