@@ -204,11 +204,17 @@ pub fn open_vote(opening: Opening<'_>, config: &Json) -> Result<VoteHandle, Vec<
         seats: roster.seats().iter().filter(|seat| !seat.bot).map(|seat| (seat.player, seat.present)).collect(),
         over: false,
     };
+    // Known before it is announced: a player on another thread may cast as soon as the start is out, and that cast
+    // waits in the mailbox until the start has gone to everyone. Two matches may race for one name: one of them wins.
+    let ctx = Context::new();
+    let addr = ctx.address();
+    if !realm.directory.add_vote(vote_id.clone(), match_id, addr.clone()) {
+        actor.over = true;
+        return Err(vec![format!("vote_id {vote_id} is taken")]);
+    }
     realm.meters.votes_opened.fetch_add(1, Relaxed);
-    // The start goes out before the vote can be cast in, and before this returns to the match.
     actor.carry_out(effects);
-    let addr = actor.start();
-    realm.directory.add_vote(vote_id.clone(), match_id, addr.clone());
+    ctx.run(actor);
     Ok(VoteHandle { vote_id, template, concurrent, addr, vote })
 }
 
