@@ -23,6 +23,7 @@ use crate::engine::votes::veto::VetoRefusal;
 use crate::engine::votes::vote::Viewer;
 use crate::engine::votes::{BallotInput, CastRefusal, Fault, Vote, VoteConfig, VoteOpen};
 use crate::ids::{MatchId, PlayerId, VoteId};
+use crate::limits::VOTE_LINGER_MS;
 use crate::store::rows::VoteRow;
 use crate::wire::frame::Lane;
 use crate::wire::votes as says;
@@ -203,6 +204,7 @@ pub fn open_vote(opening: Opening<'_>, config: &Json) -> Result<VoteHandle, Vec<
         timer: None,
         seats: roster.seats().iter().filter(|seat| !seat.bot).map(|seat| (seat.player, seat.present)).collect(),
         over: false,
+        lingers: false,
     };
     // Known before it is announced: a player on another thread may cast as soon as the start is out, and that cast
     // waits in the mailbox until the start has gone to everyone. Two matches may race for one name: one of them wins.
@@ -233,6 +235,8 @@ pub struct VoteActor {
     /// Who sat there when the match last said so, and whether they were connected.
     seats: Vec<(PlayerId, bool)>,
     over: bool,
+    /// Whether it is over and waits for the last stragglers.
+    lingers: bool,
 }
 
 impl VoteActor {
@@ -327,10 +331,13 @@ impl VoteActor {
         self.parent.do_send(VoteOver { vote_id: self.vote_id.clone(), template: self.template.clone(), outcome });
     }
 
-    /// Sets the one timer to when the engine wants to be looked at; a vote that is over stops.
+    /// Sets the one timer to when the engine wants to be looked at; a vote that is over stops soon.
     fn sleep(&mut self, ctx: &mut Context<Self>) {
         if self.over {
-            ctx.stop();
+            // A cast that found the vote open in the directory may still be on its way here; it is owed its answer.
+            if !std::mem::replace(&mut self.lingers, true) {
+                ctx.run_later(Duration::from_millis(VOTE_LINGER_MS), |_, ctx| ctx.stop());
+            }
             return;
         }
         let next = self.vote.borrow().next_deadline_ms();
