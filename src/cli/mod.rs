@@ -18,7 +18,7 @@ mod new;
 mod panics;
 mod queue;
 mod recount;
-mod scenario;
+pub mod scenario;
 mod serve;
 pub mod tally;
 

@@ -3,11 +3,16 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Subcommand;
+use rand::RngExt;
+use serde_json::json;
 
 use crate::client::Base;
-use crate::scenario::{self, Scenario, Target};
+use crate::config::{Config, Flags, Secret};
+use crate::scenario::{self, Account, Scenario, Target};
+use crate::server::{self, Threads};
 
 use super::{Failure, Outcome, queue};
 
@@ -36,9 +41,9 @@ struct RunArgs {
     /// The files to play; a folder stands for the .toml files in it
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// A running server, such as http://127.0.0.1:8084, configured as the files say
+    /// A running server, such as http://127.0.0.1:8084, configured as the files say; else each file gets its own
     #[arg(long, value_name = "URL")]
-    against: Base,
+    against: Option<Base>,
     /// Also write the account as one HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -61,11 +66,14 @@ pub fn run(args: Args) -> Outcome {
 
 fn play(args: &RunArgs) -> Outcome {
     let scenarios = read_all(&args.files)?;
-    let target = Target { base: args.against.clone(), ops_token: std::env::var(OPS_TOKEN_ENV).ok() };
+    let given = args.against.clone().map(|base| Target { base, ops_token: std::env::var(OPS_TOKEN_ENV).ok() });
     let accounts = actix_rt::System::new().block_on(async {
         let mut accounts = Vec::new();
         for (file, scenario) in &scenarios {
-            let account = scenario::run(scenario, file, &target).await;
+            let account = match &given {
+                Some(target) => scenario::run(scenario, file, target).await,
+                None => on_its_own_server(scenario, file).await.map_err(Failure::Failed)?,
+            };
             writeln!(io::stdout(), "{account}")?;
             accounts.push(account);
         }
@@ -80,6 +88,45 @@ fn play(args: &RunArgs) -> Outcome {
     match failed[..] {
         [] => Ok(()),
         _ => Err(Failure::failed(format!("does not hold: {}", failed.join(", ")))),
+    }
+}
+
+/// Plays `scenario` on a server that is started for it on a free port, keeps nothing, and is gone afterwards. Needs an
+/// actix system.
+///
+/// # Errors
+/// When the scenario's `config` is at fault, or the server does not start.
+pub async fn on_its_own_server(scenario: &Scenario, file: &str) -> Result<Account, String> {
+    let token: String = (0..32).map(|_| char::from(b'a' + rand::rng().random_range(0..26))).collect();
+    let config = own_config(scenario, &token).map_err(|why| format!("{file}: config: {why}"))?;
+    // One thread of each kind: scenarios are about what happens, not how fast.
+    let threads = Threads { workers: 1, arbiters: 1 };
+    let server = server::start(config, threads).await.map_err(|why| format!("{file}: no server: {why}"))?;
+    let target = Target { base: Base::from(server.addr()), ops_token: Some(token) };
+    let account = scenario::run(scenario, file, &target).await;
+    server.stop(Duration::ZERO).await;
+    Ok(account)
+}
+
+/// What a scenario says of the configuration, over defaults without limits per address: all of its players come from
+/// one.
+fn own_config(scenario: &Scenario, token: &str) -> Result<Config, String> {
+    let mut told = scenario.config.clone();
+    let limits = told.entry("limits").or_insert_with(|| json!({}));
+    for rate in ["connects_per_s", "registers_per_s", "auths_per_s", "api_per_s", "joins_per_min"] {
+        if limits.get(rate).is_none() {
+            limits[rate] = json!(0);
+        }
+    }
+    let text = toml::to_string(&told).map_err(|err| err.to_string())?;
+    let flags = Flags { listen: Some("127.0.0.1:0".into()), data: Some(":memory:".into()), games: None };
+    match Config::read(&text, [], &flags) {
+        Ok((mut config, _)) => {
+            config.server.ops_token = Some(Secret::new(token));
+            Ok(config)
+        }
+        // The lines are those of a text that nobody wrote: the paths have to do.
+        Err(faults) => Err(faults.iter().map(|f| format!("{}: {}", f.path, f.message)).collect::<Vec<_>>().join("; ")),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::wire::messages::PUSHES;
 use super::pattern;
 
 /// Milliseconds an expectation waits unless it says otherwise.
-pub const WITHIN_MS: u64 = 3_000;
+pub const WITHIN_MS: u64 = 5_000;
 
 /// Milliseconds during which what must never be seen is looked out for, unless the step says otherwise.
 pub const NEVER_FOR_MS: u64 = 300;
@@ -162,6 +162,9 @@ pub struct Step {
     /// Frames that arrive, or have arrived and were not expected by an earlier step. Each frame answers one expectation.
     #[serde(default)]
     pub sees: Frames,
+    /// Whether `sees` looks only at what arrives in this step.
+    #[serde(default)]
+    pub fresh: bool,
     /// Whether the frames of `sees` must come in their order.
     #[serde(default)]
     pub in_order: bool,

@@ -68,6 +68,7 @@ fn turned(step: &Step) -> Vec<(String, Step)> {
         let turned = Step {
             never: Frames::Many(rest),
             sees: Frames::Many(seen),
+            fresh: true,
             within_ms: step.for_ms,
             save: Default::default(),
             ..step.clone()

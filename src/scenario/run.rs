@@ -129,7 +129,7 @@ impl Run<'_> {
             }
         }
         for &player in &who {
-            let mut after = 0;
+            let mut after = if step.fresh { marks[player] } else { 0 };
             for expected in step.sees.list() {
                 let (at, payload) = self.sees(player, expected, after, marks[player], began, within).await?;
                 if step.in_order {

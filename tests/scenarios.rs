@@ -1,0 +1,88 @@
+//! Every file under `scenarios/` holds on a server of its own, and stops holding when any one of its expectations is
+//! turned round: an expectation that cannot fail says nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use tessera::cli::scenario::on_its_own_server;
+use tessera::scenario::{Scenario, invert};
+
+/// Servers that run at once: scenarios mostly wait, so more than there are cores.
+const AT_ONCE: usize = 24;
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "toml"));
+    files.sort();
+    files
+}
+
+fn scenarios() -> Vec<(String, Scenario)> {
+    let read = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let scenario = Scenario::read(&fs::read_to_string(path).unwrap());
+        (name.clone(), scenario.unwrap_or_else(|faults| panic!("{name}: {faults:?}")))
+    };
+    files().iter().map(read).collect()
+}
+
+#[test]
+fn every_scenario_holds() {
+    let scenarios = scenarios();
+    assert!(scenarios.len() >= 15, "there are {} scenarios", scenarios.len());
+    let accounts = actix_rt::System::new().block_on(async {
+        stream::iter(&scenarios)
+            .map(|(name, scenario)| on_its_own_server(scenario, name))
+            .buffer_unordered(AT_ONCE)
+            .collect::<Vec<_>>()
+            .await
+    });
+    let failed: Vec<_> = accounts
+        .iter()
+        .filter_map(|account| match account {
+            Ok(account) if account.held() => None,
+            Ok(account) => Some(account.to_string()),
+            Err(why) => Some(why.clone()),
+        })
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn no_scenario_holds_when_an_expectation_is_turned_round() {
+    let turned: Vec<(String, Scenario)> = scenarios()
+        .iter()
+        .flat_map(|(name, scenario)| {
+            let ways = invert::each_way(scenario);
+            assert!(!ways.is_empty(), "{name} expects nothing");
+            ways.into_iter().map(move |(what, other)| (format!("{name}, {what}"), other))
+        })
+        .collect();
+    let still_hold = actix_rt::System::new().block_on(async {
+        stream::iter(&turned)
+            .map(|(name, scenario)| async move {
+                let account = on_its_own_server(scenario, name).await.unwrap_or_else(|why| panic!("{why}"));
+                account.held().then_some(name)
+            })
+            .buffer_unordered(AT_ONCE)
+            .filter_map(|held| async move { held })
+            .collect::<Vec<_>>()
+            .await
+    });
+    assert!(still_hold.is_empty(), "these hold either way:\n{still_hold:#?}");
+}
+
+/// Editors find the schema beside the files.
+#[test]
+fn the_schema_beside_the_files_is_the_one_of_the_code() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/scenario.schema.json");
+    let wanted = format!("{:#}\n", Scenario::schema());
+    if std::env::var_os("TESSERA_BLESS").is_some() {
+        fs::write(&file, &wanted).unwrap();
+    }
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == wanted, "run TESSERA_BLESS=1 cargo test --test scenarios");
+}
