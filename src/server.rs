@@ -16,6 +16,7 @@ use rand::rngs::ChaCha8Rng;
 use crate::actors::clock::Clock;
 use crate::actors::lobby::LobbyActor;
 use crate::actors::matchmaker::MatchmakerActor;
+use crate::actors::presence::PresenceActor;
 use crate::actors::realm::{MatchArbiter, Realm, Rules};
 use crate::actors::sessions::Revoked;
 use crate::actors::ticker::Ticker;
@@ -117,6 +118,9 @@ pub async fn start(config: Config, threads: Threads) -> Result<Server, StartErro
     let matchmaker = MatchmakerActor::start_in_arbiter(&queue.handle(), move |_| MatchmakerActor::new(for_matchmaker));
     let lobby = LobbyActor::start_in_arbiter(&queue.handle(), move |_| LobbyActor::new(for_lobby));
     realm.set_queue(matchmaker, lobby);
+    let for_presence = realm.clone();
+    let presence = PresenceActor::start_in_arbiter(&queue.handle(), move |_| PresenceActor::new(for_presence));
+    realm.set_presence(presence);
     arbiters.push(queue);
 
     let gate = Gate::new(&config.limits, &config.server.allowed_origins);

@@ -1,22 +1,28 @@
-//! Chat channels: who hears what, in one order for all. A message is encoded once, pushed at once, and acknowledged to
-//! its sender when the store has it.
+//! Chat channels: who hears what, in one order for all. What is said is stored first, then encoded once and pushed to
+//! every member, then acknowledged to whoever said it: nobody has read what a crash could take back.
+//!
+//! The rules are [`Channel`]'s; this shell brings it the store's answers.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use unicode_normalization::UnicodeNormalization;
 
 use super::directory::Member;
+use super::outlet::Outlet;
 use super::realm::Realm;
-use crate::ids::{ChannelId, MatchId, MessageId, PlayerId};
-use crate::store::rows::ChatRow;
+use crate::engine::chat::{
+    ChangeRefused, Channel, ChannelRules, Content, ContentRefused, Door, Editor, Line, Place, SayRefused, Sender,
+};
+use crate::ids::{ChannelId, MessageId, PlayerId, SessionId};
+use crate::limits::MAILBOX_MESSAGES_MAX;
+use crate::store::StoreError;
+use crate::store::rows::{Changed, ChatChange, ChatRow};
 use crate::wire::chat as says;
 use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 
-/// Bytes of one message.
-pub const CONTENT_BYTES_MAX: usize = 2_000;
+/// How long a channel that nobody is in any more passes on what was sent to it before everyone knew.
+const RETIRED_FOR: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A player wants to hear the channel; whether they may was decided before.
 #[derive(Message)]
@@ -28,13 +34,21 @@ pub struct ChatJoin {
     pub cid: Option<Cid>,
 }
 
-/// A player hears no more.
+/// A session hears no more.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct ChatLeave {
-    /// Who.
-    pub player: PlayerId,
+    /// Which.
+    pub session: SessionId,
 }
+
+/// The door closed on a player: none of their sessions hears more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Expel(
+    /// Whom.
+    pub PlayerId,
+);
 
 /// A member says something.
 #[derive(Message)]
@@ -46,6 +60,30 @@ pub struct ChatSaid {
     pub cid: Option<Cid>,
     /// What.
     pub content: String,
+}
+
+/// A member changes what they said, or takes it back.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ChatChanged {
+    /// Who.
+    pub member: Member,
+    /// Their correlation id.
+    pub cid: Option<Cid>,
+    /// Which message.
+    pub message_id: MessageId,
+    /// The new text; `None` takes it back.
+    pub content: Option<String>,
+}
+
+/// A member is typing.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ChatTyping {
+    /// Who.
+    pub member: Member,
+    /// Their correlation id.
+    pub cid: Option<Cid>,
 }
 
 /// The server, a game or an operator says something.
@@ -61,68 +99,179 @@ pub struct ServerSays(
 #[rtype(result = "()")]
 struct HistoryLoaded(Vec<ChatRow>);
 
+/// The store has a message, or has not.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Kept {
+    line: Line,
+    sender: Sender,
+    reply: Option<Reply>,
+    outcome: Result<(), Reason>,
+}
+
+/// The store has a change, or has not.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ChangeKept {
+    message_id: MessageId,
+    content: Option<Content>,
+    reply: Reply,
+    outcome: Result<Changed, StoreError>,
+}
+
+/// To whom an answer goes.
+struct Reply {
+    session: SessionId,
+    outlet: Arc<Outlet>,
+    cid: Option<Cid>,
+}
+
+impl Reply {
+    fn to(member: &Member, cid: Option<Cid>) -> Self {
+        Self { session: member.session_id, outlet: member.outlet.clone(), cid }
+    }
+
+    fn refuse(&self, realm: &Realm, refusal: impl Into<Refusal>) {
+        let refusal = refusal.into();
+        realm.meters.refused(refusal.reason.row().word);
+        self.outlet.push(&refusal.frame(self.cid.as_ref(), None));
+    }
+}
+
+/// What came before the history did.
+enum Early {
+    Join(ChatJoin),
+    Said(ChatSaid),
+}
+
 /// The actor.
 pub struct ChannelActor {
     realm: Arc<Realm>,
     name: ChannelId,
-    members: Vec<Member>,
-    history: VecDeque<says::Message>,
-    /// Joins that wait for the history; `None` once it is there.
-    waiting: Option<Vec<ChatJoin>>,
+    channel: Channel<Arc<Outlet>>,
+    /// What waits for the history; `None` once it is there.
+    early: Option<Vec<Early>>,
+    /// Messages on their way into the store.
+    keeping: usize,
+    /// Nobody was in it: another one has taken its place, or will.
+    retired: bool,
 }
 
 impl ChannelActor {
-    /// An empty channel.
+    /// An empty channel; the name was checked by [`may_join`].
     pub fn new(realm: Arc<Realm>, name: ChannelId) -> Self {
-        Self { realm, name, members: Vec::new(), history: VecDeque::new(), waiting: Some(Vec::new()) }
+        let place = place_of(&realm, &name).unwrap_or_else(|_| Place::Open(name.clone()));
+        let rules = ChannelRules {
+            history_max: realm.rules.chat_history,
+            slow_mode_ms: u64::from(realm.rules.chat_slow_mode_s) * 1_000,
+            ..ChannelRules::default()
+        };
+        let channel = Channel::new(place, rules, realm.clock.now_ms());
+        Self { realm, name, channel, early: Some(Vec::new()), keeping: 0, retired: false }
     }
 
     fn join(&mut self, join: ChatJoin) {
         let ChatJoin { member, cid } = join;
-        let history = (!self.history.is_empty()).then(|| self.history.iter().cloned().collect());
+        let history: Vec<_> = self.channel.history().map(|line| message_of(&self.name, line)).collect();
+        let history = (!history.is_empty()).then_some(history);
         member.outlet.push(&says::Joined { channel_id: self.name.to_string(), history }.frame(cid.as_ref()));
-        match self.members.iter_mut().find(|known| known.player == member.player) {
-            Some(known) => *known = member,
-            None => self.members.push(member),
+        self.channel.join(member.session_id, member.player, member.outlet);
+    }
+
+    fn say(&mut self, said: ChatSaid, ctx: &mut Context<Self>) {
+        let ChatSaid { member, cid, content } = said;
+        let sender = Sender::Player(member.player, member.session_id);
+        let reply = Reply::to(&member, cid);
+        match self.channel.admit(sender, &content, &(), self.realm.clock.now_ms()) {
+            Ok(content) => self.keep(sender, content, Some(reply), ctx),
+            Err(refused) => reply.refuse(&self.realm, not_said(refused)),
         }
     }
 
-    fn push_all(&self, frame: &Frame) {
-        for member in &self.members {
-            member.outlet.push(frame);
-        }
-    }
-
-    fn say(&mut self, sender: Option<PlayerId>, content: String, sent: impl FnOnce(MessageId) + Send + 'static) {
-        let (message_id, now_ms) = self.realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
-        let message = says::Message {
-            channel_id: self.name.to_string(),
-            message_id,
-            sender_id: sender.map_or_else(|| "server".into(), |sender| sender.to_string()),
-            content: content.clone(),
-            sent_at: SentAt::of(now_ms, Dialect::Latest),
-        };
-        self.push_all(&message.push());
-        self.history.push_back(message);
-        while self.history.len() > self.realm.rules.chat_history {
-            self.history.pop_front();
-        }
+    /// Stores a message; it is said when [`Kept`] comes back.
+    fn keep(&mut self, sender: Sender, content: Content, reply: Option<Reply>, ctx: &mut Context<Self>) {
+        let (message_id, sent_unix_ms) = self.realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
+        let line = Line { message_id, sender: sender.player(), content: content.shared(), sent_unix_ms, edited: false };
         let row = ChatRow {
             message_id,
             channel_id: self.name.to_string(),
             seq: 0,
-            sender_id: sender,
-            content,
-            sent_unix_ms: now_ms,
+            sender_id: line.sender,
+            content: content.as_str().to_owned(),
+            sent_unix_ms,
             edited_unix_ms: None,
         };
-        self.realm.store.append_chat(
-            row,
-            Box::new(move |stored| match stored {
-                Ok(_) => sent(message_id),
-                Err(error) => tracing::error!(%message_id, %error, "a chat message could not be stored"),
-            }),
-        );
+        self.keeping += 1;
+        let me = ctx.address();
+        // `do_send` on purpose: what is on disk must be said, and no more of these come than were taken in.
+        let done = move |outcome| me.do_send(Kept { line, sender, reply, outcome });
+        let store = self.realm.store.clone();
+        match (self.channel.place(), sender.player()) {
+            (Place::Dm(lo, hi), Some(player)) => {
+                let other = if player == *lo { *hi } else { *lo };
+                let then = store.clone();
+                let checked = move |blocked| match blocked {
+                    Ok(false) => then.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
+                    Ok(true) => done(Err(Reason::Blocked)),
+                    Err(error) => done(Err(unkept(error))),
+                };
+                store.blocked_between(player, other, Box::new(checked));
+            }
+            _ => store.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
+        }
+    }
+
+    fn push_all(&self, frame: &Frame) {
+        for (_, _, outlet) in self.channel.members() {
+            outlet.push(frame);
+        }
+    }
+
+    /// Tells everyone a change; the one who made it finds their `cid` on it.
+    fn push_change(&self, change: &impl Outbound, reply: &Reply) {
+        let frame = change.push();
+        for (session, _, outlet) in self.channel.members() {
+            if session != reply.session || reply.cid.is_none() {
+                outlet.push(&frame);
+            }
+        }
+        if reply.cid.is_some() {
+            reply.outlet.push(&change.frame(reply.cid.as_ref()));
+        }
+    }
+
+    /// A direct message reaches its other side in the channel or out of it.
+    fn tell_absent(&self, line: &Line) {
+        let (Place::Dm(lo, hi), Some(sender)) = (self.channel.place(), line.sender) else { return };
+        let other = if sender == *lo { *hi } else { *lo };
+        if self.channel.members().any(|(_, player, _)| player == other) {
+            return;
+        }
+        if let Some(member) = self.realm.directory.member(other) {
+            let message = says::DmMessage {
+                channel_id: self.name.to_string(),
+                message_id: line.message_id,
+                sender_id: sender.to_string(),
+                content: line.content.to_string(),
+                sent_at: SentAt::of(line.sent_unix_ms, Dialect::Latest),
+            };
+            member.outlet.push(&message.push());
+        }
+    }
+
+    /// The channel that has taken this one's place, once it has.
+    fn successor(&self) -> Option<Addr<Self>> {
+        if self.retired { self.realm.channel(&self.name) } else { None }
+    }
+
+    /// Ends a channel that nobody is in. It leaves the directory first and the world a little later: what was sent to
+    /// it in between is passed on instead of lost.
+    fn retire_if_empty(&mut self, ctx: &mut Context<Self>) {
+        let busy = self.channel.members().len() > 0 || self.early.is_some() || self.keeping > 0;
+        if !busy && !std::mem::replace(&mut self.retired, true) {
+            self.realm.directory.remove_channel(&self.name, &ctx.address());
+            ctx.run_later(RETIRED_FOR, |_, ctx| ctx.stop());
+        }
     }
 }
 
@@ -144,17 +293,21 @@ impl Actor for ChannelActor {
 impl Handler<HistoryLoaded> for ChannelActor {
     type Result = ();
 
-    fn handle(&mut self, HistoryLoaded(lines): HistoryLoaded, _: &mut Context<Self>) {
-        let said_meanwhile = std::mem::take(&mut self.history);
-        self.history = lines.iter().map(message_of).collect();
-        for message in said_meanwhile {
-            if self.history.iter().all(|known| known.message_id != message.message_id) {
-                self.history.push_back(message);
+    fn handle(&mut self, HistoryLoaded(rows): HistoryLoaded, ctx: &mut Context<Self>) {
+        self.channel.recall(rows.into_iter().map(|row| Line {
+            message_id: row.message_id,
+            sender: row.sender_id,
+            content: row.content.into(),
+            sent_unix_ms: row.sent_unix_ms,
+            edited: row.edited_unix_ms.is_some(),
+        }));
+        for early in self.early.take().unwrap_or_default() {
+            match early {
+                Early::Join(join) => self.join(join),
+                Early::Said(said) => self.say(said, ctx),
             }
         }
-        for join in self.waiting.take().unwrap_or_default() {
-            self.join(join);
-        }
+        self.retire_if_empty(ctx);
     }
 }
 
@@ -162,9 +315,13 @@ impl Handler<ChatJoin> for ChannelActor {
     type Result = ();
 
     fn handle(&mut self, join: ChatJoin, _: &mut Context<Self>) {
-        match &mut self.waiting {
-            Some(waiting) => waiting.push(join),
-            None => self.join(join),
+        match (self.successor(), &mut self.early) {
+            (Some(successor), _) => successor.do_send(join),
+            (None, Some(early)) if early.len() >= MAILBOX_MESSAGES_MAX => {
+                Reply::to(&join.member, join.cid).refuse(&self.realm, Reason::Busy);
+            }
+            (None, Some(early)) => early.push(Early::Join(join)),
+            (None, None) => self.join(join),
         }
     }
 }
@@ -172,36 +329,41 @@ impl Handler<ChatJoin> for ChannelActor {
 impl Handler<ChatLeave> for ChannelActor {
     type Result = ();
 
-    fn handle(&mut self, leave: ChatLeave, ctx: &mut Context<Self>) {
-        self.members.retain(|member| member.player != leave.player);
-        if let Some(waiting) = &mut self.waiting {
-            waiting.retain(|join| join.member.player != leave.player);
+    fn handle(&mut self, ChatLeave { session }: ChatLeave, ctx: &mut Context<Self>) {
+        if let Some(successor) = self.successor() {
+            return successor.do_send(ChatLeave { session });
         }
-        if self.members.is_empty() && self.waiting.is_none() {
-            self.realm.directory.remove_channel(&self.name, &ctx.address());
-            ctx.stop();
+        self.channel.leave(session);
+        if let Some(early) = &mut self.early {
+            early.retain(|early| match early {
+                Early::Join(join) => join.member.session_id != session,
+                Early::Said(said) => said.member.session_id != session,
+            });
         }
+        self.retire_if_empty(ctx);
+    }
+}
+
+impl Handler<Expel> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, Expel(player): Expel, ctx: &mut Context<Self>) {
+        self.channel.expel(player);
+        self.retire_if_empty(ctx);
     }
 }
 
 impl Handler<ChatSaid> for ChannelActor {
     type Result = ();
 
-    fn handle(&mut self, said: ChatSaid, _: &mut Context<Self>) {
-        let ChatSaid { member, cid, content } = said;
-        match clean(&content) {
-            Ok(content) => {
-                let (outlet, channel_id) = (member.outlet.clone(), self.name.to_string());
-                self.say(Some(member.player), content, move |message_id| {
-                    if let Some(cid) = cid {
-                        outlet.push(&says::Sent { channel_id, message_id }.frame(Some(&cid)));
-                    }
-                });
+    fn handle(&mut self, said: ChatSaid, ctx: &mut Context<Self>) {
+        match (self.successor(), &mut self.early) {
+            (Some(successor), _) => successor.do_send(said),
+            (None, Some(early)) if early.len() >= MAILBOX_MESSAGES_MAX => {
+                Reply::to(&said.member, said.cid).refuse(&self.realm, Reason::Busy);
             }
-            Err(reason) => {
-                self.realm.meters.refused(reason.row().word);
-                member.outlet.push(&Refusal::from(reason).frame(cid.as_ref(), None));
-            }
+            (None, Some(early)) => early.push(Early::Said(said)),
+            (None, None) => self.say(said, ctx),
         }
     }
 }
@@ -209,66 +371,180 @@ impl Handler<ChatSaid> for ChannelActor {
 impl Handler<ServerSays> for ChannelActor {
     type Result = ();
 
-    fn handle(&mut self, ServerSays(content): ServerSays, _: &mut Context<Self>) {
-        self.say(None, content, |_| {});
+    fn handle(&mut self, ServerSays(content): ServerSays, ctx: &mut Context<Self>) {
+        if let Ok(content) = self.channel.admit(Sender::Server, &content, &(), self.realm.clock.now_ms()) {
+            self.keep(Sender::Server, content, None, ctx);
+        }
     }
 }
 
-/// A stored line as the wire shows it.
-fn message_of(row: &ChatRow) -> says::Message {
+impl Handler<Kept> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, kept: Kept, ctx: &mut Context<Self>) {
+        let Kept { line, sender, reply, outcome } = kept;
+        self.keeping -= 1;
+        match outcome {
+            Ok(()) => {
+                self.push_all(&message_of(&self.name, &line).push());
+                self.tell_absent(&line);
+                if let Some(reply) = reply.filter(|reply| reply.cid.is_some()) {
+                    let sent = says::Sent { channel_id: self.name.to_string(), message_id: line.message_id };
+                    reply.outlet.push(&sent.frame(reply.cid.as_ref()));
+                }
+                self.channel.said(line);
+            }
+            Err(reason) => {
+                self.channel.withdraw(sender);
+                match reply {
+                    Some(reply) => reply.refuse(&self.realm, reason),
+                    None => tracing::error!(channel = %self.name, "a message of the server could not be stored"),
+                }
+            }
+        }
+        self.retire_if_empty(ctx);
+    }
+}
+
+impl Handler<ChatChanged> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, changed: ChatChanged, ctx: &mut Context<Self>) {
+        let ChatChanged { member, cid, message_id, content } = changed;
+        let reply = Reply::to(&member, cid);
+        let by = Editor::Author(member.player, member.session_id);
+        let now_ms = self.realm.clock.now_ms();
+        let admitted = match &content {
+            Some(text) => self.channel.admit_edit(by, message_id, text, &(), now_ms).map(Some),
+            None => self.channel.admit_deletion(by, message_id, now_ms).map(|()| None),
+        };
+        let content = match admitted {
+            Ok(content) => content,
+            Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthorized),
+            Err(ChangeRefused::Say(refused)) => return reply.refuse(&self.realm, not_said(refused)),
+        };
+        let change = ChatChange {
+            channel_id: self.name.to_string(),
+            message_id,
+            only_sender: Some(member.player),
+            content: content.as_ref().map(|content| content.as_str().to_owned()),
+            unix_ms: self.realm.clock.unix_ms(),
+        };
+        self.keeping += 1;
+        let me = ctx.address();
+        let done = move |outcome| me.do_send(ChangeKept { message_id, content, reply, outcome });
+        self.realm.store.change_chat(change, Box::new(done));
+    }
+}
+
+impl Handler<ChangeKept> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, kept: ChangeKept, ctx: &mut Context<Self>) {
+        let ChangeKept { message_id, content, reply, outcome } = kept;
+        self.keeping -= 1;
+        let channel_id = self.name.to_string();
+        match (outcome, content) {
+            (Ok(Changed::Done), Some(content)) => {
+                self.channel.edited(message_id, &content);
+                let content = content.as_str().to_owned();
+                self.push_change(&says::Updated { channel_id, message_id, content }, &reply);
+            }
+            (Ok(Changed::Done), None) => {
+                self.channel.deleted(message_id);
+                self.push_change(&says::Deleted { channel_id, message_id }, &reply);
+            }
+            (Ok(Changed::NotFound), _) => reply.refuse(&self.realm, Reason::MessageNotFound),
+            (Ok(Changed::NotSender), _) => reply.refuse(&self.realm, Reason::NotAuthorized),
+            (Err(error), _) => reply.refuse(&self.realm, unkept(error)),
+        }
+        self.retire_if_empty(ctx);
+    }
+}
+
+impl Handler<ChatTyping> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, typing: ChatTyping, _: &mut Context<Self>) {
+        let ChatTyping { member, cid } = typing;
+        match self.channel.typing(member.player, member.session_id, self.realm.clock.now_ms()) {
+            Ok(true) => {
+                let frame = says::IsTyping { channel_id: self.name.to_string(), player_id: member.player }.push();
+                for (session, _, outlet) in self.channel.members() {
+                    if session != member.session_id {
+                        outlet.push(&frame);
+                    }
+                }
+            }
+            Ok(false) => {}
+            Err(refused) => Reply::to(&member, cid).refuse(&self.realm, not_said(refused)),
+        }
+    }
+}
+
+/// A line as the wire shows it.
+fn message_of(channel: &str, line: &Line) -> says::Message {
     says::Message {
-        channel_id: row.channel_id.clone(),
-        message_id: row.message_id,
-        sender_id: row.sender_id.map_or_else(|| "server".into(), |sender| sender.to_string()),
-        content: row.content.clone(),
-        sent_at: SentAt::of(row.sent_unix_ms, Dialect::Latest),
+        channel_id: channel.to_owned(),
+        message_id: line.message_id,
+        sender_id: line.sender.map_or_else(|| "server".into(), |sender| sender.to_string()),
+        content: line.content.to_string(),
+        sent_at: SentAt::of(line.sent_unix_ms, Dialect::Latest),
     }
 }
 
-/// Content as it is stored and shown: NFC, neither empty nor too large, without control or bidi characters.
+/// What a player is told whose message was not said.
+fn not_said(refused: SayRefused) -> Refusal {
+    match refused {
+        SayRefused::NotMember => Reason::NotAuthorized.into(),
+        SayRefused::Muted { retry_ms } => Reason::Muted.with("retry_ms", retry_ms),
+        SayRefused::SlowMode { retry_ms } => Reason::SlowMode.with("retry_ms", retry_ms),
+        SayRefused::Busy { retry_ms } => Reason::RateLimited.with("retry_ms", retry_ms),
+        SayRefused::Content(refused) => not_content(refused).into(),
+    }
+}
+
+fn not_content(refused: ContentRefused) -> Reason {
+    match refused {
+        ContentRefused::Empty => Reason::ContentEmpty,
+        ContentRefused::TooLarge => Reason::ContentTooLarge,
+        ContentRefused::Forbidden(_) | ContentRefused::Filtered => Reason::ContentRefused,
+    }
+}
+
+/// What a player is told whose message the store did not take.
+fn unkept(error: StoreError) -> Reason {
+    match error {
+        StoreError::Busy | StoreError::Closed => Reason::Busy,
+        StoreError::Failed(error) => {
+            tracing::error!(%error, "a chat message could not be stored");
+            Reason::Internal
+        }
+    }
+}
+
+/// Content as it is stored and shown.
 fn clean(content: &str) -> Result<String, Reason> {
-    let content: String = content.nfc().collect();
-    if content.trim().is_empty() {
-        return Err(Reason::ContentEmpty);
-    }
-    if content.len() > CONTENT_BYTES_MAX {
-        return Err(Reason::ContentTooLarge);
-    }
-    let deceives = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if content.chars().any(deceives) { Err(Reason::ContentRefused) } else { Ok(content) }
+    Content::new(content).map(|content| content.as_str().to_owned()).map_err(not_content)
+}
+
+/// What a channel id stands for on this server.
+fn place_of(realm: &Realm, name: &str) -> Result<Place, Reason> {
+    let rules = &realm.rules;
+    let place = Place::parse(name, |name| rules.chat_open.contains(name), |name| rules.chat_global.contains(name));
+    place.map_err(|_| Reason::InvalidChannelId)
 }
 
 /// Whether `player` may hear the channel called `name`; the name as channels are keyed.
 pub fn may_join(realm: &Realm, player: PlayerId, name: &str) -> Result<ChannelId, Reason> {
-    if name.is_empty() || name.len() > 128 {
-        return Err(Reason::InvalidChannelId);
-    }
-    let channel: ChannelId = name.into();
-    let may = match name.split_once(':') {
-        None => return if realm.rules.chat_open.contains(name) { Ok(channel) } else { Err(Reason::InvalidChannelId) },
-        Some(("global", rest)) if realm.rules.chat_global.contains(rest) => true,
-        Some(("match", id)) => {
-            let match_id: MatchId = id.parse().map_err(|_| Reason::InvalidChannelId)?;
-            realm.is_in_match(player, match_id)
-        }
-        Some(("room", rest)) if !rest.is_empty() => {
-            realm.directory.room(&channel).is_some_and(|members| members.contains(&player))
-        }
-        Some(("dm", pair)) => {
-            let (lo, hi) = pair.split_once(':').ok_or(Reason::InvalidChannelId)?;
-            let ids = |id: &str| id.parse::<PlayerId>().map_err(|_| Reason::InvalidChannelId);
-            let (lo, hi) = (ids(lo)?, ids(hi)?);
-            if lo >= hi {
-                return Err(Reason::InvalidChannelId);
-            }
-            player == lo || player == hi
-        }
-        Some(_) => return Err(Reason::InvalidChannelId),
-    };
-    if may { Ok(channel) } else { Err(Reason::NotAuthorized) }
+    let place = place_of(realm, name)?;
+    let door = place.door();
+    let may = door.admits(player).unwrap_or_else(|| match &door {
+        Door::Roster(match_id) => realm.is_in_match(player, *match_id),
+        Door::Members(_) => realm.directory.room(&place.id()).is_some_and(|members| members.contains(&player)),
+        Door::Anyone | Door::Two(..) => false,
+    });
+    if may { Ok(place.id()) } else { Err(Reason::NotAuthorized) }
 }
 
 /// Says something in a channel on behalf of the server or a game; false when the channel does not live.

@@ -163,16 +163,6 @@ pub struct RefundVeto(
     pub PlayerId,
 );
 
-/// Something about a player that the others in the match should see.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct TellOthers {
-    /// About whom.
-    pub player: PlayerId,
-    /// What.
-    pub frame: Frame,
-}
-
 /// Players that the matchmaker found for a running match.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -1151,14 +1141,6 @@ impl Handler<RefundVeto> for MatchActor {
 
     fn handle(&mut self, RefundVeto(player): RefundVeto, _: &mut Context<Self>) {
         self.stage.roster.veto_tokens.free(player);
-    }
-}
-
-impl Handler<TellOthers> for MatchActor {
-    type Result = ();
-
-    fn handle(&mut self, tell: TellOthers, _: &mut Context<Self>) {
-        self.push_others(tell.player, &tell.frame);
     }
 }
 

@@ -17,6 +17,7 @@ use super::lobby::LobbyActor;
 use super::matches::{MatchActor, Open};
 use super::matchmaker::MatchmakerActor;
 use super::meters::Meters;
+use super::presence::PresenceActor;
 use super::ticker::Ticker;
 use crate::engine::matches::Phase;
 use crate::engine::modes::Mode;
@@ -83,6 +84,7 @@ pub struct Realm {
     next_arbiter: AtomicUsize,
     matchmaker: OnceLock<Addr<MatchmakerActor>>,
     lobby: OnceLock<Addr<LobbyActor>>,
+    presence: OnceLock<Addr<PresenceActor>>,
     rng: Mutex<ChaCha8Rng>,
     numbers: AtomicU64,
     draining: AtomicBool,
@@ -134,6 +136,7 @@ impl Realm {
             next_arbiter: AtomicUsize::new(0),
             matchmaker: OnceLock::new(),
             lobby: OnceLock::new(),
+            presence: OnceLock::new(),
             rng: Mutex::new(rng),
             numbers: AtomicU64::new(1),
             draining: AtomicBool::new(false),
@@ -153,6 +156,16 @@ impl Realm {
     /// Who finds or creates matches, one request after the other.
     pub fn lobby(&self) -> &Addr<LobbyActor> {
         self.lobby.get().expect("the queue is set before the first connection")
+    }
+
+    /// Names the actor that keeps presence. Once, before the first connection.
+    pub fn set_presence(&self, presence: Addr<PresenceActor>) {
+        assert!(self.presence.set(presence).is_ok(), "presence is set once");
+    }
+
+    /// Who knows who is online.
+    pub fn presence(&self) -> &Addr<PresenceActor> {
+        self.presence.get().expect("presence is set before the first connection")
     }
 
     /// Makes an id (or anything else) from the clock and the server's random source.

@@ -9,21 +9,21 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::channels::{self as chat, ChatSaid};
+use super::channels::{self as chat, ChannelActor, ChatChanged, ChatSaid, ChatTyping};
 use super::connection::{CloseCode, Connection};
 use super::directory::{Member, VotePlace};
 use super::lobby::{self, FindOrCreate};
 use super::matches::{Join, Leave, MatchActor, PlayerAway, PlayerBack, PlayerInput, SpendVeto};
 use super::matchmaker::{AddTicket, FreezeTickets, RemoveTicket, ThawTickets, WithdrawPlayer};
 use super::outlet::Outlet;
-use super::presence;
+use super::presence::{InMatch, OutOfMatch, SessionBegan, SessionEnded, UpdatePresence, Watch};
 use super::realm::{MatchOrder, NoMatch, Realm};
 use super::votes::Cast;
 use crate::engine::matches::Phase;
 use crate::engine::matches::inputs::Input;
 use crate::engine::modes::Private;
 use crate::engine::rate::{Bucket, Rate};
-use crate::ids::{ChannelId, MatchId, PlayerId, SessionId};
+use crate::ids::{ChannelId, MatchId, MessageId, PlayerId, SessionId};
 use crate::store::rows::Family;
 use crate::wire::matches::{Door, Role};
 use crate::wire::{self, Cid, ClientMsg, Dialect, Outbound, Reason, Refusal, Request};
@@ -161,6 +161,8 @@ impl SessionActor {
                 None => {}
             }
             realm.matchmaker().do_send(ThawTickets { member: member.clone() });
+            // Before the former one's end is told, so that nobody sees the player go.
+            realm.presence().do_send(SessionBegan(player, session_id));
             let joins = Rate::per_minute(realm.rules.limits.joins_per_min, realm.rules.limits.joins_per_min);
             Self {
                 joins: Bucket::full(joins, realm.clock.now_ms()),
@@ -231,15 +233,27 @@ impl SessionActor {
             }
             ClientMsg::VoteCast(cast) => self.cast(cast, received_ms, cid),
             ClientMsg::VoteVeto(veto) => self.veto(&veto.vote_id, cid),
-            ClientMsg::PresenceUpdate(update) => presence::update(&self.realm, &self.me(ctx), update, cid),
-            ClientMsg::ChatEdit(_)
-            | ClientMsg::ChatDelete(_)
-            | ClientMsg::ChatTyping(_)
-            | ClientMsg::PresenceSubscribe(_)
-            | ClientMsg::PresenceUnsubscribe(_)
-            | ClientMsg::VoteCall(_)
-            | ClientMsg::VoteVerify(_)
-            | ClientMsg::RpcCall(_) => self.refuse(cid, Reason::NotSupported),
+            ClientMsg::ChatEdit(edit) => {
+                self.change_message(&edit.channel_id, edit.message_id, Some(edit.content), cid, ctx);
+            }
+            ClientMsg::ChatDelete(delete) => {
+                self.change_message(&delete.channel_id, delete.message_id, None, cid, ctx);
+            }
+            ClientMsg::ChatTyping(typing) => {
+                let Some(addr) = self.joined(&typing.channel_id) else {
+                    return self.refuse(cid, Reason::NotAuthorized);
+                };
+                self.tell(&addr, ChatTyping { member: self.me(ctx), cid: cid.cloned() }, cid, Reason::Busy);
+            }
+            ClientMsg::PresenceUpdate(update) => {
+                let update = UpdatePresence { member: self.me(ctx), cid: cid.cloned(), update };
+                self.tell(self.realm.presence(), update, cid, Reason::Busy);
+            }
+            ClientMsg::PresenceSubscribe(watch) => self.watch(watch.player_ids, true, cid, ctx),
+            ClientMsg::PresenceUnsubscribe(watch) => self.watch(watch.player_ids, false, cid, ctx),
+            ClientMsg::VoteCall(_) | ClientMsg::VoteVerify(_) | ClientMsg::RpcCall(_) => {
+                self.refuse(cid, Reason::NotSupported)
+            }
         }
     }
 
@@ -400,18 +414,39 @@ impl SessionActor {
     fn leave_channel(&mut self, name: &str, cid: Option<&Cid>) {
         if let Some(channel) = self.channels.take(name) {
             if let Some(addr) = self.realm.directory.live_channel(&channel) {
-                let _ = addr.try_send(chat::ChatLeave { player: self.player });
+                let _ = addr.try_send(chat::ChatLeave { session: self.session_id });
             }
         }
         self.outlet.push(&wire::chat::Left { channel_id: name.into() }.frame(cid));
     }
 
+    /// A channel that this session has joined and that lives.
+    fn joined(&self, name: &str) -> Option<Addr<ChannelActor>> {
+        self.channels.get(name).and_then(|channel| self.realm.directory.live_channel(channel))
+    }
+
     fn say(&self, send: wire::chat::Send, cid: Option<&Cid>, ctx: &Context<Self>) {
-        let live =
-            self.channels.get(send.channel_id.as_str()).and_then(|channel| self.realm.directory.live_channel(channel));
-        let Some(addr) = live else { return self.refuse(cid, Reason::NotAuthorized) };
+        let Some(addr) = self.joined(&send.channel_id) else { return self.refuse(cid, Reason::NotAuthorized) };
         let said = ChatSaid { member: self.me(ctx), cid: cid.cloned(), content: send.content };
         self.tell(&addr, said, cid, Reason::Busy);
+    }
+
+    fn change_message(
+        &self,
+        channel: &str,
+        message_id: MessageId,
+        content: Option<String>,
+        cid: Option<&Cid>,
+        ctx: &Context<Self>,
+    ) {
+        let Some(addr) = self.joined(channel) else { return self.refuse(cid, Reason::NotAuthorized) };
+        let changed = ChatChanged { member: self.me(ctx), cid: cid.cloned(), message_id, content };
+        self.tell(&addr, changed, cid, Reason::Busy);
+    }
+
+    fn watch(&self, players: Vec<PlayerId>, wanted: bool, cid: Option<&Cid>, ctx: &Context<Self>) {
+        let watch = Watch { member: self.me(ctx), cid: cid.cloned(), players, wanted };
+        self.tell(self.realm.presence(), watch, cid, Reason::Busy);
     }
 
     /// The open vote of the player's own match, or why not.
@@ -472,12 +507,14 @@ impl SessionActor {
         for channel in self.channels.drain() {
             if let Some(addr) = self.realm.directory.live_channel(&channel) {
                 // Losing this costs the channel one member that it finds gone when it next writes to them.
-                let _ = addr.try_send(chat::ChatLeave { player: self.player });
+                let _ = addr.try_send(chat::ChatLeave { session: self.session_id });
             }
         }
         let was_mine = self.realm.directory.exit(self.player, self.session_id);
+        self.realm.presence().do_send(SessionEnded(self.player, self.session_id));
         if give_up && was_mine {
             if let Some(seat) = self.seat.take() {
+                self.realm.presence().do_send(OutOfMatch { player: self.player, match_id: seat.match_id });
                 // `do_send` on purpose: once per session, and the seat must not be lost to a full mailbox.
                 seat.addr.do_send(Leave { player: self.player, reason: Some("disconnected"), reply: None });
             }
@@ -520,6 +557,8 @@ impl Handler<Seated> for SessionActor {
             connection.set_frames_per_s_floor(seated.tick_hz * 2);
         }
         self.realm.matchmaker().do_send(WithdrawPlayer { player: self.player });
+        let plays = (!seated.spectator).then(|| seated.mode.clone());
+        self.realm.presence().do_send(InMatch { player: self.player, match_id: seated.match_id, plays });
         self.seat = Some(Seat {
             match_id: seated.match_id,
             addr: seated.addr,
@@ -535,13 +574,14 @@ impl Handler<Unseated> for SessionActor {
     fn handle(&mut self, unseated: Unseated, _: &mut Context<Self>) {
         if self.seat.as_ref().is_some_and(|seat| seat.match_id == unseated.match_id) {
             self.seat = None;
+            self.realm.presence().do_send(OutOfMatch { player: self.player, match_id: unseated.match_id });
             if let Some(connection) = &self.connection {
                 connection.set_frames_per_s_floor(0);
             }
             let channel: ChannelId = format!("match:{}", unseated.match_id).into();
             if self.channels.remove(&channel) {
                 if let Some(addr) = self.realm.directory.live_channel(&channel) {
-                    let _ = addr.try_send(chat::ChatLeave { player: self.player });
+                    let _ = addr.try_send(chat::ChatLeave { session: self.session_id });
                 }
             }
         }

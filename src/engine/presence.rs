@@ -209,11 +209,10 @@ impl Presence {
         self.forget(player);
     }
 
-    /// `player` hears of these from now on; how each looks now, in their order. Refused as a whole when they would be
-    /// too many.
-    pub fn subscribe(&mut self, player: PlayerId, to: &[PlayerId]) -> Result<Vec<(PlayerId, Shown)>, PresenceRefused> {
+    /// `player` hears of these from now on. Refused as a whole when they would be too many.
+    pub fn subscribe(&mut self, player: PlayerId, to: &[PlayerId]) -> Result<(), PresenceRefused> {
         if !self.enabled {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let mut wanted = self.people.get(&player).map(|person| person.subscribed_to.clone()).unwrap_or_default();
         wanted.extend(to.iter().copied().take(limits::SUBSCRIPTIONS_MAX + 1));
@@ -224,7 +223,13 @@ impl Presence {
         for other in to {
             self.people.entry(*other).or_default().subscribers.insert(player);
         }
-        Ok(to.iter().map(|&other| (other, self.shown(other))).collect())
+        Ok(())
+    }
+
+    /// Everybody a player has subscribed to and how they look now, by id.
+    pub fn subscriptions(&self, player: PlayerId) -> Vec<(PlayerId, Shown)> {
+        let person = self.people.get(&player);
+        person.into_iter().flat_map(|it| &it.subscribed_to).map(|&other| (other, self.shown(other))).collect()
     }
 
     /// `player` hears of these no longer.
@@ -379,7 +384,9 @@ mod tests {
         let mut presence = Presence::new(true);
         presence.session_began(ANN, session(11), 0);
         presence.session_began(BOB, session(12), 0);
-        assert_eq!(presence.subscribe(BOB, &[ANN]).map(|seen| seen[0].1.status.to_string()), Ok("online".into()));
+        assert_eq!(presence.subscribe(BOB, &[ANN]), Ok(()));
+        let seen: Vec<_> = presence.subscriptions(BOB).into_iter().map(|(who, shown)| (who, shown.status)).collect();
+        assert_eq!(seen, [(ANN, "online".into())]);
         presence
     }
 
@@ -431,7 +438,7 @@ mod tests {
     fn invisible_looks_like_offline() {
         let mut presence = friends();
         assert_eq!(told(presence.update(ANN, "invisible", Some("{}"), 10_000).expect("fine")), "1 is offline for 2");
-        assert_eq!(presence.subscribe(BOB, &[ANN]), Ok(vec![(ANN, offline())]));
+        assert_eq!(presence.subscriptions(BOB), [(ANN, offline())]);
         assert_eq!(told(presence.plays(ANN, game(1), "arena", 20_000)), "");
         assert_eq!(told(presence.stops_playing(ANN, game(1), 29_000)), "");
         presence.session_ended(ANN, session(11), 30_000);
@@ -490,7 +497,7 @@ mod tests {
         let mut off = Presence::new(false);
         off.enter(ANN, Circle::Room("red".into()));
         assert_eq!(off.session_began(ANN, session(1), 0), []);
-        assert_eq!(off.subscribe(BOB, &[ANN]), Ok(vec![]));
+        assert_eq!((off.subscribe(BOB, &[ANN]), off.subscriptions(BOB)), (Ok(()), vec![]));
         assert_eq!(off.update(ANN, "away", None, 0), Ok(vec![]));
         assert_eq!((off.shown(ANN), off.next_wake_ms(), off.people.len()), (offline(), None, 0));
     }

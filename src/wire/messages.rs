@@ -92,17 +92,17 @@ client_messages! {
     ChatJoin(chat::Join) "chat.join" served "hears a channel";
     ChatLeave(chat::Leave) "chat.leave" served "hears it no longer";
     ChatSend(chat::Send) "chat.send" served "says something in it";
-    ChatEdit(chat::Edit) "chat.edit" later "says it differently";
-    ChatDelete(chat::Delete) "chat.delete" later "takes it back";
-    ChatTyping(chat::Typing) "chat.typing" later "is writing";
+    ChatEdit(chat::Edit) "chat.edit" served "says it differently";
+    ChatDelete(chat::Delete) "chat.delete" served "takes it back";
+    ChatTyping(chat::Typing) "chat.typing" served "is writing";
     DmSend(chat::DmSend) "dm.send" served "writes to one player";
     VoteCast(votes::Cast) "vote.cast" served "casts or changes a ballot";
     VoteVeto(votes::Veto) "vote.veto" served "spends a veto";
     VoteCall(votes::Call) "vote.call" later "raises a motion";
     VoteVerify(votes::Verify) "vote.verify" later "asks for the proof of a cast";
     PresenceUpdate(presence::Update) "presence.update" served "sets one's status";
-    PresenceSubscribe(presence::Subscribe) "presence.subscribe" later "follows players";
-    PresenceUnsubscribe(presence::Unsubscribe) "presence.unsubscribe" later "follows them no longer";
+    PresenceSubscribe(presence::Subscribe) "presence.subscribe" served "follows players";
+    PresenceUnsubscribe(presence::Unsubscribe) "presence.unsubscribe" served "follows them no longer";
     RpcCall(rpc::Call) "rpc.call" later "calls a method of a game or an extension";
 }
 

@@ -55,13 +55,24 @@ impl Places {
         Self { open: open.into_iter().collect(), global: global.into_iter().collect() }
     }
 
-    /// What `id` stands for on this server. Each place has exactly one id.
+    /// What `id` stands for on this server.
     pub fn parse(&self, id: &str) -> Result<Place, InvalidChannelId> {
+        Place::parse(id, |name| self.open.contains(name), |name| self.global.contains(name))
+    }
+}
+
+impl Place {
+    /// What `id` stands for on a server that opens these names. Each place has exactly one id.
+    pub fn parse(
+        id: &str,
+        is_open: impl Fn(&str) -> bool,
+        is_global: impl Fn(&str) -> bool,
+    ) -> Result<Self, InvalidChannelId> {
         let place = match id.split_once(':') {
-            None if self.open.contains(id) => Place::Open(id.into()),
-            Some(("global", name)) if self.global.contains(name) => Place::Global(name.into()),
-            Some(("match", text)) => Place::Match(text.parse().map_err(|_| InvalidChannelId)?),
-            Some(("room", name)) if is_name(name) => Place::Room(name.into()),
+            None if is_open(id) => Self::Open(id.into()),
+            Some(("global", name)) if is_global(name) => Self::Global(name.into()),
+            Some(("match", text)) => Self::Match(text.parse().map_err(|_| InvalidChannelId)?),
+            Some(("room", name)) if is_name(name) => Self::Room(name.into()),
             Some(("dm", both)) => {
                 let (lo, hi) = both.split_once(':').ok_or(InvalidChannelId)?;
                 let player = |text: &str| text.parse::<PlayerId>().map_err(|_| InvalidChannelId);
@@ -69,15 +80,13 @@ impl Places {
                 if lo > hi {
                     return Err(InvalidChannelId);
                 }
-                Place::Dm(lo, hi)
+                Self::Dm(lo, hi)
             }
             _ => return Err(InvalidChannelId),
         };
         Ok(place)
     }
-}
 
-impl Place {
     /// The channel of two players, whoever writes to whom.
     pub fn dm(a: PlayerId, b: PlayerId) -> Self {
         Self::Dm(a.min(b), a.max(b))
