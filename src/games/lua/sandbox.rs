@@ -20,7 +20,7 @@ use super::{api, clock, strings};
 const PRELUDE: &str = include_str!("prelude.lua");
 
 /// Live memory, in percent of what the last collection left, at which the next one begins.
-const GC_PAUSE_PERCENT: i32 = 150;
+const GC_PAUSE_PERCENT: i32 = 115;
 
 /// A machine ready to run a script's body.
 pub(super) struct Machine {
@@ -61,7 +61,7 @@ impl Machine {
             remember: own.raw_get("remember")?,
             undo: own.raw_get("undo")?,
         };
-        // A match waits for the next collection until it holds half as much again, not twice as much: many small
+        // A match waits for the next collection until it holds a seventh more, not twice as much: many small
         // machines live side by side, and the work is spread over their ticks.
         lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(GC_PAUSE_PERCENT)));
         lua.gc_collect()?;
