@@ -79,7 +79,7 @@ fn argue(names: &[&str]) {
                     rules.tie_break.clone_from(&chains[number % chains.len()]);
                     argued += 1;
                     // One by one and all at once share most of their way: a part of the elections is enough for that.
-                    let alone = (number % 16 == 0).then(|| oracle::self_contradiction(&rules, cast)).flatten();
+                    let alone = number.is_multiple_of(16).then(|| oracle::self_contradiction(&rules, cast)).flatten();
                     if let Some(said) = oracle::disagreement(&rules, cast).or(alone) {
                         panic!("{said}");
                     }
