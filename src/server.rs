@@ -217,6 +217,7 @@ fn rules(config: &Config) -> Rules {
         limits: config.limits.clone(),
         modes: config.modes.iter().map(|(name, mode)| (name.as_str().into(), Arc::new(mode.clone()))).collect(),
         vote_templates: config.vote_templates.clone().into_iter().collect::<BTreeMap<_, _>>(),
+        motions: config.motions.clone(),
         chat_open: config.chat.open.iter().cloned().collect(),
         chat_global: config.chat.global.iter().cloned().collect(),
         chat_slow_mode_s: config.chat.slow_mode_s,

@@ -17,15 +17,18 @@ use super::outlet::Outlet;
 use super::realm::Realm;
 use super::sessions::{Seated, Unseated};
 use super::ticker::{Enroll, Enrolled, Retire, Tick, Ticker};
-use super::votes::{Opening, VoteHandle, open_vote};
+use super::votes::{Asked, Opening, VoteHandle, open_vote};
 use crate::engine::matches::Phase;
 use crate::engine::matches::inputs::{Input, Pushed};
 use crate::engine::matches::roster::NoPlace;
 use crate::engine::modes::{Json, Mode};
 use crate::engine::sessions::SlotKind;
+use crate::engine::votes::VoteConfig;
 use crate::engine::votes::config::OnPass;
+use crate::engine::votes::draft::{Teams, teams_of};
 use crate::engine::votes::frustration::Frustration;
 use crate::engine::votes::frustration::Moods;
+use crate::engine::votes::motions::{Call, CallRefusal, Motions};
 use crate::engine::votes::told::Passed;
 use crate::games::stage::{Act, Denied, Stage};
 use crate::games::{Audience, BuildError, Effect, Game, GameCx, JoinRefused, OpenVote, ScriptFault};
@@ -155,6 +158,22 @@ pub struct SpendVeto {
     pub held: bool,
 }
 
+/// A player calls one of the mode's motions.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CallVote {
+    /// Who.
+    pub player: PlayerId,
+    /// Where the answer goes.
+    pub outlet: Arc<Outlet>,
+    /// Their correlation id.
+    pub cid: Option<Cid>,
+    /// Which.
+    pub template: String,
+    /// What it is about.
+    pub args: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
 /// A veto token bought nothing: the vote refused it.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -210,6 +229,9 @@ pub struct MatchActor {
     /// Open votes that the end waits for.
     finish_votes: Vec<VoteId>,
     frustration: Frustration,
+    motions: Motions,
+    /// Open votes that players called, with their rules.
+    called: HashMap<VoteId, VoteConfig>,
     enrolled: bool,
     over: bool,
     started_ms: u64,
@@ -254,6 +276,7 @@ impl MatchActor {
     ) -> Self {
         let meters = realm.meters.mode(&mode_name);
         let frustration = Frustration::new(mode.frustration_bonus_bp);
+        let motions = Motions::new(&mode.motions, &realm.rules.motions, &realm.rules.vote_templates);
         let built =
             realm.build_game(&mode).and_then(|game| Stage::new(match_id, mode_name.clone(), mode.clone(), game, seed));
         let (stage, broken) = match built {
@@ -277,6 +300,8 @@ impl MatchActor {
             vote_ids: Vec::new(),
             finish_votes: Vec::new(),
             frustration,
+            motions,
+            called: HashMap::new(),
             enrolled: false,
             over: false,
             started_ms: 0,
@@ -703,6 +728,10 @@ impl MatchActor {
 
     /// Opens a vote on this arbiter, or says every fault.
     fn open_vote(&mut self, config: &Json, ctx: &mut Context<Self>) -> Result<VoteId, Vec<String>> {
+        self.open_asked(Asked::Written(config), ctx)
+    }
+
+    fn open_asked(&mut self, asked: Asked<'_>, ctx: &mut Context<Self>) -> Result<VoteId, Vec<String>> {
         if self.stage.phase() != Phase::Running {
             return Err(vec![format!("the match is {}, votes open while it is running", self.stage.phase().word())]);
         }
@@ -718,13 +747,54 @@ impl MatchActor {
                 open: self.votes.values().collect(),
                 crowd: self.crowd.clone(),
                 parent: ctx.address(),
+                team_sizes: &self.stage.mode.matchmaking.teams,
             },
-            config,
+            asked,
         )?;
         let vote_id = opened.vote_id().clone();
         self.vote_ids.push(vote_id.clone());
         self.votes.insert(vote_id.clone(), opened);
         self.tell_open_votes();
+        Ok(vote_id)
+    }
+
+    /// Opens a motion for a player, or says why not.
+    fn call_vote(&mut self, call: &CallVote, ctx: &mut Context<Self>) -> Result<VoteId, Refusal> {
+        match self.stage.phase() {
+            Phase::Running => {}
+            Phase::Paused => return Err(Reason::MatchPaused.into()),
+            Phase::Waiting => return Err(Reason::MatchNotStarted.into()),
+            Phase::Finished => return Err(Reason::NotInMatch.into()),
+        }
+        let seated: Vec<_> = self.stage.roster.seats().iter().map(|seat| seat.player).collect();
+        let sizes = &self.stage.mode.matchmaking.teams;
+        // Only a mode with teams has sides that could give up by themselves.
+        let teams = if sizes.is_empty() { Teams::new() } else { teams_of(sizes, &seated) };
+        let asked = Call {
+            caller: call.player,
+            name: &call.template,
+            args: call.args.as_ref(),
+            seated: &seated,
+            teams: &teams,
+        };
+        let now_ms = self.realm.clock.now_ms();
+        let open = |name: &str| self.votes.values().any(|vote| vote.template() == name);
+        let called = self.motions.call(&asked, open, now_ms).map_err(|refusal| match refusal {
+            CallRefusal::NotAllowed => Reason::VoteNotAllowed.into(),
+            CallRefusal::Cooldown { retry_ms } => Reason::Cooldown.with("retry_ms", retry_ms),
+            CallRefusal::AlreadyOpen => Reason::AlreadyOpen.into(),
+            CallRefusal::BadArgs { field, expected } => Reason::InvalidField.with("field", field).with("expected", expected),
+            CallRefusal::BadTemplate(faults) => {
+                tracing::warn!(match_id = %self.stage.id, template = call.template, ?faults, "a motion cannot be opened");
+                Reason::VoteNotAllowed.into()
+            }
+        })?;
+        let vote_id = self.open_asked(Asked::Called(called.clone()), ctx).map_err(|faults| {
+            tracing::warn!(match_id = %self.stage.id, template = call.template, ?faults, "a motion was refused");
+            Refusal::from(Reason::VoteNotAllowed)
+        })?;
+        self.motions.opened(&called, now_ms);
+        self.called.insert(vote_id.clone(), called.config);
         Ok(vote_id)
     }
 
@@ -1136,6 +1206,17 @@ impl Handler<SpendVeto> for MatchActor {
     }
 }
 
+impl Handler<CallVote> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, call: CallVote, ctx: &mut Context<Self>) {
+        match self.call_vote(&call, ctx) {
+            Ok(vote_id) => call.outlet.push(&crate::wire::votes::Called { vote_id }.frame(call.cid.as_ref())),
+            Err(refusal) => self.refuse(&call.outlet, call.cid.as_ref(), refusal),
+        }
+    }
+}
+
 impl Handler<RefundVeto> for MatchActor {
     type Result = ();
 
@@ -1153,6 +1234,10 @@ impl Handler<VoteOver> for MatchActor {
             return;
         }
         self.tell_open_votes();
+        if let Some(config) = self.called.remove(&over.vote_id) {
+            let passed = matches!(over.outcome, VoteEnd::Result { passed: Some(_), .. });
+            self.motions.closed(&config, passed, self.realm.clock.now_ms());
+        }
         let unix_us = self.realm.clock.unix_us();
         match over.outcome {
             VoteEnd::Result { result, moods, passed } => {

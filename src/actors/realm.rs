@@ -43,6 +43,8 @@ pub struct Rules {
     pub modes: BTreeMap<Arc<str>, Arc<Mode>>,
     /// `[vote_templates.NAME]`, each a JSON object.
     pub vote_templates: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    /// `[motions.NAME]`, each a JSON object.
+    pub motions: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     /// Unprefixed channels that anyone may join.
     pub chat_open: HashSet<String>,
     /// Names behind `global:`.

@@ -13,16 +13,18 @@ use super::channels::{self as chat, ChannelActor, ChatChanged, ChatSaid, ChatTyp
 use super::connection::{CloseCode, Connection};
 use super::directory::{Member, VotePlace};
 use super::lobby::{self, FindOrCreate};
-use super::matches::{Join, Leave, MatchActor, PlayerAway, PlayerBack, PlayerInput, SpendVeto};
+use super::matches::{CallVote, Join, Leave, MatchActor, PlayerAway, PlayerBack, PlayerInput, SpendVeto};
 use super::matchmaker::{AddTicket, FreezeTickets, RemoveTicket, ThawTickets, WithdrawPlayer};
 use super::outlet::Outlet;
 use super::presence::{InMatch, OutOfMatch, SessionBegan, SessionEnded, UpdatePresence, Watch};
 use super::realm::{MatchOrder, NoMatch, Realm};
-use super::votes::Cast;
+use super::votes::{Cast, Prove};
 use crate::engine::matches::Phase;
 use crate::engine::matches::inputs::Input;
 use crate::engine::modes::Private;
 use crate::engine::rate::{Bucket, Rate};
+use crate::engine::votes::audit::Hash;
+use crate::engine::votes::record::AuditRecord;
 use crate::ids::{ChannelId, MatchId, MessageId, PlayerId, SessionId};
 use crate::store::rows::Family;
 use crate::wire::matches::{Door, Role};
@@ -233,6 +235,8 @@ impl SessionActor {
             }
             ClientMsg::VoteCast(cast) => self.cast(cast, received_ms, cid),
             ClientMsg::VoteVeto(veto) => self.veto(&veto.vote_id, cid),
+            ClientMsg::VoteCall(call) => self.call_vote(call, cid),
+            ClientMsg::VoteVerify(verify) => self.verify(&verify, cid),
             ClientMsg::ChatEdit(edit) => {
                 self.change_message(&edit.channel_id, edit.message_id, Some(edit.content), cid, ctx);
             }
@@ -251,9 +255,7 @@ impl SessionActor {
             }
             ClientMsg::PresenceSubscribe(watch) => self.watch(watch.player_ids, true, cid, ctx),
             ClientMsg::PresenceUnsubscribe(watch) => self.watch(watch.player_ids, false, cid, ctx),
-            ClientMsg::VoteCall(_) | ClientMsg::VoteVerify(_) | ClientMsg::RpcCall(_) => {
-                self.refuse(cid, Reason::NotSupported)
-            }
+            ClientMsg::RpcCall(_) => self.refuse(cid, Reason::NotSupported),
         }
     }
 
@@ -491,6 +493,42 @@ impl SessionActor {
             }
             Err(reason) => self.refuse(cid, reason),
         }
+    }
+
+    fn call_vote(&self, call: wire::votes::Call, cid: Option<&Cid>) {
+        let Some(seat) = &self.seat else { return self.refuse(cid, Reason::NotInMatch) };
+        let message = CallVote {
+            player: self.player,
+            outlet: self.outlet.clone(),
+            cid: cid.cloned(),
+            template: call.template,
+            args: call.args.and_then(|args| serde_json::from_str(args.get()).ok()),
+        };
+        self.tell(&seat.addr, message, cid, Reason::NotInMatch);
+    }
+
+    /// A vote that is open answers by itself, of one that is over the record does.
+    fn verify(&self, verify: &wire::votes::Verify, cid: Option<&Cid>) {
+        let Some(receipt) = Hash::from_hex(&verify.receipt) else { return self.refuse(cid, Reason::ReceiptUnknown) };
+        let outlet = self.outlet.clone();
+        let cid_sent = cid.cloned();
+        if let Some(VotePlace::Open(_, addr)) = self.realm.directory.vote(&verify.vote_id) {
+            return self.tell(&addr, Prove { outlet, cid: cid_sent, receipt }, cid, Reason::Busy);
+        }
+        self.realm.store.vote_audit(
+            verify.vote_id.clone(),
+            Box::new(move |record| {
+                let cid = cid_sent.as_ref();
+                let answer = match record {
+                    Ok(Some(record)) => AuditRecord::prove(&record, receipt)
+                        .map(|proof| wire::votes::proof_frame(&proof, cid))
+                        .ok_or(Reason::ReceiptUnknown),
+                    Ok(None) => Err(Reason::VoteNotFound),
+                    Err(_) => Err(Reason::Internal),
+                };
+                outlet.push(&answer.unwrap_or_else(|reason| Refusal::from(reason).frame(cid, None)));
+            }),
+        );
     }
 
     /// How long the session lives without a socket.

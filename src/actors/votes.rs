@@ -15,7 +15,10 @@ use super::outlet::Outlet;
 use super::realm::Realm;
 use crate::engine::matches::roster::Roster;
 use crate::engine::modes::Json;
+use crate::engine::votes::audit::Hash;
+use crate::engine::votes::draft::teams_of;
 use crate::engine::votes::frustration::Moods;
+use crate::engine::votes::motions::Called;
 use crate::engine::votes::pools::Weigh;
 use crate::engine::votes::record::AuditRecord;
 use crate::engine::votes::told::{Passed, VoteEffect, VoteView};
@@ -43,6 +46,18 @@ pub struct Cast {
     pub ballot: BallotInput,
     /// When the server received it, monotonic milliseconds.
     pub received_ms: u64,
+}
+
+/// Somebody asks for the proof that a receipt is in the tally.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Prove {
+    /// Where the answer goes.
+    pub outlet: Arc<Outlet>,
+    /// Their correlation id.
+    pub cid: Option<Cid>,
+    /// The receipt.
+    pub receipt: Hash,
 }
 
 /// What the match tells its votes.
@@ -138,13 +153,31 @@ pub struct Opening<'a> {
     pub crowd: Crowd,
     /// Whom it tells when it is over.
     pub parent: Addr<MatchActor>,
+    /// The sizes of the match's teams, where its mode has any.
+    pub team_sizes: &'a [u32],
 }
 
-/// Opens a vote from its configuration, on this thread, or says every fault.
-pub fn open_vote(opening: Opening<'_>, config: &Json) -> Result<VoteHandle, Vec<String>> {
-    let Opening { realm, match_id, roster, weigh, open, crowd, parent } = opening;
-    let say = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let config = VoteConfig::from_json(config.get(), &realm.rules.vote_templates).map_err(say)?;
+/// Where a vote's rules come from.
+pub enum Asked<'a> {
+    /// A game, a mode or an operator wrote them.
+    Written(&'a Json),
+    /// A player called one of the mode's motions.
+    Called(Called),
+}
+
+fn say(faults: Vec<Fault>) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
+}
+
+/// Opens a vote on this thread, or says every fault.
+pub fn open_vote(opening: Opening<'_>, asked: Asked<'_>) -> Result<VoteHandle, Vec<String>> {
+    let Opening { realm, match_id, roster, weigh, open, crowd, parent, team_sizes } = opening;
+    let (config, electorate, called_by, args) = match asked {
+        Asked::Written(json) => {
+            (VoteConfig::from_json(json.get(), &realm.rules.vote_templates).map_err(say)?, None, None, None)
+        }
+        Asked::Called(call) => (call.config, call.electorate, Some(call.called_by), call.args),
+    };
     let template = config.template.clone();
     if let Some(other) =
         open.iter().find(|other| other.template == template && !(config.concurrent && other.concurrent))
@@ -165,7 +198,11 @@ pub fn open_vote(opening: Opening<'_>, config: &Json) -> Result<VoteHandle, Vec<
         return Err(vec![format!("vote_id {vote_id} is taken")]);
     }
     let present = roster.seats().iter().filter(|seat| seat.present).map(|seat| seat.player).collect();
-    let humans = roster.seats().iter().filter(|seat| !seat.bot).map(|seat| seat.player).collect();
+    let mut humans: Vec<_> = roster.seats().iter().filter(|seat| !seat.bot).map(|seat| seat.player).collect();
+    let seated: Vec<_> = roster.seats().iter().map(|seat| seat.player).collect();
+    if let Some(electorate) = &electorate {
+        humans.retain(|player| electorate.contains(player));
+    }
     let concurrent = config.concurrent;
     let clock = realm.clock;
     let opened = VoteOpen {
@@ -177,10 +214,10 @@ pub fn open_vote(opening: Opening<'_>, config: &Json) -> Result<VoteHandle, Vec<
         eligible: humans,
         present,
         spectators: roster.spectators().to_vec(),
-        teams: Default::default(),
+        teams: teams_of(team_sizes, &seated),
         weigh,
-        called_by: None,
-        args: None,
+        called_by,
+        args,
         now_ms: clock.now_ms(),
         unix_ms: clock.unix_ms(),
     };
@@ -417,6 +454,18 @@ impl Handler<Cast> for VoteActor {
         }
         self.carry_out(effects);
         self.sleep(ctx);
+    }
+}
+
+impl Handler<Prove> for VoteActor {
+    type Result = ();
+
+    fn handle(&mut self, ask: Prove, _: &mut Context<Self>) {
+        let proof = self.vote.borrow().verify(ask.receipt);
+        match proof {
+            Some(proof) => ask.outlet.push(&says::proof_frame(&proof, ask.cid.as_ref())),
+            None => self.refuse(&ask.outlet, ask.cid.as_ref(), Reason::ReceiptUnknown),
+        }
     }
 }
 

@@ -146,6 +146,11 @@ impl Outbound for Proof {
     const KIND: &'static str = "vote.proof";
 }
 
+/// The `vote.proof` frame of what the engine proves.
+pub fn proof_frame(proof: &crate::engine::votes::told::Proof, cid: Option<&Cid>) -> Frame {
+    encode(Proof::KIND, cid, proof)
+}
+
 /// What can be voted for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoteOption {

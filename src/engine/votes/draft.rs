@@ -14,6 +14,20 @@ use crate::ids::PlayerId;
 /// Teams by number, each in the order its players were seated.
 pub type Teams = BTreeMap<u32, Vec<PlayerId>>;
 
+/// The teams of a match with teams of these sizes, numbered from 1 in the order of its seats; where a mode has no
+/// teams, every seat is one of its own.
+pub fn teams_of(sizes: &[u32], seated: &[PlayerId]) -> Teams {
+    let mut rest = seated;
+    let sizes = if sizes.is_empty() { vec![1; seated.len()] } else { sizes.to_vec() };
+    let mut teams = Teams::new();
+    for (number, size) in (1..).zip(sizes) {
+        let (team, others) = rest.split_at(rest.len().min(size as usize));
+        teams.insert(number, team.to_vec());
+        rest = others;
+    }
+    teams
+}
+
 /// A draft being played.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -55,7 +69,7 @@ pub struct TurnEntry {
 impl Draft {
     /// A draft over `options` options before its first turn.
     pub fn new(turns: Vec<Turn>, options: usize, teams: Teams) -> Self {
-        Self { turns, teams, outcome: DraftOutcome::new(options) }
+        Self { teams: numbered(&turns, teams), turns, outcome: DraftOutcome::new(options) }
     }
 
     /// The turn being played and its number from 0; `None` when all were.
@@ -75,6 +89,14 @@ impl Draft {
                 team.iter().find(|id| here(id)).or(team.first()) == Some(&player)
             }
         }
+    }
+
+    /// Whether anybody could take every turn, and if not, the first that nobody could.
+    pub(super) fn first_of_nobody(&self, eligible: &[PlayerId]) -> Option<usize> {
+        self.turns.iter().position(|turn| match &turn.who {
+            Who::Player(id) => !eligible.contains(id),
+            Who::Team(n) | Who::Captain(n) => self.team(*n).is_empty(),
+        })
     }
 
     fn team(&self, number: u32) -> &[PlayerId] {
@@ -97,6 +119,15 @@ impl Draft {
         let (number, turn) = self.current()?;
         self.outcome.default_option(number, turn.default, seed, options)
     }
+}
+
+/// Teams count from 1, unless a turn speaks of a team 0: whoever wrote that counts from 0.
+fn numbered(turns: &[Turn], teams: Teams) -> Teams {
+    let from_zero = turns.iter().any(|turn| matches!(turn.who, Who::Team(0) | Who::Captain(0)));
+    if !from_zero {
+        return teams;
+    }
+    teams.into_iter().filter_map(|(number, team)| Some((number.checked_sub(1)?, team))).collect()
 }
 
 impl DraftOutcome {
@@ -187,6 +218,16 @@ mod tests {
         assert!(captain.may_act(id(2), captain_is_gone) && !captain.may_act(id(1), captain_is_gone));
         let player = draft(&[("somebody", Act::Ban)]);
         assert!(player.may_act(id(9), everyone) && !player.may_act(id(1), everyone));
+    }
+
+    #[test]
+    fn teams_are_numbered_by_their_seats() {
+        let seated = [1, 2, 3, 4].map(id);
+        assert_eq!(teams_of(&[1, 2], &seated), [(1, vec![id(1)]), (2, vec![id(2), id(3)])].into());
+        assert_eq!(teams_of(&[], &seated[..2]), [(1, vec![id(1)]), (2, vec![id(2)])].into());
+        assert_eq!(teams_of(&[3, 3], &seated), [(1, seated[..3].to_vec()), (2, vec![id(4)])].into());
+        let from_zero = draft(&[("team:0", Act::Ban), ("team:1", Act::Ban)]);
+        assert!(from_zero.may_act(id(1), |_| true) && !from_zero.may_act(id(3), |_| true));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::audit::Hash;
+use super::audit::{self, Hash, LeafBallot, Tree};
 use super::draft::TurnEntry;
 use super::pools::{Pool, Turnout};
+use super::told::Proof;
 use crate::ids::{MatchId, PlayerId, VoteId};
 
 /// The record.
@@ -137,6 +138,33 @@ pub enum EndEntry {
 }
 
 impl AuditRecord {
+    /// The proof that a closed vote holds the cast of this receipt, from its record's text; `None` when it does not, or
+    /// when the text is no record. Whoever doubts the record recounts it; this only finds the way to its root.
+    pub fn prove(text: &str, receipt: Hash) -> Option<Proof> {
+        let record: Self = serde_json::from_str(text).ok()?;
+        let receipts: Vec<Hash> = match (&record.casts, &record.sealed) {
+            (Some(casts), _) => casts.iter().map(|cast| cast.receipt).collect(),
+            (None, Some(sealed)) => sealed.receipts.clone(),
+            (None, None) => return None,
+        };
+        let at = receipts.iter().position(|known| *known == receipt)?;
+        let tree = Tree::of(receipts);
+        let leaf = record.casts.as_ref().and_then(|casts| casts.get(at)).map(|cast| {
+            let said = LeafBallot::Open(cast.ballot.clone());
+            audit::leaf_text(&record.vote_id, cast.seq, cast.voter, cast.revision, &said)
+        });
+        Some(Proof {
+            path: tree.path(at),
+            ballots_root: Some(tree.root()),
+            index: Some(at as u64),
+            leaves: Some(tree.leaves().len() as u64),
+            vote_id: record.vote_id,
+            receipt,
+            closed: true,
+            leaf,
+        })
+    }
+
     /// The record's text: what the store keeps and `tessera recount` reads.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|error| unreachable!("a record is plain data: {error}"))

@@ -680,8 +680,13 @@ impl Vote {
             args: self.args.as_ref(),
         });
         let secret = self.config.visibility == Visibility::Secret;
-        let moods =
-            if secret || result.status != Status::Decided { Moods::default() } else { self.moods(&result.winners) };
+        // Motions and drafts are not about who usually gets their way.
+        let counted = self.draft.is_none() && self.config.method_name() != "motion";
+        let moods = if counted && !secret && result.status == Status::Decided {
+            self.moods(&result.winners)
+        } else {
+            Moods::default()
+        };
         let record = AuditRecord {
             format: audit::FORMAT.into(),
             vote_id: self.id.clone(),
@@ -881,16 +886,11 @@ pub(super) fn check_weights(config: &VoteConfig, weigh: &Weigh, faults: &mut Vec
     }
 }
 
-/// Turns that nobody could take.
+/// A turn that nobody could take.
 fn check_turns(config: &VoteConfig, eligible: &[PlayerId], teams: &Teams, faults: &mut Vec<Fault>) {
-    use super::config::Who;
-    for (i, turn) in config.turns.iter().enumerate() {
-        let somebody = match &turn.who {
-            Who::Player(id) => eligible.contains(id),
-            Who::Team(n) | Who::Captain(n) => teams.get(n).is_some_and(|team| !team.is_empty()),
-        };
-        if !somebody {
-            faults.push(Fault::new(format!("turns[{i}].who"), format!("{} is nobody in this match", turn.who)));
-        }
+    let draft = Draft::new(config.turns.clone(), config.options.len(), teams.clone());
+    if let Some(at) = draft.first_of_nobody(eligible) {
+        let who = &config.turns[at].who;
+        faults.push(Fault::new(format!("turns[{at}].who"), format!("{who} is nobody in this match")));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::votes::audit;
+use crate::engine::votes::record::AuditRecord;
 
 #[test]
 fn every_receipt_of_a_closed_vote_has_a_proof_that_ends_in_the_broadcast_root() {
@@ -24,6 +25,12 @@ fn every_receipt_of_a_closed_vote_has_a_proof_that_ends_in_the_broadcast_root() 
         assert_eq!(result["ballots_root"], hex(root));
     }
     assert_eq!(play.vote.verify(Hash([0; 32])), None);
+    let record = play.closed().record.to_json();
+    for receipt in receipts {
+        assert_eq!(AuditRecord::prove(&record, receipt), play.vote.verify(receipt), "the record proves the same");
+    }
+    assert_eq!(AuditRecord::prove(&record, Hash([0; 32])), None);
+    assert_eq!(AuditRecord::prove("{}", Hash([0; 32])), None);
 }
 
 #[test]
