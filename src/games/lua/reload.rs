@@ -1,7 +1,7 @@
 //! Watching a games folder while its games are played: a saved file is tried first, and only a good one reaches the
 //! matches, at their next tick. For development; `reload = "off"` never begins it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub fn watch(
 }
 
 /// Reads the folder after every burst of changes, until nobody watches any more.
-fn follow(folder: &PathBuf, scripts: &[Arc<Script>], changes: &mpsc::Receiver<()>, tell: &dyn Fn(Reload)) {
+fn follow(folder: &Path, scripts: &[Arc<Script>], changes: &mpsc::Receiver<()>, tell: &dyn Fn(Reload)) {
     while changes.recv().is_ok() {
         loop {
             match changes.recv_timeout(QUIET) {
