@@ -72,7 +72,7 @@ pub fn replay(rules: &Rules, arrivals: &[Arrival]) -> Replayed {
     let mut order: Vec<&Arrival> = arrivals.iter().collect();
     order.sort_by_key(|arrival| arrival.at_ms);
     let mut run = Run { pool: Pool::new(rules.clone(), usize::MAX), arrivals: &order, result: Replayed::default() };
-    run.to_the_end();
+    run.through();
     let Run { mut result, pool, .. } = run;
     result.left = pool.len() as u64;
     result.waits.sort_unstable();
@@ -88,7 +88,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_the_end(&mut self) {
+    fn through(&mut self) {
         let mut coming = 0;
         let mut giving_up: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
         loop {
