@@ -281,7 +281,7 @@ mod tests {
             (r#"{"cid":"c","type":"match.fly","payload":7}"#, "unknown_type cid=\"c\""),
             (r#"{"cid":"c","type":"match.leave","payload":7}"#, "invalid_payload cid=\"c\""),
             (r#"{"cid":"c","type":"match.leave","payload":null}"#, "invalid_payload cid=\"c\""),
-            (r#"{"cid":"c","type":"vote.verify","payload":7}"#, "not_supported cid=\"c\""),
+            (r#"{"cid":"c","type":"rpc.call","payload":7}"#, "not_supported cid=\"c\""),
         ];
         for (text, expected) in table {
             assert_eq!(refusal(text), expected, "{text}");

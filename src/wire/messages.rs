@@ -98,8 +98,8 @@ client_messages! {
     DmSend(chat::DmSend) "dm.send" served "writes to one player";
     VoteCast(votes::Cast) "vote.cast" served "casts or changes a ballot";
     VoteVeto(votes::Veto) "vote.veto" served "spends a veto";
-    VoteCall(votes::Call) "vote.call" later "raises a motion";
-    VoteVerify(votes::Verify) "vote.verify" later "asks for the proof of a cast";
+    VoteCall(votes::Call) "vote.call" served "raises a motion";
+    VoteVerify(votes::Verify) "vote.verify" served "asks for the proof of a cast";
     PresenceUpdate(presence::Update) "presence.update" served "sets one's status";
     PresenceSubscribe(presence::Subscribe) "presence.subscribe" served "follows players";
     PresenceUnsubscribe(presence::Unsubscribe) "presence.unsubscribe" served "follows them no longer";
