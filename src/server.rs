@@ -21,18 +21,19 @@ use crate::actors::realm::{MatchArbiter, Realm, Rules};
 use crate::actors::sessions::Revoked;
 use crate::actors::ticker::Ticker;
 use crate::actors::{CloseCode, channels};
-use crate::config::{Config, DialectChoice};
+use crate::config::{Config, DialectChoice, Origins};
+use crate::engine::accounts::token_hash;
 use crate::engine::modes::Mode;
 use crate::games::{BuildError, Game, built_in};
 use crate::gateway::address;
 use crate::gateway::echo::Echo;
 use crate::gateway::gate::{self, Gate};
-use crate::gateway::http::{self, Ended, HttpRules, HttpState, Live, Passwords};
+use crate::gateway::http::{self, Ended, HttpRules, HttpState, Live, Passwords, Running};
 use crate::gateway::player::PlayerBrain;
 use crate::gateway::ws::{SocketRules, upgrade};
 use crate::ids::{MatchId, PlayerId};
 use crate::store::rows::SignIn;
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{SqliteStore, Store, StoreError, ask};
 use crate::wire::{Dialect, Reason};
 
 /// How many threads do what.
@@ -98,6 +99,14 @@ fn build_game(name: &str, mode: &Mode) -> Result<Box<dyn Game>, BuildError> {
 /// # Errors
 /// [`StartError`].
 pub async fn start(config: Config, threads: Threads) -> Result<Server, StartError> {
+    start_configured(config, &Origins::default(), threads).await
+}
+
+/// As [`start`], and lets operators see where each value of the configuration came from.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start_configured(config: Config, origins: &Origins, threads: Threads) -> Result<Server, StartError> {
     for (name, mode) in &config.modes {
         check_game(mode).map_err(|why| StartError::Game(format!("modes.{name}: {why}")))?;
     }
@@ -135,7 +144,24 @@ pub async fn start(config: Config, threads: Threads) -> Result<Server, StartErro
         public_channels: public_channels(&config),
     };
     let live = Arc::new(LiveRealm(realm.clone()));
+    let running = Running {
+        realm: realm.clone(),
+        sockets: gate.metrics().clone(),
+        ops_token: config.server.ops_token.as_ref().map(|token| token_hash(token.reveal())),
+        config: config
+            .flat()
+            .into_iter()
+            .map(|(path, value)| {
+                let origin = origins.of(&path).to_string();
+                (path, value, origin)
+            })
+            .collect(),
+        started_unix_ms: realm.clock.unix_ms(),
+    };
+    remember_moderation(&realm).await?;
+    actix::spawn(sweep(realm.clone()));
     let state = HttpState::new(store, http_rules, http::Clock::system(), live, Passwords::start()?);
+    let state = state.with_running(running);
     let state = web::Data::new(state);
     let sockets = web::Data::new(Sockets {
         realm: realm.clone(),
@@ -199,6 +225,26 @@ impl Server {
             arbiter.stop();
         }
         self.realm.store.close();
+    }
+}
+
+/// What operators decided before this start and that actors obey: mutes and rooms.
+async fn remember_moderation(realm: &Arc<Realm>) -> Result<(), StartError> {
+    for mute in ask(|done| realm.store.active_mutes(realm.clock.unix_ms(), done)).await? {
+        realm.directory.mute(mute);
+    }
+    channels::remember_rooms(realm).await?;
+    Ok(())
+}
+
+/// Forgets tokens, bans and mutes that have run out, once a minute: they are refused anyway, this keeps the file small.
+async fn sweep(realm: Arc<Realm>) {
+    let mut every = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        every.tick().await;
+        if let Err(error) = ask(|done| realm.store.sweep(realm.clock.unix_ms(), done)).await {
+            tracing::warn!(%error, "what has run out could not be forgotten");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! The rules are [`Channel`]'s; this shell brings it the store's answers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -15,8 +16,8 @@ use crate::engine::chat::{
 };
 use crate::ids::{ChannelId, MessageId, PlayerId, SessionId};
 use crate::limits::MAILBOX_MESSAGES_MAX;
-use crate::store::StoreError;
-use crate::store::rows::{Changed, ChatChange, ChatRow};
+use crate::store::rows::{Changed, ChatChange, ChatRow, KvRow};
+use crate::store::{StoreError, ask};
 use crate::wire::chat as says;
 use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
@@ -182,6 +183,9 @@ impl ChannelActor {
         let ChatSaid { member, cid, content } = said;
         let sender = Sender::Player(member.player, member.session_id);
         let reply = Reply::to(&member, cid);
+        if let Some(refusal) = muted(&self.realm, member.player, &self.name) {
+            return reply.refuse(&self.realm, refusal);
+        }
         match self.channel.admit(sender, &content, &(), self.realm.clock.now_ms()) {
             Ok(content) => self.keep(sender, content, Some(reply), ctx),
             Err(refused) => reply.refuse(&self.realm, not_said(refused)),
@@ -412,6 +416,11 @@ impl Handler<ChatChanged> for ChannelActor {
     fn handle(&mut self, changed: ChatChanged, ctx: &mut Context<Self>) {
         let ChatChanged { member, cid, message_id, content } = changed;
         let reply = Reply::to(&member, cid);
+        if content.is_some()
+            && let Some(refusal) = muted(&self.realm, member.player, &self.name)
+        {
+            return reply.refuse(&self.realm, refusal);
+        }
         let by = Editor::Author(member.player, member.session_id);
         let now_ms = self.realm.clock.now_ms();
         let admitted = match &content {
@@ -554,23 +563,115 @@ pub fn say(realm: &Realm, channel: &str, content: &str) -> bool {
     realm.directory.live_channel(&channel).is_some_and(|addr| addr.try_send(ServerSays(content)).is_ok())
 }
 
-/// Sends a direct message: stored first, then pushed to the recipient and acknowledged.
-pub fn send_dm(realm: &Arc<Realm>, from: Member, to: PlayerId, content: &str, cid: Option<Cid>) {
-    let refuse = {
-        let (realm, outlet, cid) = (realm.clone(), from.outlet.clone(), cid.clone());
-        move |reason: Reason| {
-            realm.meters.refused(reason.row().word);
-            outlet.push(&Refusal::from(reason).frame(cid.as_ref(), None));
+/// `muted` with the time left, when the player is silenced in that channel.
+fn muted(realm: &Realm, player: PlayerId, channel: &str) -> Option<Refusal> {
+    let now_ms = realm.clock.unix_ms();
+    let until_ms = realm.directory.muted_until(player, channel, now_ms)?;
+    Some(Reason::Muted.with("retry_ms", until_ms - now_ms))
+}
+
+/// Says something as the server in any channel there could be but a direct one. One that nobody is in keeps it in its history.
+pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str) -> Result<(), Reason> {
+    let content = clean(content)?;
+    let name: ChannelId = channel.into();
+    if let Some(addr) = realm.directory.live_channel(&name) {
+        return addr.try_send(ServerSays(content)).map_err(|_| Reason::Busy);
+    }
+    let known = match place_of(realm, channel)?.door() {
+        Door::Anyone => true,
+        Door::Members(_) => realm.directory.room(&name).is_some(),
+        Door::Roster(match_id) => realm.directory.card(match_id).is_some(),
+        Door::Two(..) => false,
+    };
+    if !known {
+        return Err(Reason::InvalidChannelId);
+    }
+    let (message_id, now_ms) = realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
+    let row = ChatRow {
+        message_id,
+        channel_id: channel.into(),
+        seq: 0,
+        sender_id: None,
+        content,
+        sent_unix_ms: now_ms,
+        edited_unix_ms: None,
+    };
+    let log = move |stored: Result<u64, _>| {
+        if let Err(error) = stored {
+            tracing::error!(%message_id, %error, "a chat message could not be stored");
         }
     };
+    realm.store.append_chat(row, Box::new(log));
+    Ok(())
+}
+
+/// The scope under which rooms are kept; a game's scopes are called by its name and cannot hold a `:`.
+const ROOMS_SCOPE: &str = "tessera:rooms";
+
+/// Rooms that are kept, at most. Those beyond are forgotten at a restart.
+const ROOMS_MAX: u32 = 10_000;
+
+/// Sets who belongs to a room, across restarts; whoever no longer does hears no more of it.
+pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>) -> Result<(), StoreError> {
+    let name: ChannelId = room.into();
+    let kept = KvRow {
+        key: room.into(),
+        value: serde_json::to_vec(&members).unwrap_or_default(),
+        updated_unix_ms: realm.clock.unix_ms(),
+    };
+    ask(|done| realm.store.kv_put(ROOMS_SCOPE.into(), kept, done)).await?;
+    let before = realm.directory.room(&name);
+    if let (Some(before), Some(addr)) = (before, realm.directory.live_channel(&name)) {
+        for gone in before.difference(&members) {
+            // `do_send` on purpose: an operator's word must not be lost to a busy channel.
+            addr.do_send(Expel(*gone));
+        }
+    }
+    realm.directory.set_room(name, members);
+    Ok(())
+}
+
+/// The rooms that were set before this start.
+pub async fn remember_rooms(realm: &Arc<Realm>) -> Result<(), StoreError> {
+    for row in ask(|done| realm.store.kv_list(ROOMS_SCOPE.into(), String::new(), ROOMS_MAX, done)).await? {
+        if let Ok(members) = serde_json::from_slice(&row.value) {
+            realm.directory.set_room(row.key.into(), members);
+        }
+    }
+    Ok(())
+}
+
+/// Sends a direct message on behalf of a session, which is answered over its outlet.
+pub fn send_dm(realm: &Arc<Realm>, from: Member, to: PlayerId, content: &str, cid: Option<Cid>) {
+    let for_answer = realm.clone();
+    deliver_dm(realm, from.player, to, content, move |outcome| match outcome {
+        Ok(sent) => from.outlet.push(&sent.frame(cid.as_ref())),
+        Err(refusal) => {
+            for_answer.meters.refused(refusal.reason.row().word);
+            from.outlet.push(&refusal.frame(cid.as_ref(), None));
+        }
+    });
+}
+
+/// Sends a direct message: stored first, then pushed to the recipient and acknowledged to `done`, which may run on a
+/// thread of the store.
+pub fn deliver_dm(
+    realm: &Arc<Realm>,
+    from: PlayerId,
+    to: PlayerId,
+    content: &str,
+    done: impl FnOnce(Result<says::DmSent, Refusal>) + Send + 'static,
+) {
+    let channel_id = format!("dm:{}:{}", from.min(to), from.max(to));
+    if let Some(refusal) = muted(realm, from, &channel_id) {
+        return done(Err(refusal));
+    }
     let content = match clean(content) {
         Ok(content) => content,
-        Err(Reason::ContentEmpty) => return refuse(Reason::DmEmpty),
-        Err(Reason::ContentTooLarge) => return refuse(Reason::DmTooLarge),
-        Err(reason) => return refuse(reason),
+        Err(Reason::ContentEmpty) => return done(Err(Reason::DmEmpty.into())),
+        Err(Reason::ContentTooLarge) => return done(Err(Reason::DmTooLarge.into())),
+        Err(reason) => return done(Err(reason.into())),
     };
-    let (lo, hi) = if from.player < to { (from.player, to) } else { (to, from.player) };
-    let channel_id = format!("dm:{lo}:{hi}");
     let realm = realm.clone();
     let store = realm.store.clone();
     store.player(
@@ -578,17 +679,17 @@ pub fn send_dm(realm: &Arc<Realm>, from: Member, to: PlayerId, content: &str, ci
         Box::new(move |recipient| {
             match recipient {
                 Ok(Some(_)) => {}
-                Ok(None) => return refuse(Reason::PlayerNotFound),
-                Err(_) => return refuse(Reason::Busy),
+                Ok(None) => return done(Err(Reason::PlayerNotFound.into())),
+                Err(_) => return done(Err(Reason::Busy.into())),
             }
             let store = realm.store.clone();
             store.blocked_between(
-                from.player,
+                from,
                 to,
                 Box::new(move |blocked| match blocked {
-                    Ok(false) => store_dm(&realm, from, to, channel_id, content, cid, refuse),
-                    Ok(true) => refuse(Reason::Blocked),
-                    Err(_) => refuse(Reason::Busy),
+                    Ok(false) => store_dm(&realm, from, to, channel_id, content, done),
+                    Ok(true) => done(Err(Reason::Blocked.into())),
+                    Err(_) => done(Err(Reason::Busy.into())),
                 }),
             );
         }),
@@ -597,19 +698,18 @@ pub fn send_dm(realm: &Arc<Realm>, from: Member, to: PlayerId, content: &str, ci
 
 fn store_dm(
     realm: &Arc<Realm>,
-    from: Member,
+    from: PlayerId,
     to: PlayerId,
     channel_id: String,
     content: String,
-    cid: Option<Cid>,
-    refuse: impl FnOnce(Reason) + Send + 'static,
+    done: impl FnOnce(Result<says::DmSent, Refusal>) + Send + 'static,
 ) {
     let (message_id, now_ms) = realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
     let row = ChatRow {
         message_id,
         channel_id: channel_id.clone(),
         seq: 0,
-        sender_id: Some(from.player),
+        sender_id: Some(from),
         content: content.clone(),
         sent_unix_ms: now_ms,
         edited_unix_ms: None,
@@ -619,19 +719,19 @@ fn store_dm(
         row,
         Box::new(move |stored| {
             if stored.is_err() {
-                return refuse(Reason::Busy);
+                return done(Err(Reason::Busy.into()));
             }
             let message = says::DmMessage {
                 channel_id: channel_id.clone(),
                 message_id,
-                sender_id: from.player.to_string(),
+                sender_id: from.to_string(),
                 content,
                 sent_at: SentAt::of(now_ms, Dialect::Latest),
             };
             if let Some(member) = for_push.directory.member(to) {
                 member.outlet.push(&message.push());
             }
-            from.outlet.push(&says::DmSent { channel_id, message_id }.frame(cid.as_ref()));
+            done(Ok(says::DmSent { channel_id, message_id }));
         }),
     );
 }

@@ -19,6 +19,7 @@ use super::sessions::SessionActor;
 use super::votes::VoteActor;
 use crate::engine::matches::Phase;
 use crate::ids::{ChannelId, MatchId, PlayerId, SessionId, VoteId};
+use crate::store::rows::MuteRow;
 
 /// A signed-in player as others reach them: what to push to, and whom to tell.
 #[derive(Clone)]
@@ -114,6 +115,8 @@ pub struct Directory {
     votes: DashMap<VoteId, VotePlace>,
     channels: DashMap<ChannelId, Addr<ChannelActor>>,
     rooms: DashMap<ChannelId, Arc<HashSet<PlayerId>>>,
+    /// Whose chat is silenced: the rows of one player, run out or not.
+    mutes: DashMap<PlayerId, Vec<MuteRow>>,
     /// Live matches, counted apart so that the limit holds under a race.
     matches_live: AtomicU32,
 }
@@ -275,6 +278,20 @@ impl Directory {
     /// Removes a channel that stopped.
     pub fn remove_channel(&self, channel: &ChannelId, addr: &Addr<ChannelActor>) {
         self.channels.remove_if(channel, |_, live| live == addr);
+    }
+
+    /// Silences a player from now on; a row for the same place replaces the old one.
+    pub fn mute(&self, row: MuteRow) {
+        let mut rows = self.mutes.entry(row.player_id).or_default();
+        rows.retain(|known| known.channel_id != row.channel_id);
+        rows.push(row);
+    }
+
+    /// Until when the player is silent in that channel, unix milliseconds, if they are.
+    pub fn muted_until(&self, player: PlayerId, channel: &str, unix_ms: u64) -> Option<u64> {
+        let rows = self.mutes.get(&player)?;
+        let here = |row: &&MuteRow| row.channel_id.as_deref().is_none_or(|place| place == channel);
+        rows.iter().filter(here).map(|row| row.until_unix_ms).max().filter(|until| unix_ms < *until)
     }
 
     /// Sets who belongs to a `room:` channel.

@@ -10,6 +10,7 @@ use super::directory::{MatchCard, Member};
 use super::matches::Join;
 use super::realm::{MatchOrder, Realm};
 use super::sessions::refusal_of;
+use crate::engine::matches::Phase;
 use crate::engine::modes::Json;
 use crate::ids::MatchId;
 use crate::limits::FIND_TRIES_MAX;
@@ -125,6 +126,21 @@ pub fn listed(card: &MatchCard) -> crate::wire::matches::Listed {
         max_players: card.players_max,
         joinable: state.joinable,
     }
+}
+
+/// The listed matches that pass a filter, oldest first.
+pub fn open_matches(realm: &Realm, filter: &crate::wire::matches::List) -> crate::wire::matches::Listing {
+    let mut cards = realm.directory.cards();
+    cards.sort_by_key(|card| card.match_id);
+    let matches = cards
+        .iter()
+        .filter(|card| card.listed && filter.mode.as_deref().is_none_or(|mode| *mode == *card.mode))
+        .map(|card| listed(card))
+        .filter(|row| filter.has_capacity.is_none_or(|wanted| wanted == (row.player_count < row.max_players)))
+        .filter(|row| filter.joinable.is_none_or(|wanted| wanted == row.joinable))
+        .filter(|row| row.status != Phase::Finished.word())
+        .collect();
+    crate::wire::matches::Listing { matches }
 }
 
 impl Actor for LobbyActor {

@@ -40,6 +40,30 @@ pub struct RemoveTicket {
     pub ticket_id: TicketId,
 }
 
+/// As [`AddTicket`], asked by somebody who waits for the answer: HTTP.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Queue {
+    /// Who.
+    pub member: Member,
+    /// What they asked for.
+    pub add: says::Add,
+    /// Where the answer goes.
+    pub answer: tokio::sync::oneshot::Sender<Result<says::Queued, Refusal>>,
+}
+
+/// As [`RemoveTicket`], asked by somebody who waits for the answer: HTTP.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Withdraw {
+    /// Who.
+    pub player: PlayerId,
+    /// Which.
+    pub ticket_id: TicketId,
+    /// Where the answer goes.
+    pub answer: tokio::sync::oneshot::Sender<Result<(), Refusal>>,
+}
+
 /// A player is seated or gone for good: their tickets are withdrawn.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -108,6 +132,27 @@ impl MatchmakerActor {
             Some((name.clone(), Pool::new(rules, tickets_max)))
         });
         Self { pools: pools.collect(), realm, tickets: HashMap::new(), wake: None }
+    }
+
+    /// Adds a ticket, answers, and seats whoever that completes.
+    fn queue(
+        &mut self,
+        member: &Member,
+        add: says::Add,
+        ctx: &mut Context<Self>,
+        answer: impl FnOnce(Result<says::Queued, Refusal>),
+    ) {
+        let added = match self.add(member, add) {
+            Ok(added) => added,
+            Err(refusal) => return answer(Err(refusal)),
+        };
+        // Looked at before the answer, so that it says how many are really missing; seated after it, so that nobody is
+        // matched before they are queued.
+        let groups = self.poll();
+        let waits_in = self.tickets.get(&added.ticket_id).and_then(|mode| self.pools.get(mode));
+        let needed = waits_in.map_or(0, |pool| pool.players_needed(added.ticket_id));
+        answer(Ok(says::Queued::new(added.ticket_id, Some(needed), added.already_queued)));
+        self.seat_all(groups, ctx);
     }
 
     fn add(&mut self, member: &Member, add: says::Add) -> Result<Added, Refusal> {
@@ -247,12 +292,13 @@ impl MatchmakerActor {
         }
     }
 
-    fn describe(pool: &Pool, ticket_id: TicketId, now_ms: u64) -> Option<serde_json::Value> {
+    fn describe(mode: &str, pool: &Pool, ticket_id: TicketId, now_ms: u64) -> Option<serde_json::Value> {
         let ticket = pool.get(ticket_id)?;
         let status = pool.status(ticket_id, now_ms)?;
         let why = pool.why_not(ticket_id);
         Some(serde_json::json!({
             "ticket_id": ticket_id,
+            "mode": mode,
             "status": "pending",
             "players": ticket.players,
             "position": status.position,
@@ -303,22 +349,14 @@ impl Handler<AddTicket> for MatchmakerActor {
 
     fn handle(&mut self, message: AddTicket, ctx: &mut Self::Context) {
         let AddTicket { member, cid, add } = message;
-        match self.add(&member, add) {
-            Ok(added) => {
-                // Looked at before the answer, so that it says how many are really missing; seated after it, so that
-                // nobody is matched before they are queued.
-                let groups = self.poll();
-                let waits_in = self.tickets.get(&added.ticket_id).and_then(|mode| self.pools.get(mode));
-                let needed = waits_in.map_or(0, |pool| pool.players_needed(added.ticket_id));
-                let queued = says::Queued::new(added.ticket_id, Some(needed), added.already_queued);
-                member.outlet.push(&queued.frame(cid.as_ref()));
-                self.seat_all(groups, ctx);
-            }
+        let (outlet, realm) = (member.outlet.clone(), self.realm.clone());
+        self.queue(&member, add, ctx, |outcome| match outcome {
+            Ok(queued) => outlet.push(&queued.frame(cid.as_ref())),
             Err(refusal) => {
-                self.realm.meters.refused(refusal.reason.row().word);
-                member.outlet.push(&refusal.frame(cid.as_ref(), None));
+                realm.meters.refused(refusal.reason.row().word);
+                outlet.push(&refusal.frame(cid.as_ref(), None));
             }
-        }
+        });
     }
 }
 
@@ -334,6 +372,25 @@ impl Handler<RemoveTicket> for MatchmakerActor {
                 member.outlet.push(&refusal.frame(cid.as_ref(), None));
             }
         }
+    }
+}
+
+impl Handler<Queue> for MatchmakerActor {
+    type Result = ();
+
+    fn handle(&mut self, Queue { member, add, answer }: Queue, ctx: &mut Self::Context) {
+        self.queue(&member, add, ctx, |outcome| {
+            // Whoever asked may have hung up; the ticket stands.
+            let _ = answer.send(outcome);
+        });
+    }
+}
+
+impl Handler<Withdraw> for MatchmakerActor {
+    type Result = ();
+
+    fn handle(&mut self, Withdraw { player, ticket_id, answer }: Withdraw, _: &mut Self::Context) {
+        let _ = answer.send(self.remove(ticket_id, player));
     }
 }
 
@@ -394,7 +451,7 @@ impl Handler<DescribeQueue> for MatchmakerActor {
             .iter()
             .map(|(mode, pool)| {
                 let tickets: Vec<_> =
-                    pool.tickets().filter_map(|ticket| Self::describe(pool, ticket.ticket_id, now_ms)).collect();
+                    pool.tickets().filter_map(|ticket| Self::describe(mode, pool, ticket.ticket_id, now_ms)).collect();
                 (mode.to_string(), serde_json::json!({"tickets": tickets, "waiting": pool.len()}))
             })
             .collect();
@@ -406,8 +463,8 @@ impl Handler<DescribeTicket> for MatchmakerActor {
     type Result = Option<(Vec<PlayerId>, String)>;
 
     fn handle(&mut self, DescribeTicket(ticket_id): DescribeTicket, _: &mut Self::Context) -> Self::Result {
-        let pool = self.pools.get(self.tickets.get(&ticket_id)?)?;
+        let (mode, pool) = self.pools.get_key_value(self.tickets.get(&ticket_id)?)?;
         let players = pool.get(ticket_id)?.players.clone();
-        Some((players, Self::describe(pool, ticket_id, self.realm.clock.now_ms())?.to_string()))
+        Some((players, Self::describe(mode, pool, ticket_id, self.realm.clock.now_ms())?.to_string()))
     }
 }

@@ -19,7 +19,6 @@ use super::outlet::Outlet;
 use super::presence::{InMatch, OutOfMatch, SessionBegan, SessionEnded, UpdatePresence, Watch};
 use super::realm::{MatchOrder, NoMatch, Realm};
 use super::votes::{Cast, Prove};
-use crate::engine::matches::Phase;
 use crate::engine::matches::inputs::Input;
 use crate::engine::modes::Private;
 use crate::engine::rate::{Bucket, Rate};
@@ -260,17 +259,7 @@ impl SessionActor {
     }
 
     fn list(&self, filter: wire::matches::List, cid: Option<&Cid>) {
-        let mut cards = self.realm.directory.cards();
-        cards.sort_by_key(|card| card.match_id);
-        let matches = cards
-            .iter()
-            .filter(|card| card.listed && filter.mode.as_deref().is_none_or(|mode| *mode == *card.mode))
-            .map(|card| lobby::listed(card))
-            .filter(|row| filter.has_capacity.is_none_or(|wanted| wanted == (row.player_count < row.max_players)))
-            .filter(|row| filter.joinable.is_none_or(|wanted| wanted == row.joinable))
-            .filter(|row| row.status != Phase::Finished.word())
-            .collect();
-        self.outlet.push(&wire::matches::Listing { matches }.frame(cid));
+        self.outlet.push(&lobby::open_matches(&self.realm, &filter).frame(cid));
     }
 
     /// One join more, if the player has not used up theirs.

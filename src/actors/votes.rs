@@ -72,6 +72,16 @@ enum FromMatch {
     Veto(SpendVeto),
 }
 
+/// What an operator may ask of an open vote.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub enum Oversee {
+    /// Call it off; the result says why.
+    Cancel(String),
+    /// How it stands, JSON text. Of a hidden vote an operator learns how many have cast, and no more.
+    Describe(tokio::sync::oneshot::Sender<String>),
+}
+
 /// A vote as its match holds it.
 pub struct VoteHandle {
     vote_id: VoteId,
@@ -465,6 +475,26 @@ impl Handler<Prove> for VoteActor {
         match proof {
             Some(proof) => ask.outlet.push(&says::proof_frame(&proof, ask.cid.as_ref())),
             None => self.refuse(&ask.outlet, ask.cid.as_ref(), Reason::ReceiptUnknown),
+        }
+    }
+}
+
+impl Handler<Oversee> for VoteActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Oversee, ctx: &mut Context<Self>) {
+        match message {
+            Oversee::Cancel(reason) => {
+                self.act(ctx, |vote, now_ms, effects| vote.cancel(&reason, now_ms, effects));
+            }
+            Oversee::Describe(answer) => {
+                let view = self.vote.borrow().view(Viewer::Operator, self.realm.clock.now_ms());
+                let mut shown = serde_json::to_value(view).unwrap_or_default();
+                if let Some(members) = shown.as_object_mut() {
+                    members.insert("match_id".into(), self.match_id.to_string().into());
+                }
+                let _ = answer.send(shown.to_string());
+            }
         }
     }
 }

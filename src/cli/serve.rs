@@ -36,7 +36,7 @@ pub struct Args {
 /// Runs until SIGTERM or SIGINT, then drains.
 pub fn run(args: Args) -> Outcome {
     let flags = Flags { listen: args.listen, data: args.data, games: args.games };
-    let (config, _origins) = Config::load(args.config.as_deref(), std::env::vars(), &flags).map_err(|faults| {
+    let (config, origins) = Config::load(args.config.as_deref(), std::env::vars(), &flags).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
         Failure::failed(lines.join("\n"))
     })?;
@@ -48,7 +48,7 @@ pub fn run(args: Args) -> Outcome {
     };
     let drain = Duration::from_secs(args.drain_s);
     actix_web::rt::System::new().block_on(async move {
-        let server = server::start(config, threads).await.map_err(Failure::failed)?;
+        let server = server::start_configured(config, &origins, threads).await.map_err(Failure::failed)?;
         println!("listening on http://{}", server.addr());
         let why = told_to_stop().await?;
         eprintln!("{why}: draining");

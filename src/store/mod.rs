@@ -90,6 +90,8 @@ pub trait Store: Send + Sync + 'static {
     fn mute(&self, mute: MuteRow, done: Done<()>);
     /// A player's mutes, run out or not.
     fn mutes(&self, id: PlayerId, done: Done<Vec<MuteRow>>);
+    /// Everybody's mutes that have not run out.
+    fn active_mutes(&self, now_unix_ms: u64, done: Done<Vec<MuteRow>>);
     /// `player` no longer hears from `blocked`.
     fn block(&self, player: PlayerId, blocked: PlayerId, done: Done<()>);
     /// Lifts a block; whether there was one.

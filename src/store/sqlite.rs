@@ -151,6 +151,7 @@ impl Store for SqliteStore {
         device(device: SecretHash) -> Option<DeviceRow>;
         access_token(hash: SecretHash) -> Option<AccessRow>;
         mutes(id: PlayerId) -> Vec<MuteRow>;
+        active_mutes(now_unix_ms: u64) -> Vec<MuteRow>;
         blocks(player: PlayerId) -> Vec<PlayerId>;
         blocked_between(a: PlayerId, b: PlayerId) -> bool;
     }

@@ -2,6 +2,8 @@
 
 use actix_web::web::Payload;
 use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::reply::Refused;
@@ -35,6 +37,18 @@ impl Fields {
             Ok(_) => Err(Reason::InvalidPayload.into()),
             Err(_) => Err(Reason::InvalidJson.into()),
         }
+    }
+
+    /// The whole object as a type; `invalid_payload` says in details.problem what is wrong with it. For operators, who
+    /// write by hand and may be told in our own words.
+    pub fn typed<T: DeserializeOwned>(self) -> Result<T, Refused> {
+        serde_json::from_value(Value::Object(self.0))
+            .map_err(|error| Reason::InvalidPayload.with("problem", error.to_string()).into())
+    }
+
+    /// The whole object as JSON text.
+    pub fn into_json(self) -> Result<Box<RawValue>, Refused> {
+        serde_json::value::to_raw_value(&self.0).map_err(|_| Reason::InvalidJson.into())
     }
 
     /// A text that must be there.

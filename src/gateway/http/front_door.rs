@@ -41,9 +41,7 @@ pub(super) async fn front_door(
         return Ok(response);
     }
 
-    let peer = req.peer_addr().map_or(UNKNOWN, |peer| peer.ip());
-    let client = client_address(peer, req.headers(), |ip| (state.rules.trusts_proxy)(ip));
-    req.extensions_mut().insert(ClientAddress(client));
+    let client = find_address(&req, &state);
     let budgets = match req.path().strip_prefix("/api/v1/auth/") {
         Some("register") => &state.budgets.register,
         Some(_) => &state.budgets.auth,
@@ -57,6 +55,14 @@ pub(super) async fn front_door(
     };
     mark(response.headers_mut(), allowed);
     Ok(response)
+}
+
+/// Finds out from where a request comes, and notes it for [`address_of`].
+pub(super) fn find_address(req: &ServiceRequest, state: &HttpState) -> IpAddr {
+    let peer = req.peer_addr().map_or(UNKNOWN, |peer| peer.ip());
+    let client = client_address(peer, req.headers(), |ip| (state.rules.trusts_proxy)(ip));
+    req.extensions_mut().insert(ClientAddress(client));
+    client
 }
 
 /// What `Access-Control-Allow-Origin` says to this request, if anything.

@@ -1,4 +1,4 @@
-//! The REST side: accounts, records, histories and health. `server.rs` makes one [`HttpState`] and hands [`configure`]
+//! The REST side: accounts, records, histories, what lives, the operators' side and health. `server.rs` makes one [`HttpState`] and hands [`configure`]
 //! to the application; everything a request needs comes from that state, the clock included.
 //!
 //! A request passes the [`front_door`] (whose address, how often, which origin), its handler reads a bounded body and
@@ -10,7 +10,10 @@ mod caller;
 mod channels;
 mod front_door;
 mod health;
+mod lives;
+mod metrics;
 mod notifications;
+mod ops;
 mod passwords;
 mod players;
 mod query;
@@ -25,7 +28,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 
 pub use passwords::Passwords;
-pub use state::{Clock, Ended, HttpRates, HttpRules, HttpState, Live, NothingLive, Now};
+pub use state::{Clock, Ended, HttpRates, HttpRules, HttpState, Live, NothingLive, Now, Running};
 
 use crate::wire::error::Reason;
 use reply::Refused;
@@ -38,12 +41,15 @@ pub fn configure(cfg: &mut ServiceConfig) {
             .wrap(from_fn(front_door::front_door))
             .configure(auth::routes)
             .configure(players::routes)
+            .configure(lives::routes)
             .configure(records::routes)
             .configure(channels::routes)
             .configure(notifications::routes)
             .default_service(web::to(not_found)),
     )
+    .service(web::scope("/ops/v1").wrap(from_fn(ops::only_operators)).configure(ops::routes))
     .configure(health::routes)
+    .configure(metrics::routes)
     .default_service(web::to(not_found));
 }
 

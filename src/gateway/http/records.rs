@@ -110,6 +110,14 @@ async fn show(state: State, id: web::Path<String>, caller: Caller) -> Answer {
     ok(&Record::new(&row, took_part.then_some(players.as_slice())))
 }
 
+/// A match that is over, with everybody who took part.
+pub(super) async fn finished(state: &State, id: MatchId) -> Answer {
+    match ask(|done| state.store.match_record(id, done)).await? {
+        Some((row, players)) => ok(&Record::new(&row, Some(&players))),
+        None => Err(Reason::MatchNotFound.into()),
+    }
+}
+
 async fn votes_of_match(state: State, id: web::Path<String>, caller: Caller) -> Answer {
     let id: MatchId = id.parse().map_err(|_| Reason::Forbidden)?;
     only_participants(&state, id, caller.id()).await?;
@@ -154,7 +162,7 @@ pub(super) async fn took_part(state: &State, id: MatchId, player: PlayerId) -> R
 }
 
 /// The vote's record with what identifies it in front; a vote that ended with a result shows that as it was pushed.
-fn show_vote(row: &VoteRow) -> Value {
+pub(super) fn show_vote(row: &VoteRow) -> Value {
     let mut vote = match stored(&row.record) {
         Value::Object(members) => members,
         _ => Map::new(),

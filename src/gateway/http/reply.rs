@@ -90,12 +90,16 @@ impl From<HashingBusy> for Refused {
 
 /// `auth.banned`, with the reason and when it ends.
 pub fn banned(ban: BanRow) -> Refused {
+    banned_refusal(ban).into()
+}
+
+/// The same, for a socket that is open.
+pub fn banned_refusal(ban: BanRow) -> Refusal {
     let refusal = Reason::Banned.with("reason", ban.reason);
     match ban.until_unix_ms {
         Some(until) => refusal.with("until_ms", until),
         None => refusal,
     }
-    .into()
 }
 
 /// `rate_limited`, with when to come back.

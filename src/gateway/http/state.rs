@@ -8,11 +8,14 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
 
 use super::passwords::Passwords;
+use crate::actors::SocketMetrics;
+use crate::actors::realm::Realm;
 use crate::engine::rate::{Budgets, Rate};
 use crate::ids::{MatchId, PlayerId};
 use crate::limits::{AUTH_BURST, Limits};
 use crate::store::Store;
 use crate::store::rows::SignIn;
+use crate::wire::Reason;
 
 /// What every handler is given: one per server, shared by its workers.
 pub struct HttpState {
@@ -26,7 +29,22 @@ pub struct HttpState {
     pub live: Arc<dyn Live>,
     /// The hashing threads.
     pub passwords: Passwords,
+    pub(super) running: Option<Running>,
     pub(super) budgets: AddressBudgets,
+}
+
+/// The server around it: what routes over live matches, the queue and the operators' side need.
+pub struct Running {
+    /// What its actors share.
+    pub realm: Arc<Realm>,
+    /// What its sockets did.
+    pub sockets: Arc<SocketMetrics>,
+    /// Hash of the operators' token; `None` switches their side off.
+    pub ops_token: Option<[u8; 32]>,
+    /// Every effective value of the configuration, by path: the value as text and where it came from.
+    pub config: Vec<(String, String, String)>,
+    /// When the server started, unix milliseconds.
+    pub started_unix_ms: u64,
 }
 
 impl HttpState {
@@ -39,7 +57,16 @@ impl HttpState {
         passwords: Passwords,
     ) -> Self {
         let budgets = AddressBudgets::new(rules.rates);
-        Self { store, rules, clock, live, passwords, budgets }
+        Self { store, rules, clock, live, passwords, running: None, budgets }
+    }
+
+    /// The same state with a whole server behind it; without one, what lives is answered `not_supported`.
+    pub fn with_running(self, running: Running) -> Self {
+        Self { running: Some(running), ..self }
+    }
+
+    pub(super) fn running(&self) -> Result<&Running, Reason> {
+        self.running.as_ref().ok_or(Reason::NotSupported)
     }
 }
 

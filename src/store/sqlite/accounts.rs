@@ -283,16 +283,24 @@ pub(super) fn mute(db: &Connection, mute: MuteRow) -> rusqlite::Result<()> {
 
 pub(super) fn mutes(db: &Connection, id: PlayerId) -> rusqlite::Result<Vec<MuteRow>> {
     db.prepare_cached("SELECT player_id, channel_id, reason, until_unix_ms FROM mutes WHERE player_id = ?")?
-        .query_map([id], |row| {
-            let channel_id: String = row.get(1)?;
-            Ok(MuteRow {
-                player_id: row.get(0)?,
-                channel_id: Some(channel_id).filter(|id| !id.is_empty()),
-                reason: row.get(2)?,
-                until_unix_ms: uint(row.get(3)?),
-            })
-        })?
+        .query_map([id], mute_row)?
         .collect()
+}
+
+pub(super) fn active_mutes(db: &Connection, now_unix_ms: u64) -> rusqlite::Result<Vec<MuteRow>> {
+    db.prepare_cached("SELECT player_id, channel_id, reason, until_unix_ms FROM mutes WHERE until_unix_ms > ?")?
+        .query_map([int(now_unix_ms)], mute_row)?
+        .collect()
+}
+
+fn mute_row(row: &Row<'_>) -> rusqlite::Result<MuteRow> {
+    let channel_id: String = row.get(1)?;
+    Ok(MuteRow {
+        player_id: row.get(0)?,
+        channel_id: Some(channel_id).filter(|id| !id.is_empty()),
+        reason: row.get(2)?,
+        until_unix_ms: uint(row.get(3)?),
+    })
 }
 
 pub(super) fn block(db: &Connection, player: PlayerId, blocked: PlayerId) -> rusqlite::Result<()> {

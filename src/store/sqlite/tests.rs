@@ -320,6 +320,7 @@ fn desks_keep_notifications_mutes_blocks_and_values() {
         now(|done| store.mute(row, done)).unwrap();
     }
     assert_eq!(now(|done| store.mutes(bob, done)), Ok(vec![mute(None, 20), mute(Some("lobby"), 30)]));
+    assert_eq!(now(|done| store.active_mutes(20, done)), Ok(vec![mute(Some("lobby"), 30)]));
     assert_eq!(now(|done| store.sweep(20, done)), Ok(1));
     assert_eq!(now(|done| store.mutes(bob, done)), Ok(vec![mute(Some("lobby"), 30)]));
 
