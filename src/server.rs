@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +18,15 @@ use crate::actors::clock::Clock;
 use crate::actors::lobby::LobbyActor;
 use crate::actors::matchmaker::MatchmakerActor;
 use crate::actors::presence::PresenceActor;
-use crate::actors::realm::{MatchArbiter, Realm, Rules};
+use crate::actors::realm::{GameBuilder, MatchArbiter, Realm, Rules};
 use crate::actors::sessions::Revoked;
 use crate::actors::ticker::Ticker;
 use crate::actors::{CloseCode, channels};
 use crate::config::{Config, DialectChoice, Origins};
 use crate::engine::accounts::token_hash;
-use crate::engine::modes::Mode;
-use crate::games::{BuildError, Game, built_in};
+use crate::games::BuildError;
+use crate::games::catalogue::Catalogue;
+use crate::games::lua::{Birth, Reload, Script, Watch, watch};
 use crate::gateway::address;
 use crate::gateway::echo::Echo;
 use crate::gateway::gate::{self, Gate};
@@ -75,23 +77,27 @@ pub struct Server {
     addr: SocketAddr,
     handle: ServerHandle,
     arbiters: Vec<Arbiter>,
+    /// Watches the games folder until the server stops.
+    watch: Option<Watch>,
 }
 
-/// Checks that a mode's game exists and takes its options.
+/// Opens the games folder of a configuration and lays its modes under the configured ones.
 ///
 /// # Errors
-/// A sentence with the names that exist.
-pub fn check_game(mode: &Mode) -> Result<(), String> {
-    build_game(&mode.game, mode).map(drop).map_err(|BuildError(why)| why)
-}
-
-fn build_game(name: &str, mode: &Mode) -> Result<Box<dyn Game>, BuildError> {
-    let Some(game) = name.strip_prefix("builtin:").and_then(built_in) else {
-        let known: Vec<_> = crate::games::GAMES.iter().map(|game| format!("builtin:{}", game.name)).collect();
-        return Err(BuildError(format!("game is {name:?}, expected one of {}", known.join(", "))));
+/// Every fault, a sentence each.
+pub fn games(config: &mut Config) -> Result<Catalogue, StartError> {
+    let say = |faults: &[crate::games::lua::Fault]| {
+        StartError::Game(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     };
-    let options = serde_json::value::to_raw_value(&mode.game_options).map_err(|error| BuildError(error.to_string()))?;
-    (game.build)(&options)
+    let catalogue = Catalogue::open(Path::new(&config.server.games)).map_err(|faults| say(&faults))?;
+    catalogue.add_modes(&mut config.modes, &Config::default().modes).map_err(|fault| say(&[fault]))?;
+    for (name, template) in catalogue.vote_templates() {
+        config.vote_templates.entry(name.clone()).or_insert_with(|| template.clone());
+    }
+    for warning in &catalogue.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(catalogue)
 }
 
 /// Starts a server; it accepts connections when this returns. Must be called on an actix system.
@@ -106,9 +112,53 @@ pub async fn start(config: Config, threads: Threads) -> Result<Server, StartErro
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn start_configured(config: Config, origins: &Origins, threads: Threads) -> Result<Server, StartError> {
+pub async fn start_configured(mut config: Config, origins: &Origins, threads: Threads) -> Result<Server, StartError> {
+    let catalogue = games(&mut config)?;
+    let scripts = catalogue.scripts();
+    let folder = PathBuf::from(&config.server.games);
+    let built: Arc<GameBuilder> = Arc::new(move |mode, birth| catalogue.build(mode, birth));
+    let mut server = start_with(config, origins, threads, built).await?;
+    if !scripts.is_empty() {
+        server.watch = watch_scripts(&server.realm, &folder, scripts);
+    }
+    Ok(server)
+}
+
+/// Gives running matches what their author saves, and matches that begin later the new rules of their mode.
+fn watch_scripts(realm: &Arc<Realm>, folder: &Path, scripts: Vec<Arc<Script>>) -> Option<Watch> {
+    let realm = realm.clone();
+    let told = move |reload| match reload {
+        Reload::Changed(modes) => {
+            for changed in modes {
+                match changed.mode(None) {
+                    Ok(mode) => realm.set_mode(&changed.name, mode),
+                    Err(fault) => tracing::warn!("{fault}; the mode stays as it was"),
+                }
+            }
+            tracing::info!("games reloaded");
+        }
+        Reload::Bad(faults) => {
+            for fault in faults {
+                tracing::warn!("{fault}; the old file plays on");
+            }
+        }
+    };
+    watch(folder, scripts, told).map_err(|error| tracing::warn!(%error, "the games folder is not watched")).ok()
+}
+
+/// As [`start`], with games built by `games` instead of from the configuration's folder.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start_with(
+    config: Config,
+    origins: &Origins,
+    threads: Threads,
+    games: Arc<GameBuilder>,
+) -> Result<Server, StartError> {
     for (name, mode) in &config.modes {
-        check_game(mode).map_err(|why| StartError::Game(format!("modes.{name}: {why}")))?;
+        let tried = games(mode, Birth { seed: 0, unix_us: Clock.unix_us() });
+        tried.map_err(|BuildError(why)| StartError::Game(format!("modes.{name}: {why}")))?;
     }
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.server.data)?);
     let mut arbiters = Vec::new();
@@ -119,7 +169,8 @@ pub async fn start_configured(config: Config, origins: &Origins, threads: Thread
         arbiters.push(arbiter);
     }
     let rng = ChaCha8Rng::from_rng(&mut rand::rng());
-    let realm = Arc::new(Realm::new(rules(&config), store.clone(), Box::new(build_game), match_arbiters, rng));
+    let modes = config.modes.iter().map(|(name, mode)| (name.as_str().into(), Arc::new(mode.clone()))).collect();
+    let realm = Arc::new(Realm::new(rules(&config), store.clone(), games, modes, match_arbiters, rng));
 
     // The queue has a thread of its own: a long look at a long queue must not make a match late.
     let queue = Arbiter::new();
@@ -184,7 +235,7 @@ pub async fn start_configured(config: Config, origins: &Origins, threads: Thread
             tracing::error!(%error, "the HTTP server ended");
         }
     });
-    Ok(Server { realm, gate, addr, handle, arbiters })
+    Ok(Server { realm, gate, addr, handle, arbiters, watch: None })
 }
 
 impl Server {
@@ -200,7 +251,8 @@ impl Server {
 
     /// Drains and stops: readiness goes, no match begins, running ones have `patience` to end, then every socket is
     /// closed with 1012, matches end, and everything acknowledged is on disk.
-    pub async fn stop(self, patience: Duration) {
+    pub async fn stop(mut self, patience: Duration) {
+        self.watch = None;
         self.realm.drain();
         self.gate.drain();
         let deadline = tokio::time::Instant::now() + patience;
@@ -261,7 +313,6 @@ async fn start_ticker(arbiter: &Arbiter) -> Result<Addr<Ticker>, StartError> {
 fn rules(config: &Config) -> Rules {
     Rules {
         limits: config.limits.clone(),
-        modes: config.modes.iter().map(|(name, mode)| (name.as_str().into(), Arc::new(mode.clone()))).collect(),
         vote_templates: config.vote_templates.clone().into_iter().collect::<BTreeMap<_, _>>(),
         motions: config.motions.clone(),
         chat_open: config.chat.open.iter().cloned().collect(),
@@ -367,6 +418,21 @@ pub struct Background {
 /// # Errors
 /// [`StartError`].
 pub fn in_background(config: Config, threads: Threads, core: Option<usize>) -> Result<Background, StartError> {
+    background(core, move || start(config, threads))
+}
+
+/// As [`in_background`], with games built by `games`.
+///
+/// # Errors
+/// [`StartError`].
+pub fn in_background_with(config: Config, threads: Threads, games: Arc<GameBuilder>) -> Result<Background, StartError> {
+    background(None, move || async move { start_with(config, &Origins::default(), threads, games).await })
+}
+
+fn background<F>(core: Option<usize>, begin: impl FnOnce() -> F + Send + 'static) -> Result<Background, StartError>
+where
+    F: Future<Output = Result<Server, StartError>>,
+{
     let (started, starting) = std::sync::mpsc::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("tessera-server".into()).spawn(move || {
@@ -375,7 +441,7 @@ pub fn in_background(config: Config, threads: Threads, core: Option<usize>) -> R
             pin_to(core);
         }
         actix_web::rt::System::new().block_on(async move {
-            match start(config, threads).await {
+            match begin().await {
                 Ok(server) => {
                     let _ = started.send(Ok((server.addr, server.realm.clone(), server.gate.clone())));
                     let _ = stopped.await;

@@ -9,8 +9,10 @@ use tessera::engine::votes::METHODS;
 use tessera::wire::Reason;
 
 /// Each generated table by the name that the README marks it with.
-const TABLES: &[(&str, fn() -> String)] =
-    &[("commands", commands), ("modes", modes), ("methods", methods), ("errors", errors)];
+/// A table's name in the README, and what writes it.
+type Table = (&'static str, fn() -> String);
+
+const TABLES: &[Table] = &[("commands", commands), ("modes", modes), ("methods", methods), ("errors", errors)];
 
 fn commands() -> String {
     let rows = tessera::cli::commands();

@@ -209,7 +209,8 @@ fn everybody_hears_the_same_order() {
         }
         assert!(orders.windows(2).all(|pair| pair[0] == pair[1]), "{orders:?}");
         for client in &clients {
-            let own = orders[0].iter().filter(|(sender, _)| *sender == json!(client.id).to_string());
+            let me = json!(client.id).to_string();
+            let own = orders[0].iter().filter(|(sender, _)| *sender == me);
             let own: Vec<_> = own.map(|(_, content)| content.clone()).collect();
             assert_eq!(own, (0..12).map(|round| format!("\"{round}\"")).collect::<Vec<_>>(), "each in their own order");
         }

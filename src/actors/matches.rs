@@ -277,8 +277,9 @@ impl MatchActor {
         let meters = realm.meters.mode(&mode_name);
         let frustration = Frustration::new(mode.frustration_bonus_bp);
         let motions = Motions::new(&mode.motions, &realm.rules.motions, &realm.rules.vote_templates);
-        let built =
-            realm.build_game(&mode).and_then(|game| Stage::new(match_id, mode_name.clone(), mode.clone(), game, seed));
+        let built = realm
+            .build_game(&mode, seed)
+            .and_then(|game| Stage::new(match_id, mode_name.clone(), mode.clone(), game, seed));
         let (stage, broken) = match built {
             Ok(stage) => (stage, None),
             Err(BuildError(why)) => {
@@ -425,11 +426,11 @@ impl MatchActor {
         } else {
             self.take_seat(player, join_ctx.as_deref())
         };
-        if promised.is_some() {
-            if let Some(card) = &self.card {
-                self.update_card();
-                card.settle_promise();
-            }
+        if promised.is_some()
+            && let Some(card) = &self.card
+        {
+            self.update_card();
+            card.settle_promise();
         }
         match outcome {
             Ok(false) => {
@@ -825,11 +826,12 @@ impl MatchActor {
             vote.cancel("match_over");
         }
         self.emit_state();
+        self.release_seats();
         self.push_everyone(&says::Finished { match_id: self.stage.id, result: result.clone() }.push());
         self.write_record(&result);
         self.clean_up();
-        // One more turn of the mailbox: cancelled votes still have their result to tell.
-        ctx.stop();
+        // Whoever asked while it ended is still answered, and cancelled votes have their result to tell.
+        ctx.run_later(LINGER, |_, ctx| ctx.stop());
     }
 
     fn write_record(&self, result: &Json) {
@@ -863,6 +865,13 @@ impl MatchActor {
         ParticipantRow { player_id: player, bot: false, outcome, stats: None }
     }
 
+    /// Before anybody hears that it is over: whoever hears may queue again at once.
+    fn release_seats(&self) {
+        for player in self.members.keys() {
+            self.realm.directory.release_seat(*player, self.stage.id);
+        }
+    }
+
     /// Leaves nothing behind in directory, ticker or sessions.
     fn clean_up(&mut self) {
         self.ticker.do_send(Retire(self.stage.id));
@@ -882,20 +891,20 @@ impl MatchActor {
         match self.stage.audience() {
             Audience::Shared => {
                 self.view.clear();
-                if self.stage.view(None, &mut self.view) {
-                    if let Some(frame) = says::state_frame(self.stage.id, &self.view) {
-                        self.push_everyone(&frame);
-                    }
+                if self.stage.view(None, &mut self.view)
+                    && let Some(frame) = says::state_frame(self.stage.id, &self.view)
+                {
+                    self.push_everyone(&frame);
                 }
             }
             Audience::PerPlayer => {
                 let crowd = self.crowd.clone();
                 for (player, outlet) in crowd.borrow().iter() {
                     self.view.clear();
-                    if self.stage.view(Some(*player), &mut self.view) {
-                        if let Some(frame) = says::state_frame(self.stage.id, &self.view) {
-                            outlet.push(&frame);
-                        }
+                    if self.stage.view(Some(*player), &mut self.view)
+                        && let Some(frame) = says::state_frame(self.stage.id, &self.view)
+                    {
+                        outlet.push(&frame);
                     }
                 }
             }
@@ -951,6 +960,9 @@ fn own_event(leaf: &str, payload: &serde_json::Value) -> Option<Frame> {
     serde_json::value::to_raw_value(payload).ok().and_then(|payload| says::event_frame(leaf, &payload).ok())
 }
 
+/// How long a match (or a vote) that is over still answers those who asked before they knew.
+pub(super) const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// The part of a result that a record's status is taken from.
 #[derive(serde::Deserialize)]
 struct Status<'a> {
@@ -974,6 +986,7 @@ impl Drop for MatchActor {
         for vote in self.votes.values() {
             vote.cancel("match_died");
         }
+        self.release_seats();
         if let Ok(result) = serde_json::value::RawValue::from_string(r#"{"status":"died"}"#.into()) {
             self.push_everyone(&says::Finished { match_id: self.stage.id, result: result.clone() }.push());
             self.write_record(&result);
@@ -1166,7 +1179,7 @@ impl Handler<PlayerBack> for MatchActor {
 
     fn handle(&mut self, PlayerBack { member, snapshot }: PlayerBack, _: &mut Context<Self>) {
         let player = member.player;
-        if !self.stage.roster.is_seated(player) && !self.stage.roster.is_spectator(player) {
+        if self.over || (!self.stage.roster.is_seated(player) && !self.stage.roster.is_spectator(player)) {
             if snapshot {
                 member.outlet.push(&Snapshot::default().push());
             }

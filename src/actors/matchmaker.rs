@@ -127,9 +127,9 @@ impl MatchmakerActor {
     /// the configuration was checked.
     pub fn new(realm: Arc<Realm>) -> Self {
         let tickets_max = realm.rules.limits.tickets_max as usize;
-        let pools = realm.rules.modes.iter().filter_map(|(name, mode)| {
+        let pools = realm.modes().into_iter().filter_map(|(name, mode)| {
             let rules = Rules::new(&mode.matchmaking, mode.players).ok()?;
-            Some((name.clone(), Pool::new(rules, tickets_max)))
+            Some((name, Pool::new(rules, tickets_max)))
         });
         Self { pools: pools.collect(), realm, tickets: HashMap::new(), wake: None }
     }

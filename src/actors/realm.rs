@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use actix::{Actor, Addr, ArbiterHandle};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt};
 
@@ -21,6 +21,7 @@ use super::presence::PresenceActor;
 use super::ticker::Ticker;
 use crate::engine::matches::Phase;
 use crate::engine::modes::Mode;
+use crate::games::lua::Birth;
 use crate::games::{BuildError, Game};
 use crate::ids::{ChannelId, MatchId, PlayerId};
 use crate::limits::{CHANNELS_MAX, Limits};
@@ -33,14 +34,12 @@ const JOIN_CODE_LETTERS: &[u8] = b"ABCDEFGHJKMNPQRSTUVWXYZ23456789";
 const JOIN_CODE_LEN: usize = 8;
 
 /// Builds the game of a mode on the thread that will play it: a script's machine never changes threads.
-pub type GameBuilder = dyn Fn(&str, &Mode) -> Result<Box<dyn Game>, BuildError> + Send + Sync;
+pub type GameBuilder = dyn Fn(&Mode, Birth) -> Result<Box<dyn Game>, BuildError> + Send + Sync;
 
 /// The rules of a server, read once from its configuration.
 pub struct Rules {
     /// Every bound that an operator may move.
     pub limits: Limits,
-    /// Every mode by name.
-    pub modes: BTreeMap<Arc<str>, Arc<Mode>>,
     /// `[vote_templates.NAME]`, each a JSON object.
     pub vote_templates: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     /// `[motions.NAME]`, each a JSON object.
@@ -81,7 +80,9 @@ pub struct Realm {
     pub meters: Meters,
     /// What outlives it.
     pub store: Arc<dyn Store>,
-    games: Box<GameBuilder>,
+    games: Arc<GameBuilder>,
+    /// Every mode by name; a script that changes changes its modes for matches that begin from then on.
+    modes: RwLock<BTreeMap<Arc<str>, Arc<Mode>>>,
     arbiters: Vec<MatchArbiter>,
     next_arbiter: AtomicUsize,
     matchmaker: OnceLock<Addr<MatchmakerActor>>,
@@ -122,7 +123,8 @@ impl Realm {
     pub fn new(
         rules: Rules,
         store: Arc<dyn Store>,
-        games: Box<GameBuilder>,
+        games: Arc<GameBuilder>,
+        modes: BTreeMap<Arc<str>, Arc<Mode>>,
         arbiters: Vec<MatchArbiter>,
         rng: ChaCha8Rng,
     ) -> Self {
@@ -134,6 +136,7 @@ impl Realm {
             meters: Meters::default(),
             store,
             games,
+            modes: RwLock::new(modes),
             arbiters,
             next_arbiter: AtomicUsize::new(0),
             matchmaker: OnceLock::new(),
@@ -182,7 +185,17 @@ impl Realm {
 
     /// The mode of that name.
     pub fn mode(&self, name: &str) -> Option<(Arc<str>, Arc<Mode>)> {
-        self.rules.modes.get_key_value(name).map(|(name, mode)| (name.clone(), mode.clone()))
+        self.modes.read().get_key_value(name).map(|(name, mode)| (name.clone(), mode.clone()))
+    }
+
+    /// Every mode, by name.
+    pub fn modes(&self) -> Vec<(Arc<str>, Arc<Mode>)> {
+        self.modes.read().iter().map(|(name, mode)| (name.clone(), mode.clone())).collect()
+    }
+
+    /// Matches of this mode that begin from now on play by these rules.
+    pub fn set_mode(&self, name: &str, mode: Mode) {
+        self.modes.write().insert(name.into(), Arc::new(mode));
     }
 
     /// From now on no match begins.
@@ -196,8 +209,8 @@ impl Realm {
     }
 
     /// Builds a mode's game, on the thread that will play it.
-    pub fn build_game(&self, mode: &Mode) -> Result<Box<dyn Game>, BuildError> {
-        (self.games)(&mode.game, mode)
+    pub fn build_game(&self, mode: &Mode, seed: u64) -> Result<Box<dyn Game>, BuildError> {
+        (self.games)(mode, Birth { seed, unix_us: self.clock.unix_us() })
     }
 
     /// Starts a match on the next arbiter and shows it in the directory.

@@ -403,10 +403,10 @@ impl SessionActor {
     }
 
     fn leave_channel(&mut self, name: &str, cid: Option<&Cid>) {
-        if let Some(channel) = self.channels.take(name) {
-            if let Some(addr) = self.realm.directory.live_channel(&channel) {
-                let _ = addr.try_send(chat::ChatLeave { session: self.session_id });
-            }
+        if let Some(channel) = self.channels.take(name)
+            && let Some(addr) = self.realm.directory.live_channel(&channel)
+        {
+            let _ = addr.try_send(chat::ChatLeave { session: self.session_id });
         }
         self.outlet.push(&wire::chat::Left { channel_id: name.into() }.frame(cid));
     }
@@ -606,10 +606,10 @@ impl Handler<Unseated> for SessionActor {
                 connection.set_frames_per_s_floor(0);
             }
             let channel: ChannelId = format!("match:{}", unseated.match_id).into();
-            if self.channels.remove(&channel) {
-                if let Some(addr) = self.realm.directory.live_channel(&channel) {
-                    let _ = addr.try_send(chat::ChatLeave { session: self.session_id });
-                }
+            if self.channels.remove(&channel)
+                && let Some(addr) = self.realm.directory.live_channel(&channel)
+            {
+                let _ = addr.try_send(chat::ChatLeave { session: self.session_id });
             }
         }
     }

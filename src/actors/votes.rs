@@ -168,6 +168,7 @@ pub struct Opening<'a> {
 }
 
 /// Where a vote's rules come from.
+#[expect(clippy::large_enum_variant, reason = "made once per vote and taken apart at once")]
 pub enum Asked<'a> {
     /// A game, a mode or an operator wrote them.
     Written(&'a Json),

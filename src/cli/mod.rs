@@ -138,6 +138,13 @@ fn one_line(text: &str) -> String {
     text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
+/// Sends the log to stderr, `info` and above unless `RUST_LOG` says otherwise.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    // A second call (tests) finds the log set already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,11 +167,4 @@ mod tests {
         assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)), Failure::NobodyReads);
         assert!(matches!(Failure::from(io::Error::other("disk full")), Failure::Failed(why) if why == "disk full"));
     }
-}
-
-/// Sends the log to stderr, `info` and above unless `RUST_LOG` says otherwise.
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    // A second call (tests) finds the log set already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod body;
+pub mod catalogue;
 pub mod demo;
 pub mod lua;
 pub mod skirmish;

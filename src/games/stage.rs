@@ -257,7 +257,7 @@ impl Stage {
         let per_s = u64::from(self.mode.tick_hz);
         self.open_scheduled(|when| match when {
             When::Tick(at) => at == tick,
-            When::EveryS(seconds) => tick % (seconds * per_s) == 0,
+            When::EveryS(seconds) => tick.is_multiple_of(seconds * per_s),
             When::Start | When::Finish => false,
         });
         self.free_idle(now_us, unix_us);

@@ -250,7 +250,7 @@ impl Client {
                     let ranking = RANKINGS[self.seat % RANKINGS.len()];
                     self.due.push((now + after, Due::Cast(start.vote_id, json!(ranking))));
                 } else {
-                    let choice = if self.seat % 2 == 0 { "double" } else { "none" };
+                    let choice = if self.seat.is_multiple_of(2) { "double" } else { "none" };
                     self.due.push((now + after / 2, Due::Cast(start.vote_id.clone(), json!(choice))));
                     if self.seat as u32 + 1 == self.players {
                         self.due.push((now + Duration::from_millis(1800), Due::Veto(start.vote_id)));

@@ -41,12 +41,12 @@ impl InputQueue {
     pub fn push(&mut self, input: Input, per_player_max: u32) -> Pushed {
         let waiting = self.waiting.entry(input.player).or_default();
         let mut outcome = Pushed::Queued;
-        if waiting.len() >= per_player_max.max(1) as usize {
-            if let Some(at) = waiting.pop_front() {
-                self.queue[(at - self.taken) as usize] = None;
-                self.dropped += 1;
-                outcome = Pushed::DroppedOldest;
-            }
+        if waiting.len() >= per_player_max.max(1) as usize
+            && let Some(at) = waiting.pop_front()
+        {
+            self.queue[(at - self.taken) as usize] = None;
+            self.dropped += 1;
+            outcome = Pushed::DroppedOldest;
         }
         waiting.push_back(self.taken + self.queue.len() as u64);
         self.queue.push_back(Some(input));

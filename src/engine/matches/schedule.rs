@@ -68,10 +68,10 @@ impl<K: Copy + Ord + std::hash::Hash + Eq> TickSchedule<K> {
 
     /// Takes a match out.
     pub fn remove(&mut self, key: K) {
-        if let Some(entry) = self.entries.remove(&key) {
-            if let Some(loads) = self.loads.get_mut(&entry.hz) {
-                loads[entry.slot] -= 1;
-            }
+        if let Some(entry) = self.entries.remove(&key)
+            && let Some(loads) = self.loads.get_mut(&entry.hz)
+        {
+            loads[entry.slot] -= 1;
         }
     }
 

@@ -188,7 +188,7 @@ pub(super) async fn sessions(state: State, req: HttpRequest) -> Answer {
 /// Every mode as it is played.
 pub(super) async fn modes(state: State) -> Answer {
     let modes: std::collections::BTreeMap<_, _> =
-        state.running()?.realm.rules.modes.iter().map(|(name, mode)| (name.to_string(), mode.clone())).collect();
+        state.running()?.realm.modes().into_iter().map(|(name, mode)| (name.to_string(), mode)).collect();
     ok(&json!({"modes": modes}))
 }
 
