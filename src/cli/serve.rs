@@ -36,10 +36,11 @@ pub struct Args {
 /// Runs until SIGTERM or SIGINT, then drains.
 pub fn run(args: Args) -> Outcome {
     let flags = Flags { listen: args.listen, data: args.data, games: args.games };
-    let (config, origins) = Config::load(args.config.as_deref(), crate::config::process_env(), &flags).map_err(|faults| {
-        let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        Failure::failed(lines.join("\n"))
-    })?;
+    let (config, origins) =
+        Config::load(args.config.as_deref(), crate::config::process_env(), &flags).map_err(|faults| {
+            let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            Failure::failed(lines.join("\n"))
+        })?;
     super::log_to_stderr();
     let default = Threads::default();
     let threads = Threads {
