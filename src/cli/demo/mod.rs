@@ -19,6 +19,8 @@ use crate::server::{self, Background, Threads};
 
 mod player;
 mod screen;
+#[cfg(test)]
+mod tests;
 
 /// The mode the demo plays.
 const MODE: &str = "skirmish";
