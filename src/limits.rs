@@ -257,3 +257,7 @@ pub const SCRIPT_FAULTS_KEPT_MAX: usize = 16;
 /// Milliseconds that a closed vote stays to refuse casts that were sent to it while it was open. Far longer than any
 /// mailbox takes; afterwards the directory alone says that it is closed.
 pub const VOTE_LINGER_MS: u64 = 2_000;
+
+/// Rows of one `match.list`, newest matches first: the reply stays well below what an outbox holds. Over: the older ones
+/// are left out; filters find them.
+pub const MATCH_LIST_ROWS_MAX: usize = 500;

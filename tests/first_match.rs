@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use support::{Client, pair, run, server, stranger};
+use tessera::actors::matches::Command;
 use tessera::actors::realm::MatchOrder;
 use tessera::client::{Base, request};
 use tessera::engine::modes::{Mode, Players, ScheduledVote};
@@ -88,6 +89,8 @@ fn one_input_is_one_step_and_the_match_ends_at_tick_150() {
         let finished = b.expect("match.finished").await;
         assert_eq!(finished["payload"]["match_id"], match_id);
         assert_eq!(finished["payload"]["result"]["tick"], 150);
+        let last = b.last("match.state").expect("the last state comes before the finish");
+        assert_eq!((&last["payload"]["tick"], &last["payload"]["phase"]), (&json!(150), &json!("finished")));
         a.expect("match.finished").await;
         let state = finished["payload"]["result"]["players"][&me].clone();
         assert_eq!(state, json!({"x": 1, "y": 0, "inputs_seen": 1}));
@@ -384,14 +387,45 @@ fn every_message_answers_what_is_wrong_with_it_and_echoes_the_cid() {
             a.text(frame).await;
             assert_eq!(a.expect("error").await["payload"]["reason"], reason, "{frame}");
         }
-        a.text(r#"{"type":"match.input","payload":{"move_x":1}}"#).await;
+        a.text(r#"{"type":"match.input","cid":5,"payload":{"move_x":1}}"#).await;
         let dropped = a.expect("error").await;
+        assert_eq!(dropped["cid"], 5);
         assert_eq!(
             (&dropped["payload"]["reason"], &dropped["payload"]["type"]),
             (&json!("not_in_match"), &json!("match.input"))
         );
         a.send("match.leave", json!({})).await;
         assert_eq!(a.expect("match.left").await["payload"], json!({"success": true}));
+    });
+}
+
+#[test]
+fn a_match_that_ends_calls_its_open_votes_off_first_and_a_leave_frees_the_seat_at_once() {
+    let server = server(|config| {
+        with_vote(config, json!({"template": "map", "options": ["x", "y"], "window_ms": 60000}));
+    });
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        let (mut a, mut b, match_id) = pair(&base, "ballot").await;
+        a.expect("match.vote_start").await;
+        let card = realm.directory.card(match_id.parse().unwrap()).unwrap();
+        card.addr.do_send(Command::End("cancelled".into()));
+        let finished = a.expect("match.finished").await;
+        assert_eq!(finished["payload"]["result"], json!({"status": "cancelled"}));
+        let result = a.last("match.vote_result").expect("the vote's result comes before the finish");
+        assert_eq!(result["payload"]["status"], "cancelled");
+        b.expect("match.finished").await;
+
+        for client in [&mut a, &mut b] {
+            client.send("matchmaker.add", json!({"mode": "bench"})).await;
+        }
+        a.expect("match.matched").await;
+        // Both in one breath: the seat is free for whatever follows the leave.
+        a.send("match.leave", json!({})).await;
+        a.send("matchmaker.add", json!({"mode": "bench"})).await;
+        a.expect("match.left").await;
+        a.expect_where("matchmaker.queued", |queued| queued["players_needed"] == 1).await;
     });
 }
 

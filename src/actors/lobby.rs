@@ -13,7 +13,7 @@ use super::sessions::refusal_of;
 use crate::engine::matches::Phase;
 use crate::engine::modes::Json;
 use crate::ids::MatchId;
-use crate::limits::FIND_TRIES_MAX;
+use crate::limits::{FIND_TRIES_MAX, MATCH_LIST_ROWS_MAX};
 use crate::wire::{Cid, Reason, Refusal};
 
 /// A player wants into any match of a mode.
@@ -61,6 +61,11 @@ impl LobbyActor {
     fn promise(&mut self, mode: &Arc<str>) -> Option<Arc<MatchCard>> {
         let open = self.open.entry(mode.clone()).or_default();
         let mut found = None;
+        if open.is_empty() {
+            // Matches that players, the queue or an operator made are open to all too.
+            let public = |card: &Arc<MatchCard>| card.mode == *mode && card.join_code.is_none();
+            open.extend(self.realm.directory.cards().iter().filter(|card| public(card)).map(|card| card.match_id));
+        }
         open.retain(|match_id| {
             let Some(card) = self.realm.directory.card(*match_id) else { return false };
             if found.is_none() && card.promise_seat() {
@@ -131,7 +136,7 @@ pub fn listed(card: &MatchCard) -> crate::wire::matches::Listed {
 /// The listed matches that pass a filter, oldest first.
 pub fn open_matches(realm: &Realm, filter: &crate::wire::matches::List) -> crate::wire::matches::Listing {
     let mut cards = realm.directory.cards();
-    cards.sort_by_key(|card| card.match_id);
+    cards.sort_by_key(|card| std::cmp::Reverse(card.match_id));
     let matches = cards
         .iter()
         .filter(|card| card.listed && filter.mode.as_deref().is_none_or(|mode| *mode == *card.mode))
@@ -139,6 +144,7 @@ pub fn open_matches(realm: &Realm, filter: &crate::wire::matches::List) -> crate
         .filter(|row| filter.has_capacity.is_none_or(|wanted| wanted == (row.player_count < row.max_players)))
         .filter(|row| filter.joinable.is_none_or(|wanted| wanted == row.joinable))
         .filter(|row| row.status != Phase::Finished.word())
+        .take(MATCH_LIST_ROWS_MAX)
         .collect();
     crate::wire::matches::Listing { matches }
 }

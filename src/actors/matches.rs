@@ -95,6 +95,8 @@ pub struct PlayerInput {
     pub input: Input,
     /// Where an overflow is told.
     pub outlet: Arc<Outlet>,
+    /// The sender's correlation id.
+    pub cid: Option<Cid>,
 }
 
 /// A seated player's connection is gone; the seat is held.
@@ -233,6 +235,8 @@ pub struct MatchActor {
     /// Open votes that players called, with their rules.
     called: HashMap<VoteId, VoteConfig>,
     enrolled: bool,
+    /// The result of a match whose open votes are being called off.
+    last_word: Option<Json>,
     over: bool,
     started_ms: u64,
     everyone: Vec<PlayerId>,
@@ -304,6 +308,7 @@ impl MatchActor {
             motions,
             called: HashMap::new(),
             enrolled: false,
+            last_word: None,
             over: false,
             started_ms: 0,
             everyone: Vec::new(),
@@ -375,10 +380,13 @@ impl MatchActor {
 
     /// A member sees nothing more.
     fn dismiss(&mut self, player: PlayerId) -> Option<Member> {
-        self.crowd.borrow_mut().retain(|(seen_by, _)| *seen_by != player);
         let member = self.members.remove(&player)?;
-        member.outlet.clear_slot(SlotKind::MatchState, self.stage.id.as_u128());
-        member.outlet.clear_slot(SlotKind::MatchAck, self.stage.id.as_u128());
+        // When the match is over, everybody still gets its last state and what its votes came to.
+        if !self.over {
+            self.crowd.borrow_mut().retain(|(seen_by, _)| *seen_by != player);
+            member.outlet.clear_slot(SlotKind::MatchState, self.stage.id.as_u128());
+            member.outlet.clear_slot(SlotKind::MatchAck, self.stage.id.as_u128());
+        }
         self.realm.directory.release_seat(player, self.stage.id);
         member.session.do_send(Unseated { match_id: self.stage.id });
         Some(member)
@@ -814,6 +822,14 @@ impl MatchActor {
         if self.over {
             return;
         }
+        if !self.votes.is_empty() {
+            // A vote has its result before its match is over; `VoteOver` brings us back here.
+            for vote in self.votes.values() {
+                vote.cancel("match_over");
+            }
+            self.last_word = Some(result);
+            return;
+        }
         self.over = true;
         self.meters.finished.fetch_add(1, Relaxed);
         if let Some([first, last]) = self.wakes.filter(|[first, last]| last.0 > first.0) {
@@ -821,9 +837,6 @@ impl MatchActor {
             let off_ppb = u128::from(took.abs_diff(asked)) * 1_000_000_000 / u128::from(asked);
             let mut error = self.meters.period_error.lock();
             *error = (error.0 + 1, error.1 + off_ppb as u64);
-        }
-        for vote in self.votes.values() {
-            vote.cancel("match_over");
         }
         self.emit_state();
         self.release_seats();
@@ -1046,9 +1059,14 @@ impl MatchActor {
         });
         let players = self.stage.roster.players().to_vec();
         let frames = says::Matched { match_id: self.stage.id, players }.frames();
+        // Whoever was there before hears of each newcomer; the newcomers hear of one another by `match.matched`.
+        let before: Vec<_> = self.crowd.borrow().iter().map(|(_, outlet)| outlet.clone()).collect();
         for member in group {
             let (player, outlet) = (member.player, member.outlet.clone());
-            self.push_others(player, &self.player_joined(player));
+            let joined = self.player_joined(player);
+            for outlet in &before {
+                outlet.push(&joined);
+            }
             self.admit(member, false);
             outlet.push_all(&frames);
         }
@@ -1130,7 +1148,8 @@ impl Handler<Leave> for MatchActor {
 
     fn handle(&mut self, leave: Leave, ctx: &mut Context<Self>) {
         if let Some((outlet, cid)) = &leave.reply {
-            // Answered before others hear of it, and before the session forgets the match.
+            // Answered before others hear of it, and before the session forgets the match; the seat is free by then.
+            self.realm.directory.release_seat(leave.player, self.stage.id);
             outlet.clear_slot(SlotKind::MatchState, self.stage.id.as_u128());
             outlet.push(&says::Left::default().frame(cid.as_ref()));
         }
@@ -1152,7 +1171,7 @@ impl Handler<PlayerInput> for MatchActor {
                 *told_us = now_us;
                 let refusal = Refusal::from(Reason::InputOverflow);
                 self.realm.meters.refused(refusal.reason.row().word);
-                message.outlet.push(&refusal.frame(None, Some("match.input")));
+                message.outlet.push(&refusal.frame(message.cid.as_ref(), Some("match.input")));
             }
         }
     }
@@ -1244,6 +1263,12 @@ impl Handler<VoteOver> for MatchActor {
     fn handle(&mut self, over: VoteOver, ctx: &mut Context<Self>) {
         self.votes.remove(&over.vote_id);
         if self.over {
+            return;
+        }
+        if self.votes.is_empty()
+            && let Some(result) = self.last_word.take()
+        {
+            self.finish(result, ctx);
             return;
         }
         self.tell_open_votes();

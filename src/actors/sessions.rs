@@ -219,7 +219,7 @@ impl SessionActor {
             ClientMsg::MatchCreate(create) => self.create_match(create, cid, ctx),
             ClientMsg::MatchFindOrCreate(find) => self.find_or_create(find, cid, ctx),
             ClientMsg::MatchJoin(join) => self.join_match(join, cid, ctx),
-            ClientMsg::MatchInput(input) => self.input(input, seq),
+            ClientMsg::MatchInput(input) => self.input(input, seq, cid),
             ClientMsg::MatchLeave(_) => self.leave_match(cid),
             ClientMsg::MatchmakerAdd(add) => self.add_ticket(add, cid, ctx),
             ClientMsg::MatchmakerRemove(remove) => {
@@ -273,9 +273,6 @@ impl SessionActor {
     }
 
     fn create_match(&mut self, create: wire::matches::Create, cid: Option<&Cid>, ctx: &Context<Self>) {
-        if !self.may_join(cid) {
-            return;
-        }
         let Some((mode_name, mode)) = self.realm.mode(&create.mode) else {
             return self.refuse(cid, Reason::UnknownMode);
         };
@@ -287,6 +284,9 @@ impl SessionActor {
         }
         if self.realm.directory.seat(self.player).is_some() {
             return self.refuse(cid, Reason::AlreadyInMatch);
+        }
+        if !self.may_join(cid) {
+            return;
         }
         let private = create.private || mode.private == Private::Always;
         let order = MatchOrder { mode: mode_name, private, matched: Vec::new(), bots: 0, promised: 0 };
@@ -307,14 +307,14 @@ impl SessionActor {
     }
 
     fn find_or_create(&mut self, find: wire::matches::FindOrCreate, cid: Option<&Cid>, ctx: &Context<Self>) {
-        if !self.may_join(cid) {
-            return;
-        }
         let Some((mode_name, mode)) = self.realm.mode(&find.mode) else {
             return self.refuse(cid, Reason::UnknownMode);
         };
         if !mode.quick_play {
             return self.refuse(cid, Reason::QuickPlayDisabled);
+        }
+        if !self.may_join(cid) {
+            return;
         }
         let find = FindOrCreate::new(self.me(ctx), cid.cloned(), find.ctx.map(|ctx| ctx.get().to_owned()), mode_name);
         self.tell(self.realm.lobby(), find, cid, Reason::Busy);
@@ -340,39 +340,43 @@ impl SessionActor {
         self.tell(&card.addr, join, cid, Reason::MatchNotFound);
     }
 
-    fn input(&mut self, input: wire::matches::Input, seq: Option<u64>) {
+    fn input(&mut self, input: wire::matches::Input, seq: Option<u64>, cid: Option<&Cid>) {
         let Some(seat) = self.seat.as_ref().filter(|seat| !seat.spectator) else {
-            return self.not_in_match();
+            return self.not_in_match(cid);
         };
         let input = Input { player: self.player, json: input.0, seq };
-        match seat.addr.try_send(PlayerInput { input, outlet: self.outlet.clone() }) {
+        match seat.addr.try_send(PlayerInput { input, outlet: self.outlet.clone(), cid: cid.cloned() }) {
             Ok(()) => {}
             Err(SendError::Full(_)) => {
                 self.realm.meters.refused(Reason::Busy.row().word);
-                self.outlet.push(&Refusal::from(Reason::Busy).frame(None, Some("match.input")));
+                self.outlet.push(&Refusal::from(Reason::Busy).frame(cid, Some("match.input")));
             }
-            Err(SendError::Closed(_)) => self.not_in_match(),
+            Err(SendError::Closed(_)) => self.not_in_match(cid),
         }
     }
 
     /// Tells once in a while that input goes nowhere.
-    fn not_in_match(&mut self) {
+    fn not_in_match(&mut self, cid: Option<&Cid>) {
         let now_ms = self.realm.clock.now_ms();
         if self.not_in_match_told_ms.is_none_or(|told_ms| now_ms >= told_ms + NOT_IN_MATCH_EVERY_MS) {
             self.not_in_match_told_ms = Some(now_ms);
             self.realm.meters.refused(Reason::NotInMatch.row().word);
-            self.outlet.push(&Refusal::from(Reason::NotInMatch).frame(None, Some("match.input")));
+            self.outlet.push(&Refusal::from(Reason::NotInMatch).frame(cid, Some("match.input")));
         }
     }
 
     fn leave_match(&mut self, cid: Option<&Cid>) {
-        let reply = Some((self.outlet.clone(), cid.cloned()));
-        let told = self
-            .seat
-            .as_ref()
-            .is_some_and(|seat| seat.addr.try_send(Leave { player: self.player, reason: None, reply }).is_ok());
-        if !told {
-            self.outlet.push(&wire::matches::Left::default().frame(cid));
+        let told = self.seat.as_ref().map(|seat| {
+            let reply = Some((self.outlet.clone(), cid.cloned()));
+            (seat.match_id, seat.addr.try_send(Leave { player: self.player, reason: None, reply }))
+        });
+        match told {
+            // Free at once: what the client sends right behind the leave may already claim another seat.
+            Some((match_id, Ok(()))) => self.realm.directory.release_seat(self.player, match_id),
+            Some((_, Err(SendError::Full(_)))) => self.refuse(cid, Reason::Busy),
+            Some((_, Err(SendError::Closed(_)))) | None => {
+                self.outlet.push(&wire::matches::Left::default().frame(cid));
+            }
         }
     }
 

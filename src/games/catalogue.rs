@@ -25,6 +25,9 @@ impl Catalogue {
     /// # Errors
     /// Every fault of the folder: a script that does not load, a manifest that names one that is not there.
     pub fn open(folder: &Path) -> Result<Self, Vec<Fault>> {
+        if folder.as_os_str().is_empty() {
+            return Ok(Self::default());
+        }
         if !folder.join("config.lua").is_file() && !folder.join("match.lua").is_file() {
             return Ok(Self::default());
         }

@@ -159,7 +159,7 @@ fn check(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, ask: Ask) {
         let mut this = inner.borrow_mut();
         let State::Checking(waiting, former) = std::mem::replace(&mut this.state, State::Stranger) else { return };
         let verdict = match row {
-            Ok(Ok(_)) if this.realm.is_draining() => Err(Reason::Draining.into()),
+            Ok(Ok(_)) if this.realm.is_draining() && former.is_none() => Err(Reason::Draining.into()),
             Ok(Ok(row)) => Ok(row),
             Ok(Err(AccessDenied::Invalid)) => Err(Reason::InvalidToken.into()),
             Ok(Err(AccessDenied::Banned(ban))) => Err(banned(&ban)),
@@ -170,10 +170,12 @@ fn check(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, ask: Ask) {
             Err(refusal) => {
                 // A wrong token changes nothing: who was signed in still is, who was not may try again.
                 this.state = former.map_or(State::Stranger, State::In);
-                let closes = refusal.reason.row().closes.is_some();
-                this.refuse(&connection, ask.cid.as_ref(), refusal.clone());
-                if closes {
-                    connection.close(CloseCode::Policy, refusal.reason.row().word);
+                let row = refusal.reason.row();
+                this.refuse(&connection, ask.cid.as_ref(), refusal);
+                match row.closes {
+                    Some(code) if code == CloseCode::Restart as u16 => connection.close(CloseCode::Restart, row.word),
+                    Some(_) => connection.close(CloseCode::Policy, row.word),
+                    None => {}
                 }
             }
         }
@@ -224,7 +226,7 @@ impl Inner {
             if former.player == player && former.session.connected() {
                 // The same player again: only the token changes, and nobody hears anything twice.
                 former.family = row.family;
-                let connected = self.connected(player, former.session_id, false);
+                let connected = self.connected(player, former.session_id, true);
                 connection.outlet().push(&connected.frame(cid.as_ref()).on(Lane::Uncounted));
                 self.state = State::In(former);
                 return;

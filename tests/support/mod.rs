@@ -149,6 +149,11 @@ impl Client {
         self.heard.iter().filter(|frame| frame["type"] == kind).cloned().collect()
     }
 
+    /// The last frame of this type heard so far that nobody asked for.
+    pub fn last(&self, kind: &str) -> Option<&Value> {
+        self.heard.iter().rev().find(|frame| frame["type"] == kind)
+    }
+
     /// Closes as a client does.
     pub async fn close(mut self) {
         let _ = self.socket.close(Some(1000)).await;
