@@ -370,8 +370,22 @@ impl MatchActor {
 
     /// Lets a member see everything from now on.
     fn admit(&mut self, member: Member, spectator: bool) {
+        self.crowd.borrow_mut().retain(|(seen_by, _)| *seen_by != member.player);
         self.crowd.borrow_mut().push((member.player, member.outlet.clone()));
         self.tell_seated(&member, spectator);
+        if let Some(card) = &self.card {
+            // Another session may have taken over, or this one ended, while the join was on its way here.
+            match self.realm.directory.member(member.player) {
+                Some(now) if now.session_id != member.session_id => {
+                    card.addr.do_send(PlayerBack { member: now, snapshot: true });
+                }
+                Some(_) => {}
+                None => {
+                    let leave = Leave { player: member.player, reason: Some("disconnected"), reply: None };
+                    card.addr.do_send(leave);
+                }
+            }
+        }
         if !spectator && !self.everyone.contains(&member.player) {
             self.everyone.push(member.player);
         }
@@ -442,6 +456,12 @@ impl MatchActor {
         }
         match outcome {
             Ok(false) => {
+                for (seen_by, outlet) in self.crowd.borrow_mut().iter_mut() {
+                    if *seen_by == player {
+                        *outlet = member.outlet.clone();
+                    }
+                }
+                self.tell_seated(&member, self.stage.roster.is_spectator(player));
                 self.members.insert(player, member);
                 outlet.push(&self.joined(player).frame(cid.as_ref()));
             }
@@ -487,6 +507,9 @@ impl MatchActor {
     }
 
     fn take_seat(&mut self, player: PlayerId, join_ctx: Option<&serde_json::value::RawValue>) -> Result<bool, Refusal> {
+        if self.stage.roster.is_spectator(player) {
+            return Err(Reason::AlreadyInMatch.into());
+        }
         self.realm.directory.claim_seat(player, self.stage.id).map_err(|_| Refusal::from(Reason::AlreadyInMatch))?;
         let clock = self.realm.clock;
         self.stage.join(player, false, join_ctx, clock.now_us(), clock.unix_us()).map_err(|denied| {
@@ -896,7 +919,14 @@ impl MatchActor {
             self.realm.directory.remove_vote(vote_id);
         }
         self.update_card();
+        if let Some(card) = &self.card {
+            // A match that dies has not reached this phase by itself.
+            card.state.lock().phase = Phase::Finished;
+        }
         self.realm.directory.remove_match(self.stage.id);
+        if self.stage.mode.matchmaking.backfill {
+            super::matchmaker::ask_backfill(&self.realm, self.card.as_ref(), 0);
+        }
     }
 
     /// Encodes the state once per distinct view and hands it out.
@@ -1051,7 +1081,8 @@ impl MatchActor {
     fn seat_group(&mut self, mut group: Vec<Member>, ctx: &mut Context<Self>) {
         // Seats first, so that everybody is told of the same group.
         group.retain(|member| match self.take_seat(member.player, None) {
-            Ok(_) => true,
+            // Who had joined by themselves meanwhile is in already.
+            Ok(newly) => newly,
             Err(refusal) => {
                 member.outlet.push(&failed(refusal.reason.row().word));
                 false

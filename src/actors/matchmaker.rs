@@ -199,8 +199,14 @@ impl MatchmakerActor {
     fn poll(&mut self) -> Vec<(Arc<str>, Group)> {
         let now_ms = self.realm.clock.now_ms();
         let mut groups = Vec::new();
-        for (mode, pool) in &mut self.pools {
+        let modes: Vec<_> = self.pools.keys().cloned().collect();
+        for mode in modes {
+            let Some(pool) = self.pools.get_mut(&mode) else { continue };
             let polled = pool.poll(now_ms);
+            // Withdrawn from the other queues before those are looked at: nobody is matched twice in one look.
+            for player in polled.groups.iter().flat_map(|group| &group.players) {
+                self.withdraw(*player, true);
+            }
             groups.extend(polled.groups.into_iter().map(|group| (mode.clone(), group)));
             for ticket in polled.expired {
                 self.tickets.remove(&ticket.ticket_id);

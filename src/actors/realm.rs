@@ -246,6 +246,11 @@ impl Realm {
         // `do_send` on purpose: the first message of an actor that nobody else knows yet.
         addr.do_send(Open { card: card.clone(), matched: order.matched, bots: order.bots });
         self.directory.add_match(card.clone());
+        // A match that could not even begin may be over before it was shown; it must not stay.
+        let over = card.state.lock().phase == Phase::Finished;
+        if over {
+            self.directory.remove_match(match_id);
+        }
         Ok(card)
     }
 

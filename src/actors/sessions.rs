@@ -537,17 +537,22 @@ impl SessionActor {
         }
         for channel in self.channels.drain() {
             if let Some(addr) = self.realm.directory.live_channel(&channel) {
-                // Losing this costs the channel one member that it finds gone when it next writes to them.
-                let _ = addr.try_send(chat::ChatLeave { session: self.session_id });
+                // `do_send` on purpose: a lost leave would keep the channel talking to nobody.
+                addr.do_send(chat::ChatLeave { session: self.session_id });
             }
         }
         let was_mine = self.realm.directory.exit(self.player, self.session_id);
         self.realm.presence().do_send(SessionEnded(self.player, self.session_id));
         if give_up && was_mine {
-            if let Some(seat) = self.seat.take() {
-                self.realm.presence().do_send(OutOfMatch { player: self.player, match_id: seat.match_id });
+            // A seat that was taken a moment ago may not have been told to us yet; the directory knows it.
+            let seat = self.seat.take().map(|seat| (seat.match_id, seat.addr)).or_else(|| {
+                let match_id = self.realm.directory.seat(self.player)?;
+                Some((match_id, self.realm.directory.card(match_id)?.addr.clone()))
+            });
+            if let Some((match_id, addr)) = seat {
+                self.realm.presence().do_send(OutOfMatch { player: self.player, match_id });
                 // `do_send` on purpose: once per session, and the seat must not be lost to a full mailbox.
-                seat.addr.do_send(Leave { player: self.player, reason: Some("disconnected"), reply: None });
+                addr.do_send(Leave { player: self.player, reason: Some("disconnected"), reply: None });
             }
             self.realm.matchmaker().do_send(WithdrawPlayer { player: self.player });
         }
@@ -583,7 +588,7 @@ impl Handler<Inbound> for SessionActor {
 impl Handler<Seated> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, seated: Seated, _: &mut Context<Self>) {
+    fn handle(&mut self, seated: Seated, ctx: &mut Context<Self>) {
         if let Some(connection) = &self.connection {
             connection.set_frames_per_s_floor(seated.tick_hz * 2);
         }
@@ -596,6 +601,10 @@ impl Handler<Seated> for SessionActor {
             spectator: seated.spectator,
             grace_s: seated.grace_s,
         });
+        if self.connection.is_none() {
+            // The socket went while the seat was being taken: the match has not been told yet.
+            self.go_away(ctx);
+        }
     }
 }
 
@@ -603,17 +612,19 @@ impl Handler<Unseated> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, unseated: Unseated, _: &mut Context<Self>) {
+        // The next match's `Seated` may have overtaken this; what is left behind is left behind all the same.
+        self.realm.presence().do_send(OutOfMatch { player: self.player, match_id: unseated.match_id });
+        let channel: ChannelId = format!("match:{}", unseated.match_id).into();
+        if self.channels.remove(&channel)
+            && let Some(addr) = self.realm.directory.live_channel(&channel)
+        {
+            // `do_send` on purpose: a lost leave would keep the channel talking to us.
+            addr.do_send(chat::ChatLeave { session: self.session_id });
+        }
         if self.seat.as_ref().is_some_and(|seat| seat.match_id == unseated.match_id) {
             self.seat = None;
-            self.realm.presence().do_send(OutOfMatch { player: self.player, match_id: unseated.match_id });
             if let Some(connection) = &self.connection {
                 connection.set_frames_per_s_floor(0);
-            }
-            let channel: ChannelId = format!("match:{}", unseated.match_id).into();
-            if self.channels.remove(&channel)
-                && let Some(addr) = self.realm.directory.live_channel(&channel)
-            {
-                let _ = addr.try_send(chat::ChatLeave { session: self.session_id });
             }
         }
     }
@@ -627,12 +638,29 @@ impl Handler<SocketGone> for SessionActor {
             return;
         }
         self.connection = None;
+        self.realm.matchmaker().do_send(FreezeTickets { player: self.player });
+        self.go_away(ctx);
+    }
+}
+
+impl SessionActor {
+    /// Nobody is there: the match is told, and the session ends when the grace does.
+    fn go_away(&mut self, ctx: &mut Context<Self>) {
         if let Some(seat) = &self.seat {
             seat.addr.do_send(PlayerAway(self.player));
         }
-        self.realm.matchmaker().do_send(FreezeTickets { player: self.player });
+        if let Some(earlier) = self.grace.take() {
+            ctx.cancel_future(earlier);
+        }
         let grace = self.grace();
         self.grace = Some(ctx.run_later(grace, |_, ctx| ctx.stop()));
+    }
+}
+
+/// A session that dies of a panic holds nothing for ever either.
+impl Drop for SessionActor {
+    fn drop(&mut self) {
+        self.end(true);
     }
 }
 

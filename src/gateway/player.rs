@@ -156,6 +156,10 @@ fn check(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, ask: Ask) {
     let (inner, connection) = (inner.clone(), connection.clone());
     actix::spawn(async move {
         let row = answered.await;
+        if connection.is_ended() {
+            // The client left while its token was looked up: a session begun now would have nobody to end it.
+            return;
+        }
         let mut this = inner.borrow_mut();
         let State::Checking(waiting, former) = std::mem::replace(&mut this.state, State::Stranger) else { return };
         let verdict = match row {
