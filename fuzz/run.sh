@@ -2,6 +2,8 @@
 # Runs every fuzz target for some seconds (the first argument, 10 unless said) on the stable toolchain, beginning from
 # the fixtures. Fails when a target fails, or when one did not run at all. Other arguments name the targets to run.
 #
+# A run can be repeated: FUZZ_SEED (1 unless said) decides what is tried, the seconds only how much of it.
+#
 # Needs a C++ compiler for libFuzzer itself; without one this says so and does nothing.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -37,7 +39,7 @@ for name in "${names[@]}"; do
   seed_dirs=()
   for dir in ${seeds[$name]:-}; do [[ -d "$dir" ]] && seed_dirs+=("$dir"); done
   log="$work/$name.log"
-  if ! "$target_dir/debug/$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+  if ! "$target_dir/debug/$name" -seed="${FUZZ_SEED:-1}" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
     -print_final_stats=1 -artifact_prefix="artifacts/$name-" "$work/$name" "${seed_dirs[@]}" >"$log" 2>&1; then
     tail -n 60 "$log"
     echo "fuzz: $name failed; what it choked on is in fuzz/artifacts"
