@@ -2,7 +2,7 @@
 //!
 //! This is the only file that names `actix_web_actors`, and the one to replace if another transport earns it. What the
 //! pump does with what arrives is its [`Brain`]'s business; what leaves comes out of the connection's
-//! [`Outlet`](crate::actors::Outlet), a batch per [`Wake`], in one write. Facts about the transport that shape it:
+//! [`Outlet`], a batch per [`Wake`], in one write. Facts about the transport that shape it:
 //!
 //! - The actor *is* the response body. While the client does not read, nobody polls it: no mailbox, no timers, no
 //!   `stop()`. So nothing here is counted on to end a connection; the [sentinel](super::sentinel) does that.

@@ -35,7 +35,7 @@ macro_rules! reasons {
         /// Everything that can be refused; see [`Reason::row`] for what each says.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason {
-            $(#[doc = $message] $name,)+
+            $(#[doc = concat!("`", $word, "`: `", $message, "`")] $name,)+
         }
 
         impl Reason {

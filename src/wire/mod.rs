@@ -1,8 +1,8 @@
 //! What strangers read: the only home of message serde.
 //!
 //! Read in this order: a [`frame`] is one encoded message; [`error`] is the closed table of refusals; [`messages`] lists
-//! every message of either direction, one line each; the nouns ([`session`], [`matches`], [`matchmaking`], [`chat`],
-//! [`votes`], [`presence`], [`notices`], [`rpc`]) hold their fields; [`decode`] turns text into a message for the
+//! every message of either direction, one line each; the nouns ([`session`], [`mod@matches`], [`matchmaking`], [`chat`],
+//! [`votes`], [`presence`], [`notices`], [`rpc`]) hold their fields; [`decode()`] turns text into a message for the
 //! server, [`client`] for everything that talks to one.
 //!
 //! Field names are a promise to clients that already exist. A struct here has its fields in the order they are written.

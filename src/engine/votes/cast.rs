@@ -137,7 +137,7 @@ pub fn ballot_json(ballot: &Ballot, options: &[VoteOption]) -> Value {
 /// Reads [`ballot_json`] back.
 ///
 /// # Errors
-/// As [`BallotInput::ballot`].
+/// As [`ballot`].
 pub fn ballot_of_json(value: &Value, options: &[VoteOption], rules: &BallotRules) -> Result<Ballot, InputFault> {
     let input = BallotInput::deserialize(value).map_err(|_| InputFault::Shape)?;
     ballot(&input, options, rules)
