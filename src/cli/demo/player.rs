@@ -223,6 +223,10 @@ impl Client {
             }
             ServerMsg::MatchMatched(matched) => {
                 self.seen.matched = true;
+                // The script goes by the place in this match, whoever was paired with whom.
+                if let Some(seat) = self.me.and_then(|me| matched.players.iter().position(|player| *player == me)) {
+                    self.seat = seat;
+                }
                 if self.narrates {
                     self.screen.borrow().tell("match", &format!("{} players are seated", matched.players.len()));
                 }
