@@ -1,0 +1,181 @@
+//! What a game asks for, carried out.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use actix::prelude::*;
+
+use super::{MatchActor, says};
+use crate::actors::{channels, matchmaker, notifications};
+use crate::games::{Effect, ScriptFault};
+use crate::ids::PlayerId;
+use crate::limits::{EVENT_BYTES_MAX, SCRIPT_FAULTS_KEPT_MAX};
+use crate::store::rows::KvRow;
+use crate::wire::notices::ModuleMessage;
+use crate::wire::{Frame, Outbound};
+
+impl MatchActor {
+    pub(super) fn effect(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        let done = match effect {
+            Effect::Broadcast { event, payload } => match says::event_frame(&event, &payload) {
+                Ok(frame) => {
+                    self.push_everyone(&frame);
+                    true
+                }
+                Err(fault) => {
+                    tracing::warn!(match_id = %self.stage.id, mode = %self.stage.mode_name, event, %fault, "a game's event was not sent");
+                    false
+                }
+            },
+            Effect::Send { to, module, message } => match self.members.get(&to) {
+                Some(member) if message.get().len() <= EVENT_BYTES_MAX => {
+                    member.outlet.push(&ModuleMessage { module: module.into(), message }.push());
+                    true
+                }
+                _ => false,
+            },
+            Effect::OpenVote(config) => match self.open_vote(&config, ctx) {
+                Ok(_) => true,
+                Err(faults) => {
+                    tracing::warn!(match_id = %self.stage.id, mode = %self.stage.mode_name, ?faults, "a game's vote was refused");
+                    false
+                }
+            },
+            Effect::CancelVote(vote_id) => match self.votes.get(&vote_id) {
+                Some(vote) => {
+                    vote.cancel("game");
+                    true
+                }
+                None => false,
+            },
+            Effect::Kick { player, reason } => {
+                let seated = self.stage.roster.is_seated(player);
+                if seated {
+                    let told = serde_json::json!({"match_id": self.stage.id, "reason": reason});
+                    if let (Some(member), Some(frame)) = (self.members.get(&player), own_event("kicked", &told)) {
+                        member.outlet.push(&frame);
+                    }
+                    self.leave(player, Some("kicked"), ctx);
+                }
+                seated
+            }
+            Effect::AddBots(count) => self.add_bots(count, ctx),
+            Effect::RemoveBot(bot) => {
+                let is_bot = self.stage.roster.seats().iter().any(|seat| seat.player == bot && seat.bot);
+                if is_bot {
+                    self.leave(bot, None, ctx);
+                }
+                is_bot
+            }
+            Effect::Chat { channel, content } => channels::say(&self.realm, &channel, &content),
+            Effect::Notify { to, notification } => notifications::notify(&self.realm, &to, &notification),
+            Effect::Backfill(seats) => {
+                matchmaker::ask_backfill(&self.realm, self.card.as_ref(), seats);
+                true
+            }
+            Effect::Log(line) => {
+                tracing::info!(match_id = %self.stage.id, mode = %self.stage.mode_name, "game: {line}");
+                true
+            }
+            Effect::Load { owner, collection, key } => {
+                self.load(owner, collection, key, ctx);
+                true
+            }
+            Effect::Store { owner, collection, key, value } => {
+                let row = KvRow { key, value: value.get().into(), updated_unix_ms: self.realm.clock.unix_ms() };
+                let match_id = self.stage.id;
+                self.realm.store.kv_put(
+                    scope(&self.stage.mode_name, owner, &collection),
+                    row,
+                    Box::new(move |stored| {
+                        if let Err(error) = stored {
+                            tracing::error!(%match_id, %error, "a game's value could not be stored");
+                        }
+                    }),
+                );
+                true
+            }
+            Effect::ScriptFault(fault) => {
+                let ScriptFault { callback, file, line, message, traceback, over_budget, suppressed, .. } = &*fault;
+                let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+                tracing::warn!(
+                    match_id = %self.stage.id, mode = %self.stage.mode_name, over_budget, suppressed,
+                    "{file}{line}: {callback}: {message}\n{traceback}"
+                );
+                self.faults.push_back(*fault);
+                while self.faults.len() > SCRIPT_FAULTS_KEPT_MAX {
+                    self.faults.pop_front();
+                }
+                true
+            }
+            Effect::SetJoinable(_) | Effect::Finish(_) => true,
+        };
+        if !done {
+            self.meters.effects_refused.fetch_add(1, Relaxed);
+        }
+        self.update_card();
+    }
+
+    /// Reads a stored value; the game hears of it in some later turn.
+    pub(super) fn load(&self, owner: Option<PlayerId>, collection: String, key: String, ctx: &Context<Self>) {
+        let me = ctx.address();
+        self.realm.store.kv_get(
+            scope(&self.stage.mode_name, owner, &collection),
+            key.clone(),
+            Box::new(move |found| {
+                let value = found.ok().flatten().and_then(|row| String::from_utf8(row.value).ok());
+                // Bounded by what the game asked for; a match that is gone needs no answer.
+                me.do_send(Loaded { owner, collection, key, value });
+            }),
+        );
+    }
+
+    pub(super) fn add_bots(&mut self, count: u32, ctx: &mut Context<Self>) -> bool {
+        let clock = self.realm.clock;
+        let mut added = 0;
+        while added < count && self.stage.roster.free() > 0 {
+            let bot = self.realm.make(PlayerId::new);
+            if self.stage.join(bot, true, None, clock.now_us(), clock.unix_us()).is_err() {
+                break;
+            }
+            self.push_everyone(&self.player_joined(bot));
+            added += 1;
+        }
+        self.update_card();
+        self.start_if_enough(ctx);
+        added == count
+    }
+}
+
+/// Where a game's stored values live: apart by mode, and by player where they are one's own.
+fn scope(mode: &str, owner: Option<PlayerId>, collection: &str) -> String {
+    match owner {
+        Some(player) => format!("player:{player}:{mode}:{collection}"),
+        None => format!("game:{mode}:{collection}"),
+    }
+}
+
+/// A value that a game asked for.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Loaded {
+    owner: Option<PlayerId>,
+    collection: String,
+    key: String,
+    value: Option<String>,
+}
+
+impl Handler<Loaded> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, loaded: Loaded, ctx: &mut Context<Self>) {
+        let Loaded { owner, collection, key, value } = loaded;
+        let value = value.and_then(|text| serde_json::value::RawValue::from_string(text).ok());
+        self.stage.loaded(owner, &collection, &key, value.as_deref(), self.realm.clock.unix_us());
+        self.carry_out(ctx);
+    }
+}
+
+/// An event of the server's own that is not one of the protocol's: clients read it as a game's.
+pub(super) fn own_event(leaf: &str, payload: &serde_json::Value) -> Option<Frame> {
+    serde_json::value::to_raw_value(payload).ok().and_then(|payload| says::event_frame(leaf, &payload).ok())
+}

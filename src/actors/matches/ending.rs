@@ -1,0 +1,136 @@
+//! How a match ends: everybody learns the result, the record is written, nothing is left behind.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use actix::prelude::*;
+
+use super::{MatchActor, says};
+use crate::actors::matchmaker;
+use crate::actors::ticker::Retire;
+use crate::engine::matches::Phase;
+use crate::engine::modes::Json;
+use crate::ids::PlayerId;
+use crate::store::rows::{MatchRow, Outcome, ParticipantRow};
+use crate::wire::Outbound;
+
+/// How long a match that is over still answers those who asked before they knew.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The part of a result that a record's status is taken from.
+#[derive(serde::Deserialize)]
+struct Status<'a> {
+    #[serde(borrow)]
+    status: Option<std::borrow::Cow<'a, str>>,
+}
+
+impl MatchActor {
+    /// Everybody learns the result, the record is written, the match is gone.
+    pub(super) fn finish(&mut self, result: Json, ctx: &mut Context<Self>) {
+        if self.over {
+            return;
+        }
+        if !self.votes.is_empty() {
+            // A vote has its result before its match is over; `VoteOver` brings us back here.
+            for vote in self.votes.values() {
+                vote.cancel("match_over");
+            }
+            self.last_word = Some(result);
+            return;
+        }
+        self.over = true;
+        self.meters.finished.fetch_add(1, Relaxed);
+        if let Some([first, last]) = self.wakes.filter(|[first, last]| last.0 > first.0) {
+            let (asked, took) = (last.0 - first.0, last.1 - first.1);
+            let off_ppb = u128::from(took.abs_diff(asked)) * 1_000_000_000 / u128::from(asked);
+            let mut error = self.meters.period_error.lock();
+            *error = (error.0 + 1, error.1 + off_ppb as u64);
+        }
+        self.emit_state();
+        self.release_seats();
+        self.push_everyone(&says::Finished { match_id: self.stage.id, result: result.clone() }.push());
+        self.write_record(&result);
+        self.clean_up();
+        // Whoever asked while it ended is still answered, and cancelled votes have their result to tell.
+        ctx.run_later(LINGER, |_, ctx| ctx.stop());
+    }
+
+    pub(super) fn write_record(&self, result: &Json) {
+        let now_ms = self.realm.clock.unix_ms();
+        let created_ms = self.card.as_ref().map_or(now_ms, |card| card.created_ms);
+        let status = serde_json::from_str::<Status>(result.get()).ok().and_then(|r| r.status);
+        let record = MatchRow {
+            id: self.stage.id,
+            mode: self.stage.mode_name.to_string(),
+            status: status.map_or_else(|| "finished".into(), |s| s.into_owned()),
+            result: result.get().to_owned(),
+            started_unix_ms: if self.started_ms > 0 { self.started_ms } else { created_ms },
+            finished_unix_ms: now_ms,
+        };
+        let participants = self.everyone.iter().map(|player| self.part_of(*player)).collect();
+        let match_id = self.stage.id;
+        self.realm.store.finish_match(
+            record,
+            participants,
+            Box::new(move |written| {
+                if let Err(error) = written {
+                    tracing::error!(%match_id, %error, "a finished match could not be recorded");
+                }
+            }),
+        );
+    }
+
+    pub(super) fn part_of(&self, player: PlayerId) -> ParticipantRow {
+        let stayed = self.members.contains_key(&player);
+        let outcome = if stayed { Outcome::Played } else { Outcome::Forfeited };
+        ParticipantRow { player_id: player, bot: false, outcome, stats: None }
+    }
+
+    /// Before anybody hears that it is over: whoever hears may queue again at once.
+    pub(super) fn release_seats(&self) {
+        for player in self.members.keys() {
+            self.realm.directory.release_seat(*player, self.stage.id);
+        }
+    }
+
+    /// Leaves nothing behind in directory, ticker or sessions.
+    pub(super) fn clean_up(&mut self) {
+        self.ticker.do_send(Retire(self.stage.id));
+        let players: Vec<_> = self.members.keys().copied().collect();
+        for player in players {
+            self.dismiss(player);
+        }
+        for vote_id in &self.vote_ids {
+            self.realm.directory.remove_vote(vote_id);
+        }
+        self.update_card();
+        if let Some(card) = &self.card {
+            // A match that dies has not reached this phase by itself.
+            card.state.lock().phase = Phase::Finished;
+        }
+        self.realm.directory.remove_match(self.stage.id);
+        if self.stage.mode.matchmaking.backfill {
+            matchmaker::ask_backfill(&self.realm, self.card.as_ref(), 0);
+        }
+    }
+}
+
+/// A match that ended in order has nothing left to do here. One that died of a panic tells its players and leaves the
+/// directory clean; this runs while unwinding, so it must not panic itself.
+impl Drop for MatchActor {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        self.meters.died.fetch_add(1, Relaxed);
+        for vote in self.votes.values() {
+            vote.cancel("match_died");
+        }
+        self.release_seats();
+        if let Ok(result) = serde_json::value::RawValue::from_string(r#"{"status":"died"}"#.into()) {
+            self.push_everyone(&says::Finished { match_id: self.stage.id, result: result.clone() }.push());
+            self.write_record(&result);
+        }
+        self.clean_up();
+    }
+}

@@ -1,0 +1,184 @@
+//! What a match is told, and by whom.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::super::directory::{MatchCard, Member};
+use super::super::lobby::FindOrCreate;
+use super::super::outlet::Outlet;
+use crate::engine::matches::inputs::Input;
+use crate::engine::modes::Json;
+use crate::engine::votes::frustration::Moods;
+use crate::engine::votes::told::Passed;
+use crate::ids::{PlayerId, VoteId};
+use crate::wire::Cid;
+
+/// The first message: the card, and who was matched.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Open {
+    /// What others know of the match.
+    pub card: Arc<MatchCard>,
+    /// The group a queue made, in order.
+    pub matched: Vec<Member>,
+    /// Bots to seat after them.
+    pub bots: u32,
+}
+
+/// Somebody wants in. Answered with `match.joined` or a refusal.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Join {
+    /// Who.
+    pub member: Member,
+    /// Their correlation id.
+    pub cid: Option<Cid>,
+    /// What they tell the game.
+    pub ctx: Option<Json>,
+    /// To watch instead of play.
+    pub spectate: bool,
+    /// They came with the join code.
+    pub invited: bool,
+    /// A seat was promised to them by the lobby, which wants them back if this match cannot take them.
+    pub promised: Option<FindOrCreate>,
+}
+
+/// Somebody leaves; answered with `match.left` where `reply` says so.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Leave {
+    /// Who.
+    pub player: PlayerId,
+    /// Why, where it was not their own wish; others see it.
+    pub reason: Option<&'static str>,
+    /// Where to answer.
+    pub reply: Option<(Arc<Outlet>, Option<Cid>)>,
+}
+
+/// An input of a seated player.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PlayerInput {
+    /// Who, what and the sender's own number.
+    pub input: Input,
+    /// Where an overflow is told.
+    pub outlet: Arc<Outlet>,
+    /// The sender's correlation id.
+    pub cid: Option<Cid>,
+}
+
+/// A seated player's connection is gone; the seat is held.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PlayerAway(
+    /// Who.
+    pub PlayerId,
+);
+
+/// A player is back, perhaps with another session.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PlayerBack {
+    /// Who, and how they are reached now.
+    pub member: Member,
+    /// Push `session.snapshot` first: they could not be told what they missed.
+    pub snapshot: bool,
+}
+
+/// A vote of this match is over.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct VoteOver {
+    /// Which.
+    pub vote_id: VoteId,
+    /// Its template.
+    pub template: String,
+    /// How it ended.
+    pub outcome: VoteEnd,
+}
+
+/// How a vote ended.
+pub enum VoteEnd {
+    /// With a result.
+    Result {
+        /// The payload of `match.vote_result`.
+        result: Json,
+        /// How it left its voters.
+        moods: Moods,
+        /// What a motion that passed asks for.
+        passed: Option<Passed>,
+    },
+    /// By a veto of this player.
+    Vetoed(PlayerId),
+}
+
+/// A player wants to spend a veto token on an open vote.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SpendVeto {
+    /// Who.
+    pub player: PlayerId,
+    /// Their outlet.
+    pub outlet: Arc<Outlet>,
+    /// Their correlation id.
+    pub cid: Option<Cid>,
+    /// The vote.
+    pub vote_id: VoteId,
+    /// Whether the match holds a token of theirs for it; the session does not know.
+    pub held: bool,
+}
+
+/// A player calls one of the mode's motions.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CallVote {
+    /// Who.
+    pub player: PlayerId,
+    /// Where the answer goes.
+    pub outlet: Arc<Outlet>,
+    /// Their correlation id.
+    pub cid: Option<Cid>,
+    /// Which.
+    pub template: String,
+    /// What it is about.
+    pub args: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A veto token bought nothing: the vote refused it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct RefundVeto(
+    /// Whose.
+    pub PlayerId,
+);
+
+/// Players that the matchmaker found for a running match.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reinforce(
+    /// Who.
+    pub Vec<Member>,
+);
+
+/// What an operator may tell a match.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub enum Command {
+    /// End it now; the result's status.
+    End(String),
+    /// Stop the clock.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Open or close the door.
+    SetJoinable(bool),
+    /// Free a seat.
+    Kick(PlayerId, String),
+    /// Give veto tokens.
+    GrantVeto(PlayerId, u32),
+    /// Open a vote; the answer is its id or every fault.
+    OpenVote(Json, tokio::sync::oneshot::Sender<Result<VoteId, Vec<String>>>),
+    /// The live state for an operator: JSON text.
+    Describe(tokio::sync::oneshot::Sender<String>),
+}

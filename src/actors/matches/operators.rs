@@ -1,0 +1,97 @@
+//! What operators may do with a match, and how they see it.
+
+use actix::prelude::*;
+
+use super::{Command, MatchActor};
+use crate::engine::modes::Json;
+use crate::games::{Audience, Effect};
+
+impl Handler<Command> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
+        match command {
+            Command::End(status) => {
+                self.stage.cancel(&status);
+                self.carry_out(ctx);
+            }
+            Command::Pause => {
+                if self.stage.pause() {
+                    for vote in self.votes.values() {
+                        vote.pause();
+                    }
+                    self.update_card();
+                }
+            }
+            Command::Resume => {
+                if self.stage.resume(self.realm.clock.now_us()) {
+                    for vote in self.votes.values() {
+                        vote.resume();
+                    }
+                    self.update_card();
+                }
+            }
+            Command::SetJoinable(joinable) => {
+                self.stage.set_joinable(joinable);
+                self.update_card();
+            }
+            Command::Kick(player, reason) => {
+                self.effect(Effect::Kick { player, reason }, ctx);
+            }
+            Command::GrantVeto(player, tokens) => self.stage.roster.veto_tokens.grant(player, tokens),
+            Command::OpenVote(config, answer) => {
+                let _ = answer.send(self.open_vote(&config, ctx));
+            }
+            Command::Describe(answer) => {
+                let _ = answer.send(self.describe());
+            }
+        }
+    }
+}
+
+impl MatchActor {
+    /// The match as an operator sees it, JSON text.
+    fn describe(&mut self) -> String {
+        self.view.clear();
+        let state = if self.stage.audience() == Audience::Shared && self.stage.view(None, &mut self.view) {
+            std::str::from_utf8(&self.view).ok().and_then(|text| serde_json::from_str::<Json>(text).ok())
+        } else {
+            None
+        };
+        let roster = &self.stage.roster;
+        let players: Vec<_> = roster
+            .seats()
+            .iter()
+            .map(|seat| {
+                serde_json::json!({
+                    "player_id": seat.player, "bot": seat.bot, "present": seat.present,
+                    "veto_tokens": roster.veto_tokens.left(seat.player),
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "match_id": self.stage.id,
+            "mode": *self.stage.mode_name,
+            "status": self.stage.phase().word(),
+            "tick": self.stage.tick(),
+            "tick_hz": self.stage.mode.tick_hz,
+            "joinable": self.stage.joinable(),
+            "players": players,
+            "spectators": roster.spectators(),
+            "lateness": self.own.summary(),
+            "skipped": self.stage.skipped(),
+            "inputs_dropped": self.stage.inputs_dropped(),
+            "votes": self.votes.keys().collect::<Vec<_>>(),
+            "script_faults": self
+                .faults
+                .iter()
+                .map(|fault| serde_json::json!({
+                    "callback": fault.callback, "file": fault.file, "line": fault.line, "message": fault.message,
+                    "traceback": fault.traceback, "over_budget": fault.over_budget,
+                }))
+                .collect::<Vec<_>>(),
+            "state": state,
+        })
+        .to_string()
+    }
+}
