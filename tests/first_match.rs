@@ -154,6 +154,36 @@ fn two_racing_find_or_create_meet() {
 }
 
 #[test]
+fn whoever_looks_for_a_match_finds_the_oldest_with_room_no_matter_who_made_it() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut players = Vec::new();
+        for name in ["ann", "ben", "cat", "dan", "eve"] {
+            players.push(Client::new(&base, name).await);
+        }
+        let find = json!({"mode": "arena"});
+        let mut seated_in = Vec::new();
+        // The first two fill a match; the third opens one of her own; the fourth is to meet her there. The last finds
+        // nobody waiting.
+        for (i, client) in players.iter_mut().enumerate() {
+            client.send(if i == 2 { "match.create" } else { "match.find_or_create" }, find.clone()).await;
+            seated_in.push(client.expect("match.joined").await["payload"]["match_id"].clone());
+        }
+        assert_eq!(seated_in[0], seated_in[1]);
+        assert_eq!(seated_in[2], seated_in[3]);
+        assert_ne!(seated_in[0], seated_in[2]);
+        assert!(!seated_in[..4].contains(&seated_in[4]));
+        // A seat that is free again is found before a younger match's.
+        players[0].send("match.leave", json!({"match_id": seated_in[0]})).await;
+        players[0].expect("match.left").await;
+        let mut late = Client::new(&base, "fay").await;
+        late.send("match.find_or_create", find).await;
+        assert_eq!(late.expect("match.joined").await["payload"]["match_id"], seated_in[0]);
+    });
+}
+
+#[test]
 fn a_second_connect_on_a_live_socket_never_doubles_a_push() {
     let server = server(|_| {});
     let base = Base::from(server.addr);

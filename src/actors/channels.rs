@@ -620,14 +620,15 @@ pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>
         updated_unix_ms: realm.clock.unix_ms(),
     };
     ask(|done| realm.store.kv_put(ROOMS_SCOPE.into(), kept, done)).await?;
+    // First: nobody who is shown out may walk in again.
     let before = realm.directory.room(&name);
+    realm.directory.set_room(name.clone(), members.clone());
     if let (Some(before), Some(addr)) = (before, realm.directory.live_channel(&name)) {
         for gone in before.difference(&members) {
             // `do_send` on purpose: an operator's word must not be lost to a busy channel.
             addr.do_send(Expel(*gone));
         }
     }
-    realm.directory.set_room(name, members);
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 //! Lookups never wait for an actor. Everything in here is small, and each entry is removed by the actor that put it
 //! in. A cluster would answer the same questions with a node beside the address.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -48,7 +49,7 @@ pub struct MatchCard {
     pub join_code: Option<Arc<str>>,
     /// When it began to wait for players, unix milliseconds.
     pub created_ms: u64,
-    /// What changes.
+    /// What changes; set through [`Directory::update`], which keeps the list of matches with room true.
     pub state: Mutex<CardState>,
     /// Seats promised to joins that are under way.
     pub promised: AtomicU32,
@@ -68,10 +69,16 @@ pub struct CardState {
 }
 
 impl MatchCard {
+    /// Whether anybody may still come in: it has no code, its door is open and a seat is free.
+    fn has_room(&self, state: &CardState) -> bool {
+        let open = state.joinable && state.phase != Phase::Finished;
+        open && self.join_code.is_none() && state.players < self.players_max
+    }
+
     /// Promises a seat to one more join, if there is one left to promise.
     pub fn promise_seat(&self) -> bool {
         let state = *self.state.lock();
-        if !state.joinable || state.phase == Phase::Finished {
+        if !self.has_room(&state) {
             return false;
         }
         let free = self.players_max.saturating_sub(state.players);
@@ -111,6 +118,9 @@ pub struct Directory {
     /// Which match a player has a seat in: the one place that keeps a player from holding two.
     seats: DashMap<PlayerId, MatchId>,
     matches: DashMap<MatchId, Arc<MatchCard>>,
+    /// Each mode's matches with room for anybody, whoever made them; ids sort by age. Its locks are taken inside a
+    /// card's, never around one.
+    with_room: DashMap<Arc<str>, BTreeSet<MatchId>>,
     join_codes: DashMap<Arc<str>, MatchId>,
     votes: DashMap<VoteId, VotePlace>,
     channels: DashMap<ChannelId, Addr<ChannelActor>>,
@@ -180,7 +190,42 @@ impl Directory {
         if let Some(code) = &card.join_code {
             self.join_codes.insert(code.clone(), card.match_id);
         }
-        self.matches.insert(card.match_id, card);
+        self.matches.insert(card.match_id, card.clone());
+        let state = card.state.lock();
+        self.list_room(&card, &state);
+    }
+
+    /// Says what changed of a match.
+    pub fn update(&self, card: &MatchCard, change: impl FnOnce(&mut CardState)) {
+        let mut state = card.state.lock();
+        let before = card.has_room(&state);
+        change(&mut state);
+        if card.has_room(&state) != before {
+            self.list_room(card, &state);
+        }
+    }
+
+    fn list_room(&self, card: &MatchCard, state: &CardState) {
+        if card.has_room(state) {
+            self.with_room.entry(card.mode.clone()).or_default().insert(card.match_id);
+        } else if let Some(mut with_room) = self.with_room.get_mut(&card.mode) {
+            with_room.remove(&card.match_id);
+        }
+    }
+
+    /// Promises a seat in the oldest match of the mode that has one for anybody; not in `but`.
+    pub fn promise_seat(&self, mode: &str, but: Option<MatchId>) -> Option<Arc<MatchCard>> {
+        let mut after = Bound::Unbounded;
+        loop {
+            let match_id = *self.with_room.get(mode)?.range((after, Bound::Unbounded)).next()?;
+            after = Bound::Excluded(match_id);
+            if Some(match_id) != but
+                && let Some(card) = self.card(match_id)
+                && card.promise_seat()
+            {
+                return Some(card);
+            }
+        }
     }
 
     /// Removes a match with its votes and its code.
@@ -188,6 +233,9 @@ impl Directory {
         if let Some((_, card)) = self.matches.remove(&match_id) {
             if let Some(code) = &card.join_code {
                 self.join_codes.remove(code);
+            }
+            if let Some(mut with_room) = self.with_room.get_mut(&card.mode) {
+                with_room.remove(&match_id);
             }
             self.matches_live.fetch_sub(1, Ordering::AcqRel);
         }

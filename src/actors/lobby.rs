@@ -1,7 +1,6 @@
 //! Finds a live match with a free seat or starts one, one request after the other, so that two players who ask at the
 //! same moment meet.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -47,53 +46,30 @@ pub struct FindAgain(
 /// The actor.
 pub struct LobbyActor {
     realm: Arc<Realm>,
-    /// Matches of each mode that were open to all when last looked at, oldest first.
-    open: HashMap<Arc<str>, BTreeSet<MatchId>>,
 }
 
 impl LobbyActor {
-    /// A lobby that knows of no match yet.
+    /// The one lobby.
     pub fn new(realm: Arc<Realm>) -> Self {
-        Self { realm, open: HashMap::new() }
+        Self { realm }
     }
 
-    /// The oldest match of the mode with a seat to promise. Matches that ended are forgotten on the way.
-    fn promise(&mut self, mode: &Arc<str>) -> Option<Arc<MatchCard>> {
-        let open = self.open.entry(mode.clone()).or_default();
-        let mut found = None;
-        if open.is_empty() {
-            // Matches that players, the queue or an operator made are open to all too.
-            let public = |card: &Arc<MatchCard>| card.mode == *mode && card.join_code.is_none();
-            open.extend(self.realm.directory.cards().iter().filter(|card| public(card)).map(|card| card.match_id));
-        }
-        open.retain(|match_id| {
-            let Some(card) = self.realm.directory.card(*match_id) else { return false };
-            if found.is_none() && card.promise_seat() {
-                found = Some(card);
-            }
-            true
-        });
-        found
-    }
-
-    fn find(&mut self, find: FindOrCreate) {
+    /// `but`: a match that could not take the player a moment ago.
+    fn find(&self, find: &FindOrCreate, but: Option<MatchId>) {
         if self.realm.directory.seat(find.member.player).is_some() {
-            return self.refuse(&find, Reason::AlreadyInMatch.into());
+            return self.refuse(find, Reason::AlreadyInMatch.into());
         }
         if find.tries >= FIND_TRIES_MAX {
-            return self.refuse(&find, Reason::Busy.into());
+            return self.refuse(find, Reason::Busy.into());
         }
-        let card = match self.promise(&find.mode) {
+        let card = match self.realm.directory.promise_seat(&find.mode, but) {
             Some(card) => card,
             None => {
                 let order =
                     MatchOrder { mode: find.mode.clone(), private: false, matched: Vec::new(), bots: 0, promised: 1 };
                 match self.realm.start_match(order) {
-                    Ok(card) => {
-                        self.open.entry(find.mode.clone()).or_default().insert(card.match_id);
-                        card
-                    }
-                    Err(no_match) => return self.refuse(&find, refusal_of(no_match)),
+                    Ok(card) => card,
+                    Err(no_match) => return self.refuse(find, refusal_of(no_match)),
                 }
             }
         };
@@ -109,7 +85,7 @@ impl LobbyActor {
             Ok(()) => {}
             Err(_) => {
                 card.settle_promise();
-                self.refuse(&find, Reason::Busy.into());
+                self.refuse(find, Reason::Busy.into());
             }
         }
     }
@@ -161,7 +137,7 @@ impl Handler<FindOrCreate> for LobbyActor {
     type Result = ();
 
     fn handle(&mut self, find: FindOrCreate, _: &mut Self::Context) {
-        self.find(find);
+        self.find(&find, None);
     }
 }
 
@@ -169,9 +145,6 @@ impl Handler<FindAgain> for LobbyActor {
     type Result = ();
 
     fn handle(&mut self, FindAgain(find, gone): FindAgain, _: &mut Self::Context) {
-        if let Some(open) = self.open.get_mut(&find.mode) {
-            open.remove(&gone);
-        }
-        self.find(find);
+        self.find(&find, Some(gone));
     }
 }

@@ -170,11 +170,12 @@ impl MatchActor {
 
     fn update_card(&self) {
         if let Some(card) = &self.card {
-            *card.state.lock() = CardState {
+            let now = CardState {
                 phase: self.stage.phase(),
                 players: self.stage.roster.seats().len() as u32,
                 joinable: self.stage.joinable(),
             };
+            self.realm.directory.update(card, |state| *state = now);
         }
     }
 

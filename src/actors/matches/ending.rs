@@ -105,7 +105,7 @@ impl MatchActor {
         self.update_card();
         if let Some(card) = &self.card {
             // A match that dies has not reached this phase by itself.
-            card.state.lock().phase = Phase::Finished;
+            self.realm.directory.update(card, |state| state.phase = Phase::Finished);
         }
         self.realm.directory.remove_match(self.stage.id);
         if self.stage.mode.matchmaking.backfill {
