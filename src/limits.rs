@@ -239,6 +239,8 @@ pub const PRESENCE_EVERY_MS: u64 = 1_000;
 
 /// Players whose presence one player may subscribe to. Over: refused as a whole, so that a client knows where it is.
 pub const SUBSCRIPTIONS_MAX: usize = 512;
+/// Kicked players one match keeps out. Over: the one who was kicked first may come back.
+pub const BARRED_PER_MATCH_MAX: usize = 256;
 /// Votes one match may ever hold. Over: the vote is refused and its author told.
 pub const VOTES_PER_MATCH_MAX: usize = 1_024;
 

@@ -200,7 +200,8 @@ impl MatchActor {
             if acts.is_empty() {
                 return;
             }
-            for act in acts {
+            let last_scheduled = acts.iter().rposition(|act| matches!(act, Act::OpenScheduled(_)));
+            for (i, act) in acts.into_iter().enumerate() {
                 match act {
                     Act::Started => {
                         self.started_ms = self.realm.clock.unix_ms();
@@ -209,7 +210,13 @@ impl MatchActor {
                         self.push_everyone(&says::Started { match_id: self.stage.id, players }.push());
                         self.update_card();
                     }
-                    Act::OpenScheduled(i) => self.open_scheduled(i, ctx),
+                    Act::OpenScheduled(scheduled) => {
+                        self.open_scheduled(scheduled, ctx);
+                        if Some(i) == last_scheduled && self.stage.is_ending() && self.finish_votes.is_empty() {
+                            // None of the last votes could be opened: there is nothing to wait for.
+                            self.stage.finish_votes_closed();
+                        }
+                    }
                     Act::Freed(player, reason) => {
                         self.gone(player, true, Some(&reason));
                     }

@@ -37,6 +37,8 @@ pub enum Act {
 pub enum Denied {
     /// The match is over.
     Over,
+    /// They were kicked out of this match.
+    Barred,
     /// No seat is free.
     Full,
     /// The game or an operator closed the door.
@@ -170,6 +172,7 @@ impl Stage {
         // and given back if the game says no.
         match self.roster.seat(player, bot, now_us) {
             Ok(()) => {}
+            Err(NoPlace::Barred) => return Err(Denied::Barred),
             Err(NoPlace::Full | NoPlace::AlreadyIn) => return Err(Denied::Full),
         }
         if let Err(refused) = self.with_game(unix_us, |game, cx| game.join(cx, player, ctx)) {

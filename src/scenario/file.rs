@@ -74,7 +74,7 @@ pub enum AccountKind {
     /// As a guest.
     #[default]
     Guest,
-    /// Registered with a user name, which is `$name_username`, and a password.
+    /// Registered with a user name, which is `$name_username`, and a password, `$name_password`.
     Register,
 }
 
@@ -329,7 +329,7 @@ impl Scenario {
         }
         for player in self.players.iter().map(Player::table) {
             if player.account == AccountKind::Register {
-                known.insert(format!("{}_username", player.name));
+                known.extend(["username", "password"].map(|what| format!("{}_{what}", player.name)));
             }
         }
         if self.steps.is_empty() {

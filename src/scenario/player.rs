@@ -53,7 +53,8 @@ pub(super) struct Inbox {
 pub(super) struct Player {
     pub(super) table: PlayerTable,
     pub(super) id: String,
-    pub(super) username: Option<String>,
+    /// Its user name and password, where it has an account of its own.
+    pub(super) credentials: Option<(String, String)>,
     pub(super) token: String,
     inbox: Rc<RefCell<Inbox>>,
     changed: Rc<Notify>,
@@ -83,7 +84,7 @@ impl Player {
     /// Gets an account at `base`.
     pub(super) async fn sign_in(base: &Base, table: PlayerTable) -> Result<Self, String> {
         let secret = random_word(40);
-        let (path, username, body) = match table.account {
+        let (path, credentials, body) = match table.account {
             AccountKind::Guest => {
                 let body = json!({"device_id": format!("scenario-{}", random_word(24)), "device_secret": secret});
                 ("/api/v1/auth/guest", None, body)
@@ -91,7 +92,7 @@ impl Player {
             AccountKind::Register => {
                 let username = format!("{}_{}", table.name.chars().take(20).collect::<String>(), random_word(8));
                 let body = json!({"username": username, "password": secret});
-                ("/api/v1/auth/register", Some(username), body)
+                ("/api/v1/auth/register", Some((username, secret)), body)
             }
         };
         let body = body.to_string();
@@ -104,7 +105,7 @@ impl Player {
         match (answer.status, read["player_id"].as_str(), read["access_token"].as_str()) {
             (200, Some(id), Some(token)) => Ok(Self {
                 id: id.to_owned(),
-                username,
+                credentials,
                 token: token.to_owned(),
                 inbox: Rc::default(),
                 changed: Rc::default(),

@@ -78,8 +78,9 @@ impl Run<'_> {
             let mut player = Player::sign_in(&self.target.base, table).await?;
             let name = player.table.name.clone();
             self.saved.insert(name.clone(), json!(player.id));
-            if let Some(username) = &player.username {
+            if let Some((username, password)) = &player.credentials {
                 self.saved.insert(format!("{name}_username"), json!(username));
+                self.saved.insert(format!("{name}_password"), json!(password));
             }
             if connects {
                 let cid = player.connect(&self.target.base, false).await?;
@@ -430,7 +431,8 @@ fn in_words(step: &Step) -> String {
     let mut text = format!("{} {}", step.who.list().join(" and "), parts.join(", "));
     if let Some(http) = &step.http {
         let caller = http.caller.as_deref().unwrap_or("somebody");
-        text = format!("{caller} asks {} {}, answered {}{}", http.method, http.path, http.status, text.trim_end());
+        let seen = if text.trim().is_empty() { String::new() } else { format!("; {}", text.trim()) };
+        text = format!("{caller} asks {} {}, answered {}{seen}", http.method, http.path, http.status);
     }
     text.trim().to_owned()
 }

@@ -48,15 +48,17 @@ impl MatchActor {
                 None => false,
             },
             Effect::Kick { player, reason } => {
-                let seated = self.stage.roster.is_seated(player);
-                if seated {
+                let here = self.stage.roster.is_seated(player) || self.stage.roster.is_spectator(player);
+                if here {
                     let told = serde_json::json!({"match_id": self.stage.id, "reason": reason});
                     if let (Some(member), Some(frame)) = (self.members.get(&player), own_event("kicked", &told)) {
                         member.outlet.push(&frame);
                     }
+                    // Out is out: without this, whoever was voted out would walk in again.
+                    self.stage.roster.bar(player);
                     self.leave(player, Some("kicked"), ctx);
                 }
-                seated
+                here
             }
             Effect::AddBots(count) => self.add_bots(count, ctx),
             Effect::RemoveBot(bot) => {

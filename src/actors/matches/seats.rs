@@ -147,7 +147,8 @@ impl MatchActor {
             Err(refusal) => match promised {
                 // The match filled up or closed since it was promised: that is ours to solve, not the player's.
                 Some(again)
-                    if matches!(refusal.reason, Reason::MatchFull | Reason::MatchLocked | Reason::MatchNotFound) =>
+                    if matches!(refusal.reason, Reason::MatchFull | Reason::MatchLocked | Reason::MatchNotFound)
+                        || self.stage.roster.is_barred(player) =>
                 {
                     self.realm.lobby().do_send(FindAgain(again, self.stage.id));
                 }
@@ -168,6 +169,7 @@ impl MatchActor {
             Refusal::from(match no_place {
                 NoPlace::Full => Reason::MatchFull,
                 NoPlace::AlreadyIn => Reason::AlreadyInMatch,
+                NoPlace::Barred => return kicked_before(),
             })
         })
     }
@@ -187,6 +189,7 @@ impl MatchActor {
             match denied {
                 Denied::Over => Refusal::from(Reason::MatchNotFound),
                 Denied::Full => Refusal::from(Reason::MatchFull),
+                Denied::Barred => kicked_before(),
                 Denied::Locked => Refusal::from(Reason::MatchLocked),
                 Denied::Refused(word) if word.is_empty() => Refusal::from(Reason::JoinRefused),
                 Denied::Refused(word) => Reason::JoinRefused.with("refused_reason", word),
@@ -332,6 +335,11 @@ impl Handler<PlayerBack> for MatchActor {
             }
         }
     }
+}
+
+/// What somebody hears who was shown out of this match and asks to come back.
+fn kicked_before() -> Refusal {
+    Reason::JoinRefused.with("refused_reason", "kicked")
 }
 
 /// `match.matchmaker_failed`.

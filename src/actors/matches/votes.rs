@@ -39,9 +39,6 @@ impl MatchActor {
             Err(faults) => {
                 tracing::warn!(match_id = %self.stage.id, mode = %self.stage.mode_name, ?faults, "a scheduled vote was refused");
                 self.meters.effects_refused.fetch_add(1, Relaxed);
-                if self.stage.is_ending() && self.finish_votes.is_empty() {
-                    self.stage.finish_votes_closed();
-                }
             }
         }
     }

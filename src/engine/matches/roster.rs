@@ -1,7 +1,10 @@
 //! Who is in a match: seats in order of joining, spectators, who is away, and what each player has left to spend.
 
+use std::collections::VecDeque;
+
 use crate::engine::votes::veto::VetoTokens;
 use crate::ids::PlayerId;
+use crate::limits::BARRED_PER_MATCH_MAX;
 
 /// One taken seat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub struct Roster {
     seats_max: usize,
     spectators: Vec<PlayerId>,
     spectators_max: usize,
+    /// Who was shown out and may not come back.
+    barred: VecDeque<PlayerId>,
     /// Outlive a leave: leaving and rejoining refills nothing.
     pub veto_tokens: VetoTokens,
 }
@@ -37,6 +42,8 @@ pub enum NoPlace {
     Full,
     /// They are in the match already.
     AlreadyIn,
+    /// They were kicked out of it.
+    Barred,
 }
 
 impl Roster {
@@ -48,12 +55,32 @@ impl Roster {
             seats_max: seats_max as usize,
             spectators: Vec::new(),
             spectators_max: spectators_max as usize,
+            barred: VecDeque::new(),
             veto_tokens: VetoTokens::new(veto_tokens_each),
         }
     }
 
+    /// Keeps a player out from now on. Frees nothing: see [`Self::unseat`].
+    pub fn bar(&mut self, player: PlayerId) {
+        if self.barred.contains(&player) {
+            return;
+        }
+        if self.barred.len() >= BARRED_PER_MATCH_MAX {
+            self.barred.pop_front();
+        }
+        self.barred.push_back(player);
+    }
+
+    /// Whether the player was shown out.
+    pub fn is_barred(&self, player: PlayerId) -> bool {
+        self.barred.contains(&player)
+    }
+
     /// Takes a seat.
     pub fn seat(&mut self, player: PlayerId, bot: bool, now_us: u64) -> Result<(), NoPlace> {
+        if self.is_barred(player) {
+            return Err(NoPlace::Barred);
+        }
         if self.is_seated(player) || self.is_spectator(player) {
             return Err(NoPlace::AlreadyIn);
         }
@@ -67,6 +94,9 @@ impl Roster {
 
     /// Takes a spectator's place.
     pub fn spectate(&mut self, player: PlayerId) -> Result<(), NoPlace> {
+        if self.is_barred(player) {
+            return Err(NoPlace::Barred);
+        }
         if self.is_seated(player) || self.is_spectator(player) {
             return Err(NoPlace::AlreadyIn);
         }
@@ -180,6 +210,22 @@ mod tests {
         assert!(roster.unseat(id(1)) && !roster.unseat(id(1)));
         assert!(roster.is_deserted(), "a bot alone is nobody");
         assert_eq!(roster.free(), 1);
+    }
+
+    #[test]
+    fn whoever_was_shown_out_stays_out_even_as_a_spectator() {
+        let mut roster = Roster::new(2, 2, 0);
+        roster.seat(id(1), false, 0).unwrap();
+        roster.bar(id(1));
+        roster.unseat(id(1));
+        assert_eq!(roster.seat(id(1), false, 0), Err(NoPlace::Barred));
+        assert_eq!(roster.spectate(id(1)), Err(NoPlace::Barred));
+        assert_eq!(roster.seat(id(2), false, 0), Ok(()));
+        for n in 0..BARRED_PER_MATCH_MAX as u128 {
+            roster.bar(id(100 + n));
+            roster.bar(id(100 + n));
+        }
+        assert!(!roster.is_barred(id(1)) && roster.is_barred(id(100)), "the oldest is forgotten first");
     }
 
     #[test]
