@@ -1,9 +1,9 @@
 //! Wires everything together: one call from a configuration to a running server, used by the command line, scenarios,
 //! measurements and tests alike.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ use crate::actors::realm::{GameBuilder, MatchArbiter, Realm, Rules};
 use crate::actors::sessions::Revoked;
 use crate::actors::ticker::Ticker;
 use crate::actors::{CloseCode, channels};
-use crate::config::{Config, DialectChoice, Origins};
+use crate::config::{Config, DialectChoice, Origin, Origins, Reload};
 use crate::engine::accounts::token_hash;
 use crate::games::BuildError;
 use crate::games::catalogue::Catalogue;
-use crate::games::lua::{Birth, Reload, Script, Watch, watch};
+use crate::games::lua::{Birth, Watch, watch};
 use crate::gateway::address;
 use crate::gateway::echo::Echo;
 use crate::gateway::gate::{self, Gate};
@@ -85,19 +85,23 @@ pub struct Server {
 ///
 /// # Errors
 /// Every fault, a sentence each.
-pub fn games(config: &mut Config) -> Result<Catalogue, StartError> {
-    let say = |faults: &[crate::games::lua::Fault]| {
-        StartError::Game(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-    };
-    let catalogue = Catalogue::open(Path::new(&config.server.games)).map_err(|faults| say(&faults))?;
-    catalogue.add_modes(&mut config.modes, &Config::default().modes).map_err(|fault| say(&[fault]))?;
+pub fn games(config: &mut Config, origins: &Origins) -> Result<Catalogue, StartError> {
+    let say = |faults: Vec<crate::games::lua::Fault>| StartError::Game(sentences(&faults));
+    let mut catalogue = Catalogue::open(Path::new(&config.server.games)).map_err(say)?;
+    let said = |path: &str| origins.of(path) != Origin::Default;
+    catalogue.configure(&mut config.modes, &Config::default().modes, &said).map_err(say)?;
     for (name, template) in catalogue.vote_templates() {
-        config.vote_templates.entry(name.clone()).or_insert_with(|| template.clone());
+        config.vote_templates.entry(name).or_insert(template);
     }
+    config.recheck(origins).map_err(|faults| StartError::Game(sentences(&faults)))?;
     for warning in &catalogue.warnings {
         tracing::warn!("{warning}");
     }
     Ok(catalogue)
+}
+
+fn sentences<T: ToString>(faults: &[T]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Starts a server; it accepts connections when this returns. Must be called on an actix system.
@@ -113,37 +117,48 @@ pub async fn start(config: Config, threads: Threads) -> Result<Server, StartErro
 /// # Errors
 /// [`StartError`].
 pub async fn start_configured(mut config: Config, origins: &Origins, threads: Threads) -> Result<Server, StartError> {
-    let catalogue = games(&mut config)?;
-    let scripts = catalogue.scripts();
-    let folder = PathBuf::from(&config.server.games);
-    let built: Arc<GameBuilder> = Arc::new(move |mode, birth| catalogue.build(mode, birth));
+    let written = config.vote_templates.keys().cloned().collect();
+    let catalogue = Arc::new(games(&mut config, origins)?);
+    let scripts = catalogue.clone();
+    let built: Arc<GameBuilder> = Arc::new(move |mode, birth| scripts.build(mode, birth));
+    let reload = (config.server.reload == Reload::On && catalogue.has_scripts()).then(|| config.clone());
     let mut server = start_with(config, origins, threads, built).await?;
-    if !scripts.is_empty() {
-        server.watch = watch_scripts(&server.realm, &folder, scripts);
+    if let Some(config) = reload {
+        server.watch = watch_scripts(&server.realm, catalogue, config, origins.clone(), written);
     }
     Ok(server)
 }
 
-/// Gives running matches what their author saves, and matches that begin later the new rules of their mode.
-fn watch_scripts(realm: &Arc<Realm>, folder: &Path, scripts: Vec<Arc<Script>>) -> Option<Watch> {
+/// Gives running matches what their author saves, and matches that begin later the new rules of their mode. Vote
+/// templates that the configuration has `written` stay as it says.
+fn watch_scripts(
+    realm: &Arc<Realm>,
+    catalogue: Arc<Catalogue>,
+    config: Config,
+    origins: Origins,
+    written: HashSet<String>,
+) -> Option<Watch> {
     let realm = realm.clone();
-    let told = move |reload| match reload {
-        Reload::Changed(modes) => {
-            for changed in modes {
-                match changed.mode(None) {
-                    Ok(mode) => realm.set_mode(&changed.name, mode),
-                    Err(fault) => tracing::warn!("{fault}; the mode stays as it was"),
-                }
-            }
-            tracing::info!("games reloaded");
+    let folder = catalogue.folder().to_owned();
+    let changed = move || {
+        let Some(fresh) = catalogue.refresh() else { return };
+        for fault in &fresh.faults {
+            tracing::warn!("{fault}; what played before plays on");
         }
-        Reload::Bad(faults) => {
-            for fault in faults {
-                tracing::warn!("{fault}; the old file plays on");
+        let templates = fresh.vote_templates.into_iter().filter(|(name, _)| !written.contains(name));
+        realm.set_vote_templates(templates);
+        for (name, mode) in fresh.modes {
+            let mut tried = config.clone();
+            tried.vote_templates = (*realm.vote_templates()).clone();
+            tried.modes.insert(name.clone(), mode.clone());
+            match tried.recheck(&origins) {
+                Ok(()) => realm.set_mode(&name, mode),
+                Err(faults) => tracing::warn!("{}; the mode stays as it was", sentences(&faults)),
             }
         }
+        tracing::info!("games reloaded");
     };
-    watch(folder, scripts, told).map_err(|error| tracing::warn!(%error, "the games folder is not watched")).ok()
+    watch(&folder, changed).map_err(|error| tracing::warn!(%error, "the games folder is not watched")).ok()
 }
 
 /// As [`start`], with games built by `games` instead of from the configuration's folder.
@@ -171,6 +186,7 @@ pub async fn start_with(
     let rng = ChaCha8Rng::from_rng(&mut rand::rng());
     let modes = config.modes.iter().map(|(name, mode)| (name.as_str().into(), Arc::new(mode.clone()))).collect();
     let realm = Arc::new(Realm::new(rules(&config), store.clone(), games, modes, match_arbiters, rng));
+    realm.set_vote_templates(config.vote_templates.clone());
 
     // The queue has a thread of its own: a long look at a long queue must not make a match late.
     let queue = Arbiter::new();
@@ -313,7 +329,7 @@ async fn start_ticker(arbiter: &Arbiter) -> Result<Addr<Ticker>, StartError> {
 fn rules(config: &Config) -> Rules {
     Rules {
         limits: config.limits.clone(),
-        vote_templates: config.vote_templates.clone().into_iter().collect::<BTreeMap<_, _>>(),
+        dev_errors: config.server.dev_errors,
         motions: config.motions.clone(),
         chat_open: config.chat.open.iter().cloned().collect(),
         chat_global: config.chat.global.iter().cloned().collect(),

@@ -108,7 +108,7 @@ impl MatchActor {
     ) -> Self {
         let meters = realm.meters.mode(&mode_name);
         let frustration = Frustration::new(mode.frustration_bonus_bp);
-        let motions = Motions::new(&mode.motions, &realm.rules.motions, &realm.rules.vote_templates);
+        let motions = Motions::new(&mode.motions, &realm.rules.motions, &realm.vote_templates());
         let built = realm
             .build_game(&mode, seed)
             .and_then(|game| Stage::new(match_id, mode_name.clone(), mode.clone(), game, seed));

@@ -9,6 +9,7 @@ use actix::{Actor, Addr, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt};
+use serde_json::{Map, Value};
 
 use super::channels::ChannelActor;
 use super::clock::Clock;
@@ -21,6 +22,7 @@ use super::presence::PresenceActor;
 use super::ticker::Ticker;
 use crate::engine::matches::Phase;
 use crate::engine::modes::Mode;
+use crate::engine::votes::config::Templates;
 use crate::games::lua::Birth;
 use crate::games::{BuildError, Game};
 use crate::ids::{ChannelId, MatchId, PlayerId};
@@ -40,8 +42,8 @@ pub type GameBuilder = dyn Fn(&Mode, Birth) -> Result<Box<dyn Game>, BuildError>
 pub struct Rules {
     /// Every bound that an operator may move.
     pub limits: Limits,
-    /// `[vote_templates.NAME]`, each a JSON object.
-    pub vote_templates: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+    /// Whether a player whose message makes a script fail is told how.
+    pub dev_errors: bool,
     /// `[motions.NAME]`, each a JSON object.
     pub motions: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     /// Unprefixed channels that anyone may join.
@@ -83,6 +85,8 @@ pub struct Realm {
     games: Arc<GameBuilder>,
     /// Every mode by name; a script that changes changes its modes for matches that begin from then on.
     modes: RwLock<BTreeMap<Arc<str>, Arc<Mode>>>,
+    /// Templates by name; a script that changes changes its own, for votes that open from then on.
+    vote_templates: RwLock<Arc<Templates>>,
     arbiters: Vec<MatchArbiter>,
     next_arbiter: AtomicUsize,
     matchmaker: OnceLock<Addr<MatchmakerActor>>,
@@ -137,6 +141,7 @@ impl Realm {
             store,
             games,
             modes: RwLock::new(modes),
+            vote_templates: RwLock::default(),
             arbiters,
             next_arbiter: AtomicUsize::new(0),
             matchmaker: OnceLock::new(),
@@ -196,6 +201,16 @@ impl Realm {
     /// Matches of this mode that begin from now on play by these rules.
     pub fn set_mode(&self, name: &str, mode: Mode) {
         self.modes.write().insert(name.into(), Arc::new(mode));
+    }
+
+    /// Vote templates by name.
+    pub fn vote_templates(&self) -> Arc<Templates> {
+        self.vote_templates.read().clone()
+    }
+
+    /// Votes that open from now on know these templates too.
+    pub fn set_vote_templates(&self, templates: impl IntoIterator<Item = (String, Map<String, Value>)>) {
+        Arc::make_mut(&mut self.vote_templates.write()).extend(templates);
     }
 
     /// From now on no match begins.

@@ -185,7 +185,7 @@ pub fn open_vote(opening: Opening<'_>, asked: Asked<'_>) -> Result<VoteHandle, V
     let Opening { realm, match_id, roster, weigh, open, crowd, parent, team_sizes } = opening;
     let (config, electorate, called_by, args) = match asked {
         Asked::Written(json) => {
-            (VoteConfig::from_json(json.get(), &realm.rules.vote_templates).map_err(say)?, None, None, None)
+            (VoteConfig::from_json(json.get(), &realm.vote_templates()).map_err(say)?, None, None, None)
         }
         Asked::Called(call) => (call.config, call.electorate, Some(call.called_by), call.args),
     };

@@ -38,7 +38,7 @@ mod votes;
 
 pub use formats::Network;
 pub use secret::Secret;
-pub use sections::{Chat, DialectChoice, Server};
+pub use sections::{Chat, DialectChoice, Reload, Server};
 
 /// A configuration that passed every check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -259,6 +259,17 @@ impl Config {
                 Some(Fault { origin: origins.of(&path), path, message })
             })
             .collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// Checks again what must hold between keys, after modes were added that no file describes.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn recheck(&self, origins: &Origins) -> Result<(), Vec<Fault>> {
+        let mut faults = Vec::new();
+        rules::check(self, origins, &mut faults);
+        votes::check(self, origins, &mut faults);
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 

@@ -22,6 +22,11 @@ pub struct Server {
     /// Folder of Lua games. Flag `--games`.
     #[schemars(length(min = 1))]
     pub games: String,
+    /// Whether a script that is saved reaches running matches; `off` for production.
+    pub reload: Reload,
+    /// For development: players whose input or join makes a script fail are told how (`module.error`). It shows them
+    /// the script's insides.
+    pub dev_errors: bool,
     /// Origins that browsers may connect from, such as `https://play.example`; `*` allows any; none configured
     /// allows any socket and no cross-origin request.
     #[schemars(extend("items" = formats::text("origin")))]
@@ -52,6 +57,8 @@ impl Default for Server {
             listen: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8084)),
             data: "./tessera-data".into(),
             games: "./games".into(),
+            reload: Reload::On,
+            dev_errors: false,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             dialect: DialectChoice::PerConnection,
@@ -62,6 +69,16 @@ impl Default for Server {
             echo: false,
         }
     }
+}
+
+/// Whether a script that is saved reaches running matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reload {
+    /// The games folder is watched: a good file replaces the functions at the next tick, a bad one is reported.
+    On,
+    /// Scripts stay as they were at the start.
+    Off,
 }
 
 /// Which dialect of the wire clients speak that do not say.

@@ -10,6 +10,8 @@ use super::error::{Reason, Refusal};
 use super::frame::{Cid, Frame, Lane, Outbound, SlotKind, wrap};
 use super::messages::Inbound;
 use super::scan::{is_object, scan};
+pub use crate::engine::matches::events::RESERVED_LEAVES;
+pub(super) use crate::engine::matches::events::is_leaf;
 use crate::ids::{MatchId, PlayerId};
 use crate::limits::EVENT_BYTES_MAX;
 
@@ -413,33 +415,6 @@ pub fn state_frame(match_id: MatchId, view: &[u8]) -> Option<Frame> {
     wrap("match.state", view, Lane::Latest(SlotKind::MatchState, match_id.as_u128()))
 }
 
-/// The leaves of `match.` that are ours: a game that could say them could forge us.
-pub const RESERVED_LEAVES: &[&str] = &[
-    "ack",
-    "finished",
-    "joined",
-    "left",
-    "list",
-    "matched",
-    "matchmaker_expired",
-    "matchmaker_failed",
-    "phase_changed",
-    "player_joined",
-    "player_left",
-    "player_disconnected",
-    "player_resumed",
-    "started",
-    "state",
-    "terrain",
-    "tick",
-    "vote_deadline",
-    "vote_turn",
-    "vote_result",
-    "vote_start",
-    "vote_tally",
-    "vote_vetoed",
-];
-
 /// Why a game's event is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EventFault {
@@ -466,9 +441,4 @@ pub fn event_frame(leaf: &str, payload: &RawValue) -> Result<Frame, EventFault> 
         return Err(EventFault::TooLarge);
     }
     wrap(&format!("match.{leaf}"), payload.get().as_bytes(), Lane::Counted).ok_or(EventFault::TooLarge)
-}
-
-/// Whether `leaf` may stand behind `match.` at all.
-pub(super) fn is_leaf(leaf: &str) -> bool {
-    (1..=64).contains(&leaf.len()) && leaf.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }

@@ -229,6 +229,7 @@ server_messages! {
     PresenceSnapshot(presence::Snapshot) "presence.snapshot";
     NotificationNew(notices::Notification) "notification.new";
     ModuleMessage(notices::ModuleMessage) "module.message";
+    ModuleError(notices::ModuleError) "module.error";
     ServerLag(notices::Lag) "server.lag";
     RpcOk(rpc::Answered) "rpc.ok";
     RpcError(rpc::Failed) "rpc.error";

@@ -45,6 +45,26 @@ impl Outbound for ModuleMessage {
     const KIND: &'static str = "module.message";
 }
 
+/// `module.error`: a script failed on what this player sent, told only on servers that say so (`server.dev_errors`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleError {
+    /// Who failed: `lua`.
+    pub module: Cow<'static, str>,
+    /// In which callback.
+    pub callback: Cow<'static, str>,
+    /// The file, relative to the games folder.
+    pub script: String,
+    /// The line, from 1, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// What it said.
+    pub message: String,
+}
+
+impl Outbound for ModuleError {
+    const KIND: &'static str = "module.error";
+}
+
 /// `server.lag`: a match runs late, and the client may want to smooth over it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lag {

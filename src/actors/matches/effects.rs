@@ -10,7 +10,7 @@ use crate::games::{Effect, ScriptFault};
 use crate::ids::PlayerId;
 use crate::limits::{EVENT_BYTES_MAX, SCRIPT_FAULTS_KEPT_MAX};
 use crate::store::rows::KvRow;
-use crate::wire::notices::ModuleMessage;
+use crate::wire::notices::{ModuleError, ModuleMessage};
 use crate::wire::{Frame, Outbound};
 
 impl MatchActor {
@@ -97,6 +97,9 @@ impl MatchActor {
                 true
             }
             Effect::ScriptFault(fault) => {
+                if self.realm.rules.dev_errors {
+                    self.tell_fault(&fault);
+                }
                 let ScriptFault { callback, file, line, message, traceback, over_budget, suppressed, .. } = &*fault;
                 let line = line.map(|line| format!(":{line}")).unwrap_or_default();
                 tracing::warn!(
@@ -115,6 +118,25 @@ impl MatchActor {
             self.meters.effects_refused.fetch_add(1, Relaxed);
         }
         self.update_card();
+    }
+
+    /// Tells a script's failure to the player whose message it was, or to everyone where it was nobody's.
+    fn tell_fault(&self, fault: &ScriptFault) {
+        let told = ModuleError {
+            module: "lua".into(),
+            callback: fault.callback.into(),
+            script: fault.file.clone(),
+            line: fault.line,
+            message: fault.message.clone(),
+        };
+        match fault.player {
+            None => self.push_everyone(&told.push()),
+            Some(player) => {
+                if let Some(member) = self.members.get(&player) {
+                    member.outlet.push(&told.push());
+                }
+            }
+        }
     }
 
     /// Reads a stored value; the game hears of it in some later turn.

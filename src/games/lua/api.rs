@@ -7,36 +7,10 @@ use mlua::{Lua, Table, Value, Variadic};
 
 use super::convert;
 use super::host::{Host, StoreKey};
+use crate::engine::matches::events::{RESERVED_LEAVES, is_leaf};
 use crate::games::{Effect, Json};
 use crate::ids::{PlayerId, VoteId};
 use crate::limits::EVENT_BYTES_MAX;
-
-/// Event names that are ours to say.
-const RESERVED: &[&str] = &[
-    "ack",
-    "finished",
-    "joined",
-    "left",
-    "list",
-    "matched",
-    "matchmaker_expired",
-    "matchmaker_failed",
-    "phase_changed",
-    "player_joined",
-    "player_left",
-    "player_disconnected",
-    "player_resumed",
-    "started",
-    "state",
-    "terrain",
-    "tick",
-    "vote_deadline",
-    "vote_turn",
-    "vote_result",
-    "vote_start",
-    "vote_tally",
-    "vote_vetoed",
-];
 
 /// Calls of the public interface that this server has no floor for. They answer an error instead of being nil, so
 /// that a script which checks `result.error` plays on.
@@ -204,10 +178,10 @@ fn log(_: &Lua, host: &Host, args: &[Value]) -> Answer {
 /// `game.broadcast(event, payload)`: `match.<event>` to everyone in the match.
 fn broadcast(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     let event = text(args.first()).ok_or("broadcast requires (event, payload)")?;
-    if !plain_name(&event, 64) {
+    if !is_leaf(&event) {
         return Err("an event's name is 1 to 64 characters of [A-Za-z0-9_-]".into());
     }
-    if RESERVED.contains(&event.as_str()) {
+    if RESERVED_LEAVES.contains(&event.as_str()) {
         return Err(format!("the event name \"{event}\" is reserved"));
     }
     let payload = payload(host, args.get(1), EVENT_BYTES_MAX)?;

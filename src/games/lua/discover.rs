@@ -70,38 +70,68 @@ pub fn discover(folder: &Path) -> Result<Games, Vec<Fault>> {
 
 /// [`discover`] with another allowance for the scripts.
 pub fn discover_with(folder: &Path, allowance: Allowance) -> Result<Games, Vec<Fault>> {
-    read_games(folder, Arc::new(Sources::read(folder)?), allowance)
+    read_games(Arc::new(Sources::read(folder)?), allowance)
 }
 
 /// [`discover`] over files already read.
-pub(super) fn read_games(folder: &Path, sources: Arc<Sources>, allowance: Allowance) -> Result<Games, Vec<Fault>> {
+///
+/// # Errors
+/// Every fault: one is enough to refuse the folder.
+pub(super) fn read_games(sources: Arc<Sources>, allowance: Allowance) -> Result<Games, Vec<Fault>> {
+    let (games, faults) = read_what_works(&sources, allowance);
+    if faults.is_empty() { Ok(games) } else { Err(faults) }
+}
+
+/// The modes that can be played, and the faults of the others.
+pub fn read_what_works(sources: &Arc<Sources>, allowance: Allowance) -> (Games, Vec<Fault>) {
     let mut games = Games { modes: Vec::new(), warnings: Vec::new(), guest_auth: None };
+    let named = match manifest(sources, allowance, &mut games) {
+        Ok(named) => named,
+        Err(faults) => return (games, faults),
+    };
     let mut faults = Vec::new();
-    for (name, file) in manifest(&sources, allowance, &mut games)? {
-        if sources.text(&file).is_none() {
+    for (name, file) in named {
+        if !sources.has(&file) {
             faults.push(Fault::of_file("config.lua", format!("mode {name}: there is no {file} in the folder")));
             continue;
         }
-        match probe(&file, sources.clone(), allowance) {
-            Ok(Some(found)) => {
-                games.guest_auth = games.guest_auth.or(found.guest_auth);
-                games.modes.push(ScriptMode {
-                    name,
-                    script: Script::new(folder, &file, sources.clone(), allowance),
-                    overrides: found.overrides,
-                    vote_templates: found.vote_templates,
-                    warnings: found.warnings,
-                });
+        match read_mode(&name, &file, sources, allowance) {
+            Ok(Some((mode, guest_auth))) => {
+                games.guest_auth = games.guest_auth.or(guest_auth);
+                games.modes.push(mode);
             }
-            Ok(None) => games.warnings.push(Fault::of_file(
-                file,
-                format!("mode {name} is left out: game_type \"world\" is not served, only matches are"),
-            )),
+            Ok(None) => games.warnings.push(Fault::of_file(file, format!("mode {name} is left out: {NOT_A_MATCH}"))),
             Err(fault) => faults.push(fault),
         }
     }
     games.modes.sort_by(|a, b| a.name.cmp(&b.name));
-    if faults.is_empty() { Ok(games) } else { Err(faults) }
+    // What a script needs and cannot have is its fault above; the rest is worth a word.
+    games.warnings.extend(sources.faults().filter(|fault| !faults.contains(fault)).cloned());
+    (games, faults)
+}
+
+/// What is said of a script of a kind that is not served.
+pub const NOT_A_MATCH: &str = "game_type \"world\" is not served, only matches are";
+
+/// The mode that the script at `file` makes, and whether it asks for guests; `None` for a kind that is not served.
+///
+/// # Errors
+/// Why it does not load.
+pub fn read_mode(
+    name: &str,
+    file: &str,
+    sources: &Arc<Sources>,
+    allowance: Allowance,
+) -> Result<Option<(ScriptMode, Option<bool>)>, Fault> {
+    let Some(found) = probe(file, sources.clone(), allowance)? else { return Ok(None) };
+    let mode = ScriptMode {
+        name: name.to_owned(),
+        script: Script::new(file, sources.clone(), allowance),
+        overrides: found.overrides,
+        vote_templates: found.vote_templates,
+        warnings: found.warnings,
+    };
+    Ok(Some((mode, found.guest_auth)))
 }
 
 /// Mode names and the scripts they name.
@@ -110,8 +140,8 @@ fn manifest(
     allowance: Allowance,
     games: &mut Games,
 ) -> Result<Vec<(String, String)>, Vec<Fault>> {
-    if sources.text("config.lua").is_none() {
-        if sources.text("match.lua").is_some() {
+    if !sources.has("config.lua") {
+        if sources.has("match.lua") {
             return Ok(vec![("default".into(), "match.lua".into())]);
         }
         return Err(vec![Fault::of_file(".", "a games folder has a config.lua or a match.lua, and this one neither")]);
@@ -169,7 +199,7 @@ pub(super) fn probe(file: &str, sources: Arc<Sources>, allowance: Allowance) -> 
     if !super::play::CALLBACKS.iter().any(|name| lookup.find(name).is_some()) {
         return Err(Fault::of_file(file, "no callback is defined: expected functions such as init, join and tick"));
     }
-    let source = sources.text(file).unwrap_or_default();
+    let source = sources.text(file).and_then(Result::ok).unwrap_or_default();
     let mut reader = Reader { file, source: &source, machine: &machine, globals, found: Found::empty() };
     reader.read();
     Ok(Some(reader.found))
@@ -301,7 +331,7 @@ impl Reader<'_> {
                     Value::Nil => true,
                     Value::String(path) => {
                         let path = super::play::beside(self.file, &path.to_string_lossy());
-                        self.machine.host.sources().text(&path).is_some()
+                        self.machine.host.sources().has(&path)
                     }
                     _ => false,
                 };
@@ -444,7 +474,7 @@ mod tests {
     fn found(text: &str) -> (Json, String) {
         let text = format!("{text}\nfunction tick(state) return state end");
         let sources = Arc::new(Sources::from_texts([("match.lua", text.as_str())]).unwrap());
-        let games = read_games(Path::new("."), sources, Allowance::default()).unwrap();
+        let games = read_games(sources, Allowance::default()).unwrap();
         let mode = &games.modes[0];
         mode.mode(None).expect("globals that were taken make a mode");
         let warnings: Vec<_> = mode.warnings.iter().map(Fault::to_string).collect();
@@ -515,7 +545,7 @@ mod tests {
     fn manifests_are_read_and_their_faults_all_told() {
         let read = |files: &[(&str, &str)]| {
             let sources = Arc::new(Sources::from_texts(files.iter().copied()).unwrap());
-            match read_games(Path::new("."), sources, Allowance::default()) {
+            match read_games(sources, Allowance::default()) {
                 Ok(games) => {
                     let modes: Vec<_> = games.modes.iter().map(|m| format!("{}={}", m.name, m.script.file())).collect();
                     let warnings: Vec<_> = games.warnings.iter().map(Fault::to_string).collect();

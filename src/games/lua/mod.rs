@@ -6,7 +6,6 @@
 //!
 //! In the order of reading:
 
-mod library;
 mod play;
 
 mod api;
@@ -29,11 +28,10 @@ mod script;
 
 pub use budget::Allowance;
 pub use check::{Checked, TICKS as CHECK_TICKS, check};
-pub use discover::{Games, ScriptMode, discover, discover_with};
+pub use discover::{Games, NOT_A_MATCH, ScriptMode, discover, discover_with, read_mode, read_what_works};
 pub use host::Birth;
-pub use library::Library;
 pub use play::{LuaGame, ScriptError};
-pub use reload::{Reload, Watch, refresh, watch};
+pub use reload::{Watch, watch};
 pub use report::Fault;
 pub use script::{FILE_BYTES_MAX, FILES_MAX, Script, Sources};
 

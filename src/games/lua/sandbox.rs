@@ -14,6 +14,7 @@ use mlua::{Function, Lua, LuaOptions, LuaString, StdLib, Table, Value};
 
 use super::budget::{Allowance, Entry, Meter, Spent};
 use super::host::Host;
+use super::report::Fault;
 use super::script::Sources;
 use super::{api, clock, strings};
 
@@ -70,9 +71,12 @@ impl Machine {
 
     /// Runs the body of `file` (a path inside the folder) with globals of `env`, as its modules will.
     pub(super) fn run(&self, file: &str, env: &Table) -> mlua::Result<Value> {
-        let Some(text) = self.host.sources().text(file) else {
-            return Err(mlua::Error::runtime(format!("{file}: no such file in the games folder")));
-        };
+        let text = self
+            .host
+            .sources()
+            .text(file)
+            .unwrap_or_else(|| Err(Fault::of_file(file, "no such file in the games folder")));
+        let text = text.map_err(mlua::Error::runtime)?;
         let base = file.rsplit_once('/').map_or("", |(dir, _)| dir);
         self.entry(Entry::Load, || {
             env.raw_set("require", self.own.require_for.call::<Function>((base, env))?)?;
@@ -153,6 +157,7 @@ fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host
             let Some(text) = h.sources().text(&file) else {
                 return Err(mlua::Error::runtime(format!("module '{module}' not found: there is no {file}")));
             };
+            let text = text.map_err(mlua::Error::runtime)?;
             let chunk = lua.load(text.as_ref()).set_name(format!("@{file}")).set_mode(ChunkMode::Text);
             Ok((file, chunk.set_environment(env).into_function()?))
         })?,

@@ -2,7 +2,7 @@
 //! one consistent set of them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,14 +21,18 @@ pub const FILES_MAX: usize = 256;
 /// Directories within directories that are looked into.
 const FOLDER_DEPTH_MAX: usize = 8;
 
-/// Every `.lua` file of a games folder, by its path inside it (`arena/match.lua`).
+/// Every `.lua` file of a games folder, by its path inside it (`arena/match.lua`). A file that cannot be used stands
+/// here too, with the reason: it is nobody's business but that of the scripts that need it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sources {
-    files: BTreeMap<String, Arc<str>>,
+    files: BTreeMap<String, Result<Arc<str>, Fault>>,
 }
 
 impl Sources {
     /// Reads the folder. Links are not followed, wherever they lead: what is not in the folder is not part of it.
+    ///
+    /// # Errors
+    /// Directories that cannot be read, and too many files.
     pub fn read(folder: &Path) -> Result<Self, Vec<Fault>> {
         let mut sources = Self::default();
         let mut faults = Vec::new();
@@ -56,34 +60,58 @@ impl Sources {
             if kind.is_dir() && depth < FOLDER_DEPTH_MAX {
                 self.read_dir(&entry.path(), &path, depth + 1, faults);
             } else if kind.is_file() && name.ends_with(".lua") {
-                match read_text(&entry.path()) {
-                    Ok(text) => self.add(path, &text, faults),
-                    Err(why) => faults.push(Fault::of_file(path, why)),
-                }
+                self.add(path, read_text(&entry.path()));
             }
         }
     }
 
     /// Files given as text, by their path inside the folder.
+    ///
+    /// # Errors
+    /// Every file that cannot be used.
     pub fn from_texts<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Vec<Fault>> {
         let mut sources = Self::default();
-        let mut faults = Vec::new();
         for (path, text) in files {
-            sources.add(path.to_owned(), text, &mut faults);
+            sources.add(path.to_owned(), Ok(text.to_owned()));
         }
+        let faults: Vec<_> = sources.faults().cloned().collect();
         if faults.is_empty() { Ok(sources) } else { Err(faults) }
     }
 
-    fn add(&mut self, path: String, text: &str, faults: &mut Vec<Fault>) {
-        match guard::harden(text) {
-            Ok(text) => drop(self.files.insert(path, text.into())),
-            Err((line, why)) => faults.push(Fault { file: path, line: Some(line), text: why.to_owned() }),
-        }
+    fn add(&mut self, path: String, text: Result<String, String>) {
+        let usable = match text {
+            Err(why) => Err(Fault::of_file(path.clone(), why)),
+            Ok(text) => guard::harden(&text).map(Into::into).map_err(|(line, why)| Fault {
+                file: path.clone(),
+                line: Some(line),
+                text: why.to_owned(),
+            }),
+        };
+        self.files.insert(path, usable);
     }
 
-    /// The text of the file at this path inside the folder, as Lua is given it.
-    pub fn text(&self, path: &str) -> Option<Arc<str>> {
+    /// The text of the file at this path inside the folder, as Lua is given it; the fault of one that cannot be used.
+    pub fn text(&self, path: &str) -> Option<Result<Arc<str>, Fault>> {
         self.files.get(path).cloned()
+    }
+
+    /// Whether there is a file at this path inside the folder.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
+    /// The files that cannot be used.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        self.files.values().filter_map(|file| file.as_ref().err())
+    }
+
+    /// Whether the script at `file` would find everything as it is in `other`: a script sees its own directory.
+    fn same_beside(&self, other: &Self, file: &str) -> bool {
+        let dir = file.rsplit_once('/').map_or("", |(dir, _)| dir);
+        let seen = |(path, _): &(&String, &Result<Arc<str>, Fault>)| {
+            dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.files.iter().filter(seen).eq(other.files.iter().filter(seen))
     }
 }
 
@@ -99,7 +127,6 @@ fn read_text(path: &Path) -> Result<String, String> {
 /// takes the new ones at its next tick.
 #[derive(Debug)]
 pub struct Script {
-    folder: PathBuf,
     file: String,
     allowance: Allowance,
     sources: RwLock<Arc<Sources>>,
@@ -108,24 +135,13 @@ pub struct Script {
 
 impl Script {
     /// The script `file` (a path inside the folder) over files already read. It is not tried here: `discover` does.
-    pub fn new(folder: &Path, file: &str, sources: Arc<Sources>, allowance: Allowance) -> Arc<Self> {
-        Arc::new(Self {
-            folder: folder.to_owned(),
-            file: file.to_owned(),
-            allowance,
-            sources: RwLock::new(sources),
-            version: AtomicU64::new(0),
-        })
+    pub fn new(file: &str, sources: Arc<Sources>, allowance: Allowance) -> Arc<Self> {
+        Arc::new(Self { file: file.to_owned(), allowance, sources: RwLock::new(sources), version: AtomicU64::new(0) })
     }
 
     /// The script's path inside the games folder: what a mode writes after `lua:`.
     pub fn file(&self) -> &str {
         &self.file
-    }
-
-    /// The games folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// What its matches may cost.
@@ -143,13 +159,15 @@ impl Script {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Takes `sources` if the script still loads with them; `Ok(false)` when nothing changed. On faults the old files
-    /// stay and every match plays on.
-    pub fn replace(&self, sources: Arc<Sources>) -> Result<bool, Vec<Fault>> {
-        if *self.sources() == *sources {
+    /// Takes `sources` if the script still loads with them; `Ok(false)` when nothing it can see changed.
+    ///
+    /// # Errors
+    /// Why it does not load: the old files stay, and every match plays on.
+    pub fn replace(&self, sources: Arc<Sources>) -> Result<bool, Fault> {
+        if self.sources().same_beside(&sources, &self.file) {
             return Ok(false);
         }
-        discover::probe(&self.file, sources.clone(), self.allowance).map_err(|fault| vec![fault])?;
+        discover::probe(&self.file, sources.clone(), self.allowance)?;
         *self.sources.write() = sources;
         self.version.fetch_add(1, Ordering::AcqRel);
         Ok(true)

@@ -1,6 +1,5 @@
 //! A match of a script in a test: a clock that is a number, players that are numbers, effects as text.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rand::SeedableRng;
@@ -20,7 +19,7 @@ pub(super) fn id(n: u128) -> PlayerId {
 }
 
 pub(super) fn script(files: &[(&str, &str)], allowance: Allowance) -> Arc<Script> {
-    Script::new(Path::new("."), "match.lua", Arc::new(Sources::from_texts(files.iter().copied()).unwrap()), allowance)
+    Script::new("match.lua", Arc::new(Sources::from_texts(files.iter().copied()).unwrap()), allowance)
 }
 
 /// A script being played.

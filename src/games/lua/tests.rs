@@ -406,7 +406,7 @@ fn a_reload_keeps_the_state_and_a_bad_one_changes_nothing() {
     let sources = |step: &str, module: &str| {
         Arc::new(Sources::from_texts([("match.lua", text(step).as_str()), ("mod.lua", module)]).unwrap())
     };
-    let script = Script::new(std::path::Path::new("."), "match.lua", sources("1", "return 'a'"), Allowance::default());
+    let script = Script::new("match.lua", sources("1", "return 'a'"), Allowance::default());
     let mut m = Played::of(script.clone(), 1);
     m.ticks(2);
     assert_eq!(script.replace(sources("10", "return 'b'")), Ok(true));
@@ -414,7 +414,7 @@ fn a_reload_keeps_the_state_and_a_bad_one_changes_nothing() {
     m.ticks(1);
     assert_eq!(m.view(None), r#"{"mod":"b","n":12}"#);
     let bad = script.replace(sources("(", "return 'c'")).unwrap_err();
-    assert!(bad[0].to_string().starts_with("match.lua:3: "), "{bad:?}");
+    assert!(bad.to_string().starts_with("match.lua:3: "), "{bad:?}");
     m.ticks(1);
     assert_eq!(m.view(None), r#"{"mod":"b","n":22}"#);
     assert_eq!(m.told(), ["log reloaded match.lua"]);
@@ -423,7 +423,7 @@ fn a_reload_keeps_the_state_and_a_bad_one_changes_nothing() {
     let trap = Arc::new(Sources::from_texts([("match.lua", trap)]).unwrap());
     assert_eq!(script.replace(trap), Ok(true));
     m.ticks(1);
-    assert_eq!(script.replace(sources("1", "error('no')")).unwrap_err()[0].to_string(), "mod.lua:1: no");
+    assert_eq!(script.replace(sources("1", "error('no')")).unwrap_err().to_string(), "mod.lua:1: no");
 }
 
 /// Everything of a script that could differ from one run to the next, in one view.

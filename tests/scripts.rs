@@ -1,0 +1,241 @@
+//! Scripted games over real sockets: what an author saves while matches are played, what they are told, and what
+//! their script's calls come to for players.
+
+mod support;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+use support::{Client, pair, run, server};
+use tessera::client::{Base, request};
+use tessera::config::{Reload, Secret};
+use tessera::server::Background;
+
+const OPS_TOKEN: &str = "correct-horse-battery-staple";
+
+/// A games folder for one test, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn of(match_lua: &str) -> Self {
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let n = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("tessera-scripts-{}-{n}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let folder = Self(path);
+        folder.save("match.lua", match_lua);
+        folder
+    }
+
+    fn save(&self, file: &str, text: &str) {
+        let path = self.0.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // As careful editors do: nobody ever sees half a file.
+        let half = self.0.join(".saving");
+        std::fs::write(&half, text).unwrap();
+        std::fs::rename(half, path).unwrap();
+    }
+
+    fn serve(&self, change: impl FnOnce(&mut tessera::config::Config)) -> Background {
+        server(|config| {
+            config.server.games = self.0.display().to_string();
+            config.server.ops_token = Some(Secret::new(OPS_TOKEN));
+            change(config);
+        })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn look(base: &Base, path: &str) -> Value {
+    let bearer = format!("Bearer {OPS_TOKEN}");
+    let answer = request(base, "GET", &format!("/ops/v1/{path}"), &[("Authorization", &bearer)], None).await.unwrap();
+    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+fn counter(globals: &str, step: &str) -> String {
+    format!(
+        "match_size = 2 state_strategy = 'shared' tick_hz = 50 {globals}
+         function init() return {{ n = 0 }} end
+         function tick(state) state.n = state.n + {step} return state end"
+    )
+}
+
+#[test]
+fn a_saved_script_reaches_running_matches_and_a_bad_one_reaches_nobody() {
+    let folder = Folder::of(&counter("", "1"));
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, _b, _) = pair(&base, "default").await;
+        a.expect_where("match.state", |state| state["n"] == 3).await;
+        // A step that no count of the old one reaches, on the state that is there.
+        folder.save("match.lua", &counter("max_players = 3", "0.25"));
+        let at = a.expect_where("match.state", |state| state["n"].as_f64().unwrap().fract() != 0.0).await;
+        assert!(at["payload"]["n"].as_f64().unwrap() > 3.0, "the state was kept: {at}");
+        folder.save("match.lua", "function tick(state) return");
+        folder.save("match.lua", "function tick(state) state.n = 'broken' error('at load') end error('no')");
+        let n = at["payload"]["n"].as_f64().unwrap();
+        a.expect_where("match.state", |state| state["n"].as_f64().is_some_and(|now| now > n + 10.0)).await;
+        // A match that begins now takes three, as the last good file says, and plays it.
+        let mut later = Vec::new();
+        for name in ["carol", "dave"] {
+            let mut client = Client::new(&base, name).await;
+            client.send("matchmaker.add", json!({"mode": "default"})).await;
+            later.push(client);
+        }
+        let matched = later[0].expect("match.matched").await;
+        let card = look(&base, "matches").await;
+        let card = card["matches"].as_array().unwrap().iter().find(|m| m["match_id"] == matched["payload"]["match_id"]);
+        assert_eq!(card.unwrap()["max_players"], 3, "{card:?}");
+        later[0].expect_where("match.state", |state| state["n"].as_f64().is_some_and(|n| n.fract() == 0.25)).await;
+    });
+}
+
+#[test]
+fn nothing_is_reloaded_where_that_is_off() {
+    let folder = Folder::of(&counter("", "1"));
+    let server = folder.serve(|config| config.server.reload = Reload::Off);
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, _b, _) = pair(&base, "default").await;
+        a.expect("match.state").await;
+        folder.save("match.lua", &counter("", "0.25"));
+        // Two seconds of ticks: forty times what a watched folder takes to be noticed.
+        let last = a.expect_where("match.state", |state| state["n"].as_f64().unwrap() >= 100.0).await;
+        assert_eq!(last["payload"]["n"].as_f64().unwrap().fract(), 0.0);
+    });
+}
+
+const FAILS: &str = "match_size = 2
+state_strategy = 'shared'
+function init() return { n = 0 } end
+function handle_input(id, input, state)
+  state.n = state.n + input.by
+  return state
+end
+function get_state(state) return state end";
+
+#[test]
+fn a_script_that_fails_tells_operators_always_and_players_only_in_development() {
+    for dev_errors in [true, false] {
+        let folder = Folder::of(FAILS);
+        let server = folder.serve(|config| config.server.dev_errors = dev_errors);
+        let base = Base::from(server.addr);
+        run(async move {
+            let (mut a, mut b, match_id) = pair(&base, "default").await;
+            a.text(r#"{"type":"match.input","payload":{}}"#).await;
+            b.text(r#"{"type":"match.input","payload":{"by":2}}"#).await;
+            b.expect_where("match.state", |state| state["n"] == 2).await;
+            let told = a.heard_of("module.error").await;
+            let error = json!({
+                "module": "lua", "callback": "handle_input", "script": "match.lua", "line": 5,
+                "message": "attempt to perform arithmetic on a nil value (field 'by')",
+            });
+            assert_eq!(told.first().map(|frame| &frame["payload"]), dev_errors.then_some(&error), "{told:?}");
+            assert!(b.heard_of("module.error").await.is_empty(), "it was not theirs");
+            let seen = look(&base, &format!("matches/{match_id}")).await;
+            let fault = &seen["script_faults"][0];
+            assert_eq!(
+                (&fault["callback"], &fault["file"], &fault["line"]),
+                (&json!("handle_input"), &json!("match.lua"), &json!(5))
+            );
+            assert!(fault["traceback"].as_str().unwrap().contains("match.lua:5: in function"), "{fault}");
+        });
+    }
+}
+
+#[test]
+fn what_a_script_asks_for_reaches_players() {
+    let folder = Folder::of(
+        r#"
+        match_size = 2
+        max_players = 3
+        listed = true
+        function init() return { players = {} } end
+        function join(id, state)
+          if id == state.banned then return nil, "you_were_asked_to_go" end
+          state.players[id] = true
+          return state
+        end
+        function leave(id, state) state.players[id] = nil return state end
+        function handle_input(id, input, state)
+          local other
+          for p in pairs(state.players) do if p ~= id then other = p end end
+          if input.say then game.broadcast("boom", { by = id }) game.send(other, { secret = 7 }) end
+          if input.gift then game.notify(id, "gift", "For you", { gold = 5 }) end
+          if input.chat then game.chat.send("lobby", id, "the game is on") end
+          if input.store then game.storage.player_set(id, "box", "gold", { n = input.store }) end
+          if input.door ~= nil then state.door = input.door game.match.set_joinable(input.door) end
+          if input.kick then state.banned = other game.match.kick(other, "asleep") end
+          if input.vote then game.vote.open({ template = "map", options = { "a", "b" }, window_ms = 30000 }) end
+          if input.cancel then game.vote.cancel(game.vote.list()[1].vote_id) end
+          if input.finish then game.match.finish({ winner = id }) end
+          return state
+        end
+        function get_state(id, state)
+          local box = game.storage.player_get(id, "box", "gold")
+          return { gold = box.ok and box.ok.n, why = box.error, door = state.door }
+        end
+        "#,
+    );
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, mut b, match_id) = pair(&base, "default").await;
+        a.expect_where("match.state", |state| state["why"] == "not_found").await;
+        a.send("chat.join", json!({"channel_id": "lobby"})).await;
+        a.expect("chat.joined").await;
+        a.text(r#"{"type":"match.input","payload":{"say":1,"gift":1,"chat":1,"store":30}}"#).await;
+        assert_eq!(b.expect("match.boom").await["payload"], json!({"by": a.player}));
+        assert_eq!(b.expect("module.message").await["payload"], json!({"module": "lua", "message": {"secret": 7}}));
+        assert!(a.heard_of("module.message").await.is_empty());
+        let gift = a.expect("notification.new").await;
+        assert_eq!(
+            (&gift["payload"]["subject"], &gift["payload"]["content"]),
+            (&json!("For you"), &json!({"gold": 5}))
+        );
+        let line = a.expect("chat.message").await;
+        assert_eq!(
+            (&line["payload"]["sender_id"], &line["payload"]["content"]),
+            (&json!("server"), &json!("the game is on"))
+        );
+        a.expect_where("match.state", |state| state["gold"] == 30).await;
+
+        a.text(r#"{"type":"match.input","payload":{"vote":1}}"#).await;
+        let vote = b.expect("match.vote_start").await["payload"]["vote_id"].clone();
+        a.text(r#"{"type":"match.input","payload":{"cancel":1}}"#).await;
+        let called_off = b.expect("match.vote_result").await;
+        assert_eq!((&called_off["payload"]["vote_id"], &called_off["payload"]["status"]), (&vote, &json!("cancelled")));
+
+        let mut c = Client::new(&base, "carol").await;
+        let join = json!({"match_id": match_id});
+        a.text(r#"{"type":"match.input","payload":{"door":false}}"#).await;
+        a.expect_where("match.state", |state| state["door"] == false).await;
+        assert_eq!(c.refused("match.join", join.clone()).await, "match_locked");
+        a.text(r#"{"type":"match.input","payload":{"door":true}}"#).await;
+        a.text(r#"{"type":"match.input","payload":{"kick":1}}"#).await;
+        assert_eq!(b.expect("match.kicked").await["payload"]["reason"], "asleep");
+        b.send("match.join", join.clone()).await;
+        let refused = b.expect("error").await;
+        assert_eq!(refused["payload"]["error"]["details"]["refused_reason"], "you_were_asked_to_go");
+        c.send("match.join", join).await;
+        c.expect("match.joined").await;
+        a.text(r#"{"type":"match.input","payload":{"finish":1}}"#).await;
+        assert_eq!(c.expect("match.finished").await["payload"]["result"], json!({"winner": a.player}));
+
+        // What was stored is there in the next match.
+        for client in [&mut a, &mut c] {
+            client.send("matchmaker.add", json!({"mode": "default"})).await;
+        }
+        a.expect("match.matched").await;
+        a.expect_where("match.state", |state| state["gold"] == 30).await;
+        c.expect_where("match.state", |state| state["why"] == "not_found").await;
+    });
+}
