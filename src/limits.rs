@@ -263,3 +263,7 @@ pub const VOTE_LINGER_MS: u64 = 2_000;
 /// Rows of one `match.list`, newest matches first: the reply stays well below what an outbox holds. Over: the older ones
 /// are left out; filters find them.
 pub const MATCH_LIST_ROWS_MAX: usize = 500;
+
+/// Bytes of history that a join or a snapshot shows, the newest messages: well within what an outbox and its ring hold.
+/// Over: the older ones are left out; `GET chat/:channel_id/history` has them.
+pub const HISTORY_SHOWN_BYTES_MAX: usize = 65_536;

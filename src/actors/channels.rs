@@ -3,7 +3,9 @@
 //!
 //! The rules are [`Channel`]'s; this shell brings it the store's answers.
 
-use std::collections::HashSet;
+mod direct;
+mod rooms;
+
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -11,89 +13,111 @@ use actix::prelude::*;
 use super::directory::Member;
 use super::outlet::Outlet;
 use super::realm::Realm;
+use super::sessions::{SessionActor, SnapshotPart};
 use crate::engine::chat::{
-    ChangeRefused, Channel, ChannelRules, Content, ContentRefused, Door, Editor, Line, Place, SayRefused, Sender,
+    ChangeRefused, Channel, ChannelRules, Content, ContentRefused, Editor, Line, Place, SayRefused, Sender,
 };
 use crate::ids::{ChannelId, MessageId, PlayerId, SessionId};
-use crate::limits::MAILBOX_MESSAGES_MAX;
-use crate::store::rows::{Changed, ChatChange, ChatRow, KvRow};
-use crate::store::{StoreError, ask};
+use crate::limits::{HISTORY_SHOWN_BYTES_MAX, MAILBOX_MESSAGES_MAX};
+use crate::store::StoreError;
+use crate::store::rows::{Changed, ChatChange, ChatRow};
 use crate::wire::chat as says;
 use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 
-/// How long a channel that nobody is in any more passes on what was sent to it before everyone knew.
-const RETIRED_FOR: std::time::Duration = std::time::Duration::from_secs(1);
+pub use direct::{deliver_dm, send_dm};
+pub use rooms::{announce, may_join, remember_rooms, say, set_room};
 
-/// A player wants to hear the channel; whether they may was decided before.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ChatJoin {
-    /// Who.
-    pub member: Member,
-    /// Their correlation id.
-    pub cid: Option<Cid>,
+/// What a message costs in a history beside its text: ids, times and names of fields.
+const MESSAGE_FRAME_BYTES: usize = 240;
+
+/// A session as a channel reaches it.
+#[derive(Clone)]
+pub struct Listener {
+    /// Whose.
+    pub player: PlayerId,
+    /// Which session.
+    pub session_id: SessionId,
+    /// What it is sent.
+    pub outlet: Arc<Outlet>,
 }
 
-/// A session hears no more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ChatLeave {
-    /// Which.
-    pub session: SessionId,
+impl From<&Member> for Listener {
+    fn from(member: &Member) -> Self {
+        Self { player: member.player, session_id: member.session_id, outlet: member.outlet.clone() }
+    }
 }
 
-/// The door closed on a player: none of their sessions hears more.
+/// Everything that is told a channel from outside. One type and one handler, so that what a client sent in a row is
+/// answered in that order, whether or not the history has arrived by then.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Expel(
-    /// Whom.
-    pub PlayerId,
-);
-
-/// A member says something.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ChatSaid {
-    /// Who.
-    pub member: Member,
-    /// Their correlation id: without one there is no `chat.sent`.
-    pub cid: Option<Cid>,
-    /// What.
-    pub content: String,
+pub enum ChatCommand {
+    /// A session wants to hear the channel; whether it may was decided before.
+    Join {
+        /// Who.
+        who: Listener,
+        /// How it is answered.
+        welcome: Welcome,
+    },
+    /// A session hears no more.
+    Leave {
+        /// Which.
+        session: SessionId,
+        /// To whom `chat.left` goes, if anybody waits for it.
+        reply: Option<Reply>,
+    },
+    /// The door closed on a player: none of their sessions hears more.
+    Expel(
+        /// Whom.
+        PlayerId,
+    ),
+    /// A member says something.
+    Say {
+        /// Who.
+        who: Listener,
+        /// Their correlation id: without one there is no `chat.sent`.
+        cid: Option<Cid>,
+        /// What.
+        content: String,
+    },
+    /// A member changes what they said, or takes it back.
+    Change {
+        /// Who.
+        who: Listener,
+        /// Their correlation id.
+        cid: Option<Cid>,
+        /// Which message.
+        message_id: MessageId,
+        /// The new text; `None` takes it back.
+        content: Option<String>,
+    },
+    /// A member is typing.
+    Type {
+        /// Who.
+        who: Listener,
+        /// Their correlation id.
+        cid: Option<Cid>,
+    },
+    /// The server, a game or an operator says something.
+    Announce(
+        /// What.
+        String,
+    ),
 }
 
-/// A member changes what they said, or takes it back.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ChatChanged {
-    /// Who.
-    pub member: Member,
-    /// Their correlation id.
-    pub cid: Option<Cid>,
-    /// Which message.
-    pub message_id: MessageId,
-    /// The new text; `None` takes it back.
-    pub content: Option<String>,
+/// How a join is answered.
+pub enum Welcome {
+    /// With `chat.joined`, carrying this correlation id.
+    Joined(Option<Cid>),
+    /// With the history as a part of a session's snapshot.
+    Snapshot {
+        /// The session.
+        to: Addr<SessionActor>,
+        /// How many channels share the room that a snapshot has for history.
+        shares: usize,
+    },
 }
-
-/// A member is typing.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ChatTyping {
-    /// Who.
-    pub member: Member,
-    /// Their correlation id.
-    pub cid: Option<Cid>,
-}
-
-/// The server, a game or an operator says something.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ServerSays(
-    /// What.
-    pub String,
-);
 
 /// The store told what was said before.
 #[derive(Message)]
@@ -121,15 +145,16 @@ struct ChangeKept {
 }
 
 /// To whom an answer goes.
-struct Reply {
+pub struct Reply {
     session: SessionId,
     outlet: Arc<Outlet>,
     cid: Option<Cid>,
 }
 
 impl Reply {
-    fn to(member: &Member, cid: Option<Cid>) -> Self {
-        Self { session: member.session_id, outlet: member.outlet.clone(), cid }
+    /// To this session, with its correlation id.
+    pub fn to(who: &Listener, cid: Option<Cid>) -> Self {
+        Self { session: who.session_id, outlet: who.outlet.clone(), cid }
     }
 
     fn refuse(&self, realm: &Realm, refusal: impl Into<Refusal>) {
@@ -139,56 +164,161 @@ impl Reply {
     }
 }
 
-/// What came before the history did.
-enum Early {
-    Join(ChatJoin),
-    Said(ChatSaid),
-}
-
 /// The actor.
 pub struct ChannelActor {
     realm: Arc<Realm>,
     name: ChannelId,
     channel: Channel<Arc<Outlet>>,
     /// What waits for the history; `None` once it is there.
-    early: Option<Vec<Early>>,
+    early: Option<Vec<ChatCommand>>,
     /// Messages on their way into the store.
     keeping: usize,
-    /// Nobody was in it: another one has taken its place, or will.
-    retired: bool,
+    /// Commands that were handled, to know whether any is still on its way.
+    heard: u64,
 }
 
 impl ChannelActor {
     /// An empty channel; the name was checked by [`may_join`].
     pub fn new(realm: Arc<Realm>, name: ChannelId) -> Self {
-        let place = place_of(&realm, &name).unwrap_or_else(|_| Place::Open(name.clone()));
+        let place = rooms::place_of(&realm, &name).unwrap_or_else(|_| Place::Open(name.clone()));
         let rules = ChannelRules {
             history_max: realm.rules.chat_history,
             slow_mode_ms: u64::from(realm.rules.chat_slow_mode_s) * 1_000,
             ..ChannelRules::default()
         };
         let channel = Channel::new(place, rules, realm.clock.now_ms());
-        Self { realm, name, channel, early: Some(Vec::new()), keeping: 0, retired: false }
+        Self { realm, name, channel, early: Some(Vec::new()), keeping: 0, heard: 0 }
     }
 
-    fn join(&mut self, join: ChatJoin) {
-        let ChatJoin { member, cid } = join;
-        let history: Vec<_> = self.channel.history().map(|line| message_of(&self.name, line)).collect();
-        let history = (!history.is_empty()).then_some(history);
-        member.outlet.push(&says::Joined { channel_id: self.name.to_string(), history }.frame(cid.as_ref()));
-        self.channel.join(member.session_id, member.player, member.outlet);
+    /// One command, once the history is there.
+    fn obey(&mut self, command: ChatCommand, ctx: &mut Context<Self>) {
+        match command {
+            ChatCommand::Join { who, welcome } => self.join(who, welcome),
+            ChatCommand::Leave { session, reply } => {
+                self.channel.leave(session);
+                if let Some(reply) = reply {
+                    let left = says::Left { channel_id: self.name.to_string() };
+                    reply.outlet.push(&left.frame(reply.cid.as_ref()));
+                }
+            }
+            ChatCommand::Expel(player) => drop(self.channel.expel(player)),
+            ChatCommand::Say { who, cid, content } => self.say(&who, cid, &content, ctx),
+            ChatCommand::Change { who, cid, message_id, content } => {
+                self.change(&who, cid, message_id, content.as_deref(), ctx);
+            }
+            ChatCommand::Type { who, cid } => self.typing(&who, cid),
+            ChatCommand::Announce(content) => {
+                let now_ms = self.realm.clock.now_ms();
+                if let Ok(content) = self.channel.admit(Sender::Server, &content, &(), now_ms) {
+                    self.keep(Sender::Server, content, None, ctx);
+                }
+            }
+        }
     }
 
-    fn say(&mut self, said: ChatSaid, ctx: &mut Context<Self>) {
-        let ChatSaid { member, cid, content } = said;
-        let sender = Sender::Player(member.player, member.session_id);
-        let reply = Reply::to(&member, cid);
-        if let Some(refusal) = muted(&self.realm, member.player, &self.name) {
+    /// Says that a command which came too early cannot wait.
+    fn no_room(&self, command: ChatCommand) {
+        let reply = match command {
+            ChatCommand::Join { who, welcome: Welcome::Joined(cid) }
+            | ChatCommand::Say { who, cid, .. }
+            | ChatCommand::Change { who, cid, .. }
+            | ChatCommand::Type { who, cid } => Reply::to(&who, cid),
+            // The snapshot is told without it, and whoever announces has no one waiting.
+            _ => return,
+        };
+        reply.refuse(&self.realm, Reason::Busy);
+    }
+
+    fn join(&mut self, who: Listener, welcome: Welcome) {
+        let channel_id = self.name.to_string();
+        match welcome {
+            Welcome::Joined(cid) => {
+                let history = self.recent(HISTORY_SHOWN_BYTES_MAX);
+                let history = (!history.is_empty()).then_some(history);
+                who.outlet.push(&says::Joined { channel_id, history }.frame(cid.as_ref()));
+            }
+            // `do_send` on purpose: once per channel and snapshot, and the session waits for it.
+            Welcome::Snapshot { to, shares } => {
+                let history = self.recent(HISTORY_SHOWN_BYTES_MAX / shares.max(1));
+                to.do_send(SnapshotPart::Channel(says::History { channel_id, history }));
+            }
+        }
+        self.channel.join(who.session_id, who.player, who.outlet);
+    }
+
+    /// The newest messages whose text fits, oldest first.
+    fn recent(&self, bytes_max: usize) -> Vec<says::Message> {
+        let mut bytes = 0;
+        let fits = |line: &&Line| {
+            bytes += line.content.len() + MESSAGE_FRAME_BYTES;
+            bytes <= bytes_max
+        };
+        let newest: Vec<_> = self.channel.history().rev().take_while(fits).collect();
+        newest.into_iter().rev().map(|line| message_of(&self.name, line)).collect()
+    }
+
+    fn say(&mut self, who: &Listener, cid: Option<Cid>, content: &str, ctx: &mut Context<Self>) {
+        let sender = Sender::Player(who.player, who.session_id);
+        let reply = Reply::to(who, cid);
+        if let Some(refusal) = muted(&self.realm, who.player, &self.name) {
             return reply.refuse(&self.realm, refusal);
         }
-        match self.channel.admit(sender, &content, &(), self.realm.clock.now_ms()) {
+        match self.channel.admit(sender, content, &(), self.realm.clock.now_ms()) {
             Ok(content) => self.keep(sender, content, Some(reply), ctx),
             Err(refused) => reply.refuse(&self.realm, not_said(refused)),
+        }
+    }
+
+    fn change(
+        &mut self,
+        who: &Listener,
+        cid: Option<Cid>,
+        message_id: MessageId,
+        content: Option<&str>,
+        ctx: &mut Context<Self>,
+    ) {
+        let reply = Reply::to(who, cid);
+        if content.is_some()
+            && let Some(refusal) = muted(&self.realm, who.player, &self.name)
+        {
+            return reply.refuse(&self.realm, refusal);
+        }
+        let by = Editor::Author(who.player, who.session_id);
+        let now_ms = self.realm.clock.now_ms();
+        let admitted = match content {
+            Some(text) => self.channel.admit_edit(by, message_id, text, &(), now_ms).map(Some),
+            None => self.channel.admit_deletion(by, message_id, now_ms).map(|()| None),
+        };
+        let content = match admitted {
+            Ok(content) => content,
+            Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthorized),
+            Err(ChangeRefused::Say(refused)) => return reply.refuse(&self.realm, not_said(refused)),
+        };
+        let change = ChatChange {
+            channel_id: self.name.to_string(),
+            message_id,
+            only_sender: Some(who.player),
+            content: content.as_ref().map(|content| content.as_str().to_owned()),
+            unix_ms: self.realm.clock.unix_ms(),
+        };
+        self.keeping += 1;
+        let me = ctx.address();
+        let done = move |outcome| me.do_send(ChangeKept { message_id, content, reply, outcome });
+        self.realm.store.change_chat(change, Box::new(done));
+    }
+
+    fn typing(&mut self, who: &Listener, cid: Option<Cid>) {
+        match self.channel.typing(who.player, who.session_id, self.realm.clock.now_ms()) {
+            Ok(true) => {
+                let frame = says::IsTyping { channel_id: self.name.to_string(), player_id: who.player }.push();
+                for (session, _, outlet) in self.channel.members() {
+                    if session != who.session_id {
+                        outlet.push(&frame);
+                    }
+                }
+            }
+            Ok(false) => {}
+            Err(refused) => Reply::to(who, cid).refuse(&self.realm, not_said(refused)),
         }
     }
 
@@ -263,18 +393,11 @@ impl ChannelActor {
         }
     }
 
-    /// The channel that has taken this one's place, once it has.
-    fn successor(&self) -> Option<Addr<Self>> {
-        if self.retired { self.realm.channel(&self.name) } else { None }
-    }
-
-    /// Ends a channel that nobody is in. It leaves the directory first and the world a little later: what was sent to
-    /// it in between is passed on instead of lost.
+    /// Ends a channel that nobody is in, unless somebody is on the way into it.
     fn retire_if_empty(&mut self, ctx: &mut Context<Self>) {
         let busy = self.channel.members().len() > 0 || self.early.is_some() || self.keeping > 0;
-        if !busy && !std::mem::replace(&mut self.retired, true) {
-            self.realm.directory.remove_channel(&self.name, &ctx.address());
-            ctx.run_later(RETIRED_FOR, |_, ctx| ctx.stop());
+        if !busy && self.realm.directory.retire_channel(&self.name, self.heard) {
+            ctx.stop();
         }
     }
 }
@@ -305,79 +428,27 @@ impl Handler<HistoryLoaded> for ChannelActor {
             sent_unix_ms: row.sent_unix_ms,
             edited: row.edited_unix_ms.is_some(),
         }));
-        for early in self.early.take().unwrap_or_default() {
-            match early {
-                Early::Join(join) => self.join(join),
-                Early::Said(said) => self.say(said, ctx),
-            }
+        for command in self.early.take().unwrap_or_default() {
+            self.obey(command, ctx);
         }
         self.retire_if_empty(ctx);
     }
 }
 
-impl Handler<ChatJoin> for ChannelActor {
+impl Handler<ChatCommand> for ChannelActor {
     type Result = ();
 
-    fn handle(&mut self, join: ChatJoin, _: &mut Context<Self>) {
-        match (self.successor(), &mut self.early) {
-            (Some(successor), _) => successor.do_send(join),
-            (None, Some(early)) if early.len() >= MAILBOX_MESSAGES_MAX => {
-                Reply::to(&join.member, join.cid).refuse(&self.realm, Reason::Busy);
+    fn handle(&mut self, command: ChatCommand, ctx: &mut Context<Self>) {
+        self.heard += 1;
+        // What must not be lost waits however many wait already: a leave and an expulsion follow a join each.
+        let must_wait = matches!(command, ChatCommand::Leave { .. } | ChatCommand::Expel(_));
+        match &mut self.early {
+            None => {
+                self.obey(command, ctx);
+                self.retire_if_empty(ctx);
             }
-            (None, Some(early)) => early.push(Early::Join(join)),
-            (None, None) => self.join(join),
-        }
-    }
-}
-
-impl Handler<ChatLeave> for ChannelActor {
-    type Result = ();
-
-    fn handle(&mut self, ChatLeave { session }: ChatLeave, ctx: &mut Context<Self>) {
-        if let Some(successor) = self.successor() {
-            return successor.do_send(ChatLeave { session });
-        }
-        self.channel.leave(session);
-        if let Some(early) = &mut self.early {
-            early.retain(|early| match early {
-                Early::Join(join) => join.member.session_id != session,
-                Early::Said(said) => said.member.session_id != session,
-            });
-        }
-        self.retire_if_empty(ctx);
-    }
-}
-
-impl Handler<Expel> for ChannelActor {
-    type Result = ();
-
-    fn handle(&mut self, Expel(player): Expel, ctx: &mut Context<Self>) {
-        self.channel.expel(player);
-        self.retire_if_empty(ctx);
-    }
-}
-
-impl Handler<ChatSaid> for ChannelActor {
-    type Result = ();
-
-    fn handle(&mut self, said: ChatSaid, ctx: &mut Context<Self>) {
-        match (self.successor(), &mut self.early) {
-            (Some(successor), _) => successor.do_send(said),
-            (None, Some(early)) if early.len() >= MAILBOX_MESSAGES_MAX => {
-                Reply::to(&said.member, said.cid).refuse(&self.realm, Reason::Busy);
-            }
-            (None, Some(early)) => early.push(Early::Said(said)),
-            (None, None) => self.say(said, ctx),
-        }
-    }
-}
-
-impl Handler<ServerSays> for ChannelActor {
-    type Result = ();
-
-    fn handle(&mut self, ServerSays(content): ServerSays, ctx: &mut Context<Self>) {
-        if let Ok(content) = self.channel.admit(Sender::Server, &content, &(), self.realm.clock.now_ms()) {
-            self.keep(Sender::Server, content, None, ctx);
+            Some(early) if must_wait || early.len() < MAILBOX_MESSAGES_MAX => early.push(command),
+            Some(_) => self.no_room(command),
         }
     }
 }
@@ -410,42 +481,6 @@ impl Handler<Kept> for ChannelActor {
     }
 }
 
-impl Handler<ChatChanged> for ChannelActor {
-    type Result = ();
-
-    fn handle(&mut self, changed: ChatChanged, ctx: &mut Context<Self>) {
-        let ChatChanged { member, cid, message_id, content } = changed;
-        let reply = Reply::to(&member, cid);
-        if content.is_some()
-            && let Some(refusal) = muted(&self.realm, member.player, &self.name)
-        {
-            return reply.refuse(&self.realm, refusal);
-        }
-        let by = Editor::Author(member.player, member.session_id);
-        let now_ms = self.realm.clock.now_ms();
-        let admitted = match &content {
-            Some(text) => self.channel.admit_edit(by, message_id, text, &(), now_ms).map(Some),
-            None => self.channel.admit_deletion(by, message_id, now_ms).map(|()| None),
-        };
-        let content = match admitted {
-            Ok(content) => content,
-            Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthorized),
-            Err(ChangeRefused::Say(refused)) => return reply.refuse(&self.realm, not_said(refused)),
-        };
-        let change = ChatChange {
-            channel_id: self.name.to_string(),
-            message_id,
-            only_sender: Some(member.player),
-            content: content.as_ref().map(|content| content.as_str().to_owned()),
-            unix_ms: self.realm.clock.unix_ms(),
-        };
-        self.keeping += 1;
-        let me = ctx.address();
-        let done = move |outcome| me.do_send(ChangeKept { message_id, content, reply, outcome });
-        self.realm.store.change_chat(change, Box::new(done));
-    }
-}
-
 impl Handler<ChangeKept> for ChannelActor {
     type Result = ();
 
@@ -468,26 +503,6 @@ impl Handler<ChangeKept> for ChannelActor {
             (Err(error), _) => reply.refuse(&self.realm, unkept(error)),
         }
         self.retire_if_empty(ctx);
-    }
-}
-
-impl Handler<ChatTyping> for ChannelActor {
-    type Result = ();
-
-    fn handle(&mut self, typing: ChatTyping, _: &mut Context<Self>) {
-        let ChatTyping { member, cid } = typing;
-        match self.channel.typing(member.player, member.session_id, self.realm.clock.now_ms()) {
-            Ok(true) => {
-                let frame = says::IsTyping { channel_id: self.name.to_string(), player_id: member.player }.push();
-                for (session, _, outlet) in self.channel.members() {
-                    if session != member.session_id {
-                        outlet.push(&frame);
-                    }
-                }
-            }
-            Ok(false) => {}
-            Err(refused) => Reply::to(&member, cid).refuse(&self.realm, not_said(refused)),
-        }
     }
 }
 
@@ -537,202 +552,9 @@ fn clean(content: &str) -> Result<String, Reason> {
     Content::new(content).map(|content| content.as_str().to_owned()).map_err(not_content)
 }
 
-/// What a channel id stands for on this server.
-fn place_of(realm: &Realm, name: &str) -> Result<Place, Reason> {
-    let rules = &realm.rules;
-    let place = Place::parse(name, |name| rules.chat_open.contains(name), |name| rules.chat_global.contains(name));
-    place.map_err(|_| Reason::InvalidChannelId)
-}
-
-/// Whether `player` may hear the channel called `name`; the name as channels are keyed.
-pub fn may_join(realm: &Realm, player: PlayerId, name: &str) -> Result<ChannelId, Reason> {
-    let place = place_of(realm, name)?;
-    let door = place.door();
-    let may = door.admits(player).unwrap_or_else(|| match &door {
-        Door::Roster(match_id) => realm.is_in_match(player, *match_id),
-        Door::Members(_) => realm.directory.room(&place.id()).is_some_and(|members| members.contains(&player)),
-        Door::Anyone | Door::Two(..) => false,
-    });
-    if may { Ok(place.id()) } else { Err(Reason::NotAuthorized) }
-}
-
-/// Says something in a channel on behalf of the server or a game; false when the channel does not live.
-pub fn say(realm: &Realm, channel: &str, content: &str) -> bool {
-    let Ok(content) = clean(content) else { return false };
-    let channel: ChannelId = channel.into();
-    realm.directory.live_channel(&channel).is_some_and(|addr| addr.try_send(ServerSays(content)).is_ok())
-}
-
 /// `muted` with the time left, when the player is silenced in that channel.
 fn muted(realm: &Realm, player: PlayerId, channel: &str) -> Option<Refusal> {
     let now_ms = realm.clock.unix_ms();
     let until_ms = realm.directory.muted_until(player, channel, now_ms)?;
     Some(Reason::Muted.with("retry_ms", until_ms - now_ms))
-}
-
-/// Says something as the server in any channel there could be but a direct one. One that nobody is in keeps it in its history.
-pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str) -> Result<(), Reason> {
-    let content = clean(content)?;
-    let name: ChannelId = channel.into();
-    if let Some(addr) = realm.directory.live_channel(&name) {
-        return addr.try_send(ServerSays(content)).map_err(|_| Reason::Busy);
-    }
-    let known = match place_of(realm, channel)?.door() {
-        Door::Anyone => true,
-        Door::Members(_) => realm.directory.room(&name).is_some(),
-        Door::Roster(match_id) => realm.directory.card(match_id).is_some(),
-        Door::Two(..) => false,
-    };
-    if !known {
-        return Err(Reason::InvalidChannelId);
-    }
-    let (message_id, now_ms) = realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
-    let row = ChatRow {
-        message_id,
-        channel_id: channel.into(),
-        seq: 0,
-        sender_id: None,
-        content,
-        sent_unix_ms: now_ms,
-        edited_unix_ms: None,
-    };
-    let log = move |stored: Result<u64, _>| {
-        if let Err(error) = stored {
-            tracing::error!(%message_id, %error, "a chat message could not be stored");
-        }
-    };
-    realm.store.append_chat(row, Box::new(log));
-    Ok(())
-}
-
-/// The scope under which rooms are kept; a game's scopes are called by its name and cannot hold a `:`.
-const ROOMS_SCOPE: &str = "tessera:rooms";
-
-/// Rooms that are kept, at most. Those beyond are forgotten at a restart.
-const ROOMS_MAX: u32 = 10_000;
-
-/// Sets who belongs to a room, across restarts; whoever no longer does hears no more of it.
-pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>) -> Result<(), StoreError> {
-    let name: ChannelId = room.into();
-    let kept = KvRow {
-        key: room.into(),
-        value: serde_json::to_vec(&members).unwrap_or_default(),
-        updated_unix_ms: realm.clock.unix_ms(),
-    };
-    ask(|done| realm.store.kv_put(ROOMS_SCOPE.into(), kept, done)).await?;
-    // First: nobody who is shown out may walk in again.
-    let before = realm.directory.room(&name);
-    realm.directory.set_room(name.clone(), members.clone());
-    if let (Some(before), Some(addr)) = (before, realm.directory.live_channel(&name)) {
-        for gone in before.difference(&members) {
-            // `do_send` on purpose: an operator's word must not be lost to a busy channel.
-            addr.do_send(Expel(*gone));
-        }
-    }
-    Ok(())
-}
-
-/// The rooms that were set before this start.
-pub async fn remember_rooms(realm: &Arc<Realm>) -> Result<(), StoreError> {
-    for row in ask(|done| realm.store.kv_list(ROOMS_SCOPE.into(), String::new(), ROOMS_MAX, done)).await? {
-        if let Ok(members) = serde_json::from_slice(&row.value) {
-            realm.directory.set_room(row.key.into(), members);
-        }
-    }
-    Ok(())
-}
-
-/// Sends a direct message on behalf of a session, which is answered over its outlet.
-pub fn send_dm(realm: &Arc<Realm>, from: Member, to: PlayerId, content: &str, cid: Option<Cid>) {
-    let for_answer = realm.clone();
-    deliver_dm(realm, from.player, to, content, move |outcome| match outcome {
-        Ok(sent) => from.outlet.push(&sent.frame(cid.as_ref())),
-        Err(refusal) => {
-            for_answer.meters.refused(refusal.reason.row().word);
-            from.outlet.push(&refusal.frame(cid.as_ref(), None));
-        }
-    });
-}
-
-/// Sends a direct message: stored first, then pushed to the recipient and acknowledged to `done`, which may run on a
-/// thread of the store.
-pub fn deliver_dm(
-    realm: &Arc<Realm>,
-    from: PlayerId,
-    to: PlayerId,
-    content: &str,
-    done: impl FnOnce(Result<says::DmSent, Refusal>) + Send + 'static,
-) {
-    let channel_id = format!("dm:{}:{}", from.min(to), from.max(to));
-    if let Some(refusal) = muted(realm, from, &channel_id) {
-        return done(Err(refusal));
-    }
-    let content = match clean(content) {
-        Ok(content) => content,
-        Err(Reason::ContentEmpty) => return done(Err(Reason::DmEmpty.into())),
-        Err(Reason::ContentTooLarge) => return done(Err(Reason::DmTooLarge.into())),
-        Err(reason) => return done(Err(reason.into())),
-    };
-    let realm = realm.clone();
-    let store = realm.store.clone();
-    store.player(
-        to,
-        Box::new(move |recipient| {
-            match recipient {
-                Ok(Some(_)) => {}
-                Ok(None) => return done(Err(Reason::PlayerNotFound.into())),
-                Err(_) => return done(Err(Reason::Busy.into())),
-            }
-            let store = realm.store.clone();
-            store.blocked_between(
-                from,
-                to,
-                Box::new(move |blocked| match blocked {
-                    Ok(false) => store_dm(&realm, from, to, channel_id, content, done),
-                    Ok(true) => done(Err(Reason::Blocked.into())),
-                    Err(_) => done(Err(Reason::Busy.into())),
-                }),
-            );
-        }),
-    );
-}
-
-fn store_dm(
-    realm: &Arc<Realm>,
-    from: PlayerId,
-    to: PlayerId,
-    channel_id: String,
-    content: String,
-    done: impl FnOnce(Result<says::DmSent, Refusal>) + Send + 'static,
-) {
-    let (message_id, now_ms) = realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
-    let row = ChatRow {
-        message_id,
-        channel_id: channel_id.clone(),
-        seq: 0,
-        sender_id: Some(from),
-        content: content.clone(),
-        sent_unix_ms: now_ms,
-        edited_unix_ms: None,
-    };
-    let for_push = realm.clone();
-    realm.store.append_chat(
-        row,
-        Box::new(move |stored| {
-            if stored.is_err() {
-                return done(Err(Reason::Busy.into()));
-            }
-            let message = says::DmMessage {
-                channel_id: channel_id.clone(),
-                message_id,
-                sender_id: from.to_string(),
-                content,
-                sent_at: SentAt::of(now_ms, Dialect::Latest),
-            };
-            if let Some(member) = for_push.directory.member(to) {
-                member.outlet.push(&message.push());
-            }
-            done(Ok(says::DmSent { channel_id, message_id }));
-        }),
-    );
 }

@@ -6,14 +6,15 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use actix::Addr;
+use actix::prelude::SendError;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 
-use super::channels::ChannelActor;
+use super::channels::{ChannelActor, ChatCommand};
 use super::matches::MatchActor;
 use super::outlet::Outlet;
 use super::sessions::SessionActor;
@@ -97,7 +98,7 @@ impl MatchCard {
 #[derive(Clone)]
 pub enum VotePlace {
     /// It takes casts.
-    Open(MatchId, Addr<VoteActor>),
+    Open(MatchId, Arc<Addr<VoteActor>>),
     /// It is over; its match still remembers it.
     Closed(MatchId),
 }
@@ -108,6 +109,26 @@ impl VotePlace {
         match self {
             VotePlace::Open(match_id, _) | VotePlace::Closed(match_id) => *match_id,
         }
+    }
+}
+
+/// The way to a live channel. Everything goes through it while its row is held: so one mailbox bound holds for all
+/// senders (each clone of an address would bring a place of its own), and a channel that would end knows whether
+/// something is still on its way.
+struct ChannelDoor {
+    addr: Addr<ChannelActor>,
+    sent: AtomicU64,
+}
+
+impl ChannelDoor {
+    fn new(start: impl FnOnce() -> Addr<ChannelActor>) -> Self {
+        Self { addr: start(), sent: AtomicU64::new(0) }
+    }
+
+    fn tell(&self, command: ChatCommand) -> Result<(), SendError<ChatCommand>> {
+        self.addr.try_send(command)?;
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -123,7 +144,7 @@ pub struct Directory {
     with_room: DashMap<Arc<str>, BTreeSet<MatchId>>,
     join_codes: DashMap<Arc<str>, MatchId>,
     votes: DashMap<VoteId, VotePlace>,
-    channels: DashMap<ChannelId, Addr<ChannelActor>>,
+    channels: DashMap<ChannelId, ChannelDoor>,
     rooms: DashMap<ChannelId, Arc<HashSet<PlayerId>>>,
     /// Whose chat is silenced: the rows of one player, run out or not.
     mutes: DashMap<PlayerId, Vec<MuteRow>>,
@@ -145,6 +166,11 @@ impl Directory {
     /// The player's live (or resumable) session.
     pub fn member(&self, player: PlayerId) -> Option<Member> {
         self.sessions.get(&player).map(|member| member.clone())
+    }
+
+    /// Whether that is the player's session, and no newer one took its place.
+    pub fn is_current(&self, player: PlayerId, session_id: SessionId) -> bool {
+        self.sessions.get(&player).is_some_and(|member| member.session_id == session_id)
     }
 
     /// Every live session.
@@ -267,7 +293,8 @@ impl Directory {
         match self.votes.entry(vote_id) {
             Entry::Occupied(_) => false,
             Entry::Vacant(free) => {
-                free.insert(VotePlace::Open(match_id, addr));
+                // One address for all who look it up: each clone of one would bring a mailbox place of its own.
+                free.insert(VotePlace::Open(match_id, Arc::new(addr)));
                 true
             }
         }
@@ -295,37 +322,58 @@ impl Directory {
         self.votes.get(vote_id).map(|place| place.clone())
     }
 
-    /// The channel of that name, started by `start` on first use. `None`: `channels_max` live already.
-    pub fn channel(
+    /// Tells the channel of that name something, if it lives. The channel's own bound holds for all senders together.
+    pub fn tell_channel(&self, channel: &ChannelId, command: ChatCommand) -> Result<(), SendError<ChatCommand>> {
+        match self.channels.get(channel) {
+            Some(door) => door.tell(command),
+            None => Err(SendError::Closed(command)),
+        }
+    }
+
+    /// Whether a channel of that name lives.
+    pub fn has_channel(&self, channel: &ChannelId) -> bool {
+        self.channels.get(channel).is_some_and(|door| door.addr.connected())
+    }
+
+    /// As [`Directory::tell_channel`] for what must not be lost to a channel that is busy: each follows a join that was
+    /// bounded, or is an operator's word.
+    pub fn oblige_channel(&self, channel: &ChannelId, command: ChatCommand) {
+        if let Some(door) = self.channels.get(channel) {
+            door.addr.do_send(command);
+            door.sent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// As [`Directory::tell_channel`], with a channel that `start` begins where none lives. Full where `channels_max`
+    /// live already.
+    pub fn tell_or_start_channel(
         &self,
         channel: &ChannelId,
+        command: ChatCommand,
         channels_max: usize,
         start: impl FnOnce() -> Addr<ChannelActor>,
-    ) -> Option<Addr<ChannelActor>> {
-        if let Some(addr) = self.channels.get(channel).filter(|addr| addr.connected()) {
-            return Some(addr.clone());
+    ) -> Result<(), SendError<ChatCommand>> {
+        if let Some(door) = self.channels.get(channel).filter(|door| door.addr.connected()) {
+            return door.tell(command);
         }
         if self.channels.len() >= channels_max {
-            return None;
+            return Err(SendError::Full(command));
         }
-        match self.channels.entry(channel.clone()) {
-            Entry::Occupied(live) if live.get().connected() => Some(live.get().clone()),
+        let door = match self.channels.entry(channel.clone()) {
+            Entry::Occupied(live) if live.get().addr.connected() => live.into_ref(),
             Entry::Occupied(mut stopped) => {
-                stopped.insert(start());
-                Some(stopped.get().clone())
+                stopped.insert(ChannelDoor::new(start));
+                stopped.into_ref()
             }
-            Entry::Vacant(free) => Some(free.insert(start()).clone()),
-        }
+            Entry::Vacant(free) => free.insert(ChannelDoor::new(start)),
+        };
+        door.tell(command)
     }
 
-    /// The channel of that name, if it lives.
-    pub fn live_channel(&self, channel: &ChannelId) -> Option<Addr<ChannelActor>> {
-        self.channels.get(channel).map(|addr| addr.clone())
-    }
-
-    /// Removes a channel that stopped.
-    pub fn remove_channel(&self, channel: &ChannelId, addr: &Addr<ChannelActor>) {
-        self.channels.remove_if(channel, |_, live| live == addr);
+    /// Removes a channel that nobody is in, if it has heard everything that was sent to it.
+    pub fn retire_channel(&self, channel: &ChannelId, heard: u64) -> bool {
+        let done = |door: &ChannelDoor| door.sent.load(Ordering::Relaxed) == heard;
+        self.channels.remove_if(channel, |_, door| done(door)).is_some()
     }
 
     /// Silences a player from now on; a row for the same place replaces the old one.

@@ -10,9 +10,9 @@ use actix::prelude::*;
 use super::directory::{MatchCard, Member};
 use super::matches::Reinforce;
 use super::realm::{MatchOrder, Realm};
-use super::sessions::refusal_of;
+use super::sessions::{SnapshotPart, refusal_of};
 use crate::engine::matchmaking::{AddRefused, Added, Backfill, Group, Pool, RemoveRefused, Rules, Ticket};
-use crate::ids::{MatchId, PlayerId, TicketId};
+use crate::ids::{MatchId, PlayerId, SessionId, TicketId};
 use crate::wire::matchmaking as says;
 use crate::wire::{Cid, Outbound, Reason, Refusal};
 
@@ -78,6 +78,8 @@ pub struct WithdrawPlayer {
 pub struct FreezeTickets {
     /// Who.
     pub player: PlayerId,
+    /// Whose connection it was; of a session that another has taken over from it says nothing.
+    pub session: SessionId,
 }
 
 /// A player is back.
@@ -86,6 +88,8 @@ pub struct FreezeTickets {
 pub struct ThawTickets {
     /// Who, and how they are reached now.
     pub member: Member,
+    /// The session wants to know which there are: its client could not be told what it missed.
+    pub snapshot: bool,
 }
 
 /// A running match wants players.
@@ -413,6 +417,9 @@ impl Handler<FreezeTickets> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, message: FreezeTickets, _: &mut Self::Context) {
+        if !self.realm.directory.is_current(message.player, message.session) {
+            return;
+        }
         for pool in self.pools.values_mut() {
             pool.freeze(message.player);
         }
@@ -423,9 +430,24 @@ impl Handler<ThawTickets> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, message: ThawTickets, ctx: &mut Self::Context) {
+        let ThawTickets { member, snapshot } = message;
         let mut thawed = false;
         for pool in self.pools.values_mut() {
-            thawed |= pool.unfreeze(message.member.player).is_some();
+            thawed |= pool.unfreeze(member.player).is_some();
+        }
+        if snapshot {
+            let now_ms = self.realm.clock.now_ms();
+            let waiting = self.pools.iter().filter_map(|(mode, pool)| {
+                let ticket = pool.ticket_of(member.player)?;
+                Some(says::Waiting {
+                    ticket_id: ticket.ticket_id,
+                    mode: mode.to_string(),
+                    status: "pending".into(),
+                    waited_ms: now_ms.saturating_sub(ticket.added_ms),
+                })
+            });
+            // `do_send` on purpose: once per session, which waits for it.
+            member.session.do_send(SnapshotPart::Tickets(waiting.collect()));
         }
         if thawed {
             self.look(ctx);

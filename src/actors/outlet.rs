@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 
 use super::connection::{CloseCode, Connection, Cut};
 use super::socket_metrics::SocketMetrics;
-use crate::engine::sessions::{Bounds, Gone, Lane, Outbox, Pushed, SlotKind};
+use crate::engine::sessions::{Bounds, Gone, Lane, Outbox, Pushed, Replied, SlotKind};
 use crate::limits::{self, Limits};
-use crate::wire::{Dialect, Frame};
+use crate::wire::{Cid, Dialect, Frame};
 
 /// The way out of one session. See the module.
 pub struct Outlet {
@@ -102,6 +102,28 @@ impl Outlet {
         inner.outbox.begin();
         drop(inner);
         self.push(&Frame { lane: Lane::Uncounted, ..connected.clone() });
+    }
+
+    /// From now on everything waits until [`Outlet::release`] says what comes first: a session that begins with a snapshot
+    /// is told nothing before it.
+    pub fn hold(&self) {
+        self.inner.lock().outbox.hold();
+    }
+
+    /// Sends `first`, and then everything that was held for it.
+    pub fn release(&self, first: &Frame) {
+        let mut inner = self.inner.lock();
+        inner.outbox.release(first.clone(), first.latest.len());
+        let connection = if inner.outbox.is_attached() { inner.connection.clone() } else { None };
+        drop(inner);
+        if let Some(connection) = connection {
+            connection.wake();
+        }
+    }
+
+    /// Whether a request with this correlation id, which came when `since` frames were counted, has been answered.
+    pub fn replied(&self, cid: &Cid, since: u64) -> Replied {
+        self.inner.lock().outbox.reply(since, |frame| frame.answers(cid))
     }
 
     /// Counted frames so far.

@@ -2,16 +2,18 @@
 //! match. Nothing in here waits for anybody.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use actix::prelude::SendError;
 use actix::{Actor, Addr, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt};
 use serde_json::{Map, Value};
 
-use super::channels::ChannelActor;
+use super::channels::{ChannelActor, ChatCommand};
 use super::clock::Clock;
 use super::directory::{CardState, Directory, MatchCard, Member};
 use super::lobby::LobbyActor;
@@ -95,6 +97,7 @@ pub struct Realm {
     rng: Mutex<ChaCha8Rng>,
     numbers: AtomicU64,
     draining: AtomicBool,
+    prints: RandomState,
 }
 
 /// What a new match is to be.
@@ -150,6 +153,7 @@ impl Realm {
             rng: Mutex::new(rng),
             numbers: AtomicU64::new(1),
             draining: AtomicBool::new(false),
+            prints: RandomState::new(),
         }
     }
 
@@ -186,6 +190,11 @@ impl Realm {
     /// A number that no other call gets.
     pub fn next_number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A number that equal texts share and that nobody outside can foresee.
+    pub fn fingerprint(&self, text: &str) -> u64 {
+        self.prints.hash_one(text)
     }
 
     /// The mode of that name.
@@ -269,9 +278,13 @@ impl Realm {
         Ok(card)
     }
 
-    /// The channel of that (checked) name, started on first use on the arbiter its name hashes to.
-    pub fn channel(self: &Arc<Self>, channel: &ChannelId) -> Option<Addr<ChannelActor>> {
-        self.directory.channel(channel, CHANNELS_MAX, || {
+    /// Tells the channel of that (checked) name something; it is started on first use, on the arbiter its name hashes to.
+    pub fn tell_channel(
+        self: &Arc<Self>,
+        channel: &ChannelId,
+        command: ChatCommand,
+    ) -> Result<(), SendError<ChatCommand>> {
+        self.directory.tell_or_start_channel(channel, command, CHANNELS_MAX, || {
             let at = channel.bytes().fold(0usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
             let (realm, name) = (self.clone(), channel.clone());
             ChannelActor::start_in_arbiter(&self.arbiters[at % self.arbiters.len()].handle, move |ctx| {

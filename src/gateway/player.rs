@@ -13,7 +13,9 @@ use bytestring::ByteString;
 use super::ws::{Brain, End, InboundFault};
 use crate::actors::access::{AccessDenied, verify_access_token};
 use crate::actors::realm::Realm;
-use crate::actors::sessions::{Begin, Inbound, SessionActor, SocketBack, SocketGone, dialect_given_away};
+use crate::actors::sessions::{
+    Begin, Inbound, Revoked, SessionActor, SignedInAgain, SocketBack, SocketGone, dialect_given_away,
+};
 use crate::actors::{CloseCode, Connection, Outlet};
 use crate::ids::{PlayerId, SessionId};
 use crate::limits::PENDING_FRAMES_MAX;
@@ -97,13 +99,16 @@ impl Inner {
         match request {
             Request { cid, msg: ClientMsg::SessionConnect(connect), .. } => Some(Ask { cid, connect }),
             request => {
-                self.pass(connection, request, received_ms);
+                // A heartbeat is answered as often as it comes.
+                let again = request.cid.is_some() && !matches!(request.msg, ClientMsg::SessionHeartbeat(_));
+                let print = again.then(|| self.realm.fingerprint(text));
+                self.pass(connection, request, received_ms, print);
                 None
             }
         }
     }
 
-    fn pass(&mut self, connection: &Arc<Connection>, request: Request, received_ms: u64) {
+    fn pass(&mut self, connection: &Arc<Connection>, request: Request, received_ms: u64, print: Option<u64>) {
         let Some(signed_in) = self.session() else {
             if let Request { cid, msg: ClientMsg::SessionHeartbeat(_), .. } = &request {
                 let pulse = Heartbeat { ts: self.realm.clock.unix_ms() };
@@ -119,7 +124,7 @@ impl Inner {
             connection.set_dialect(dialect);
         }
         let cid = request.cid.clone();
-        match signed_in.session.try_send(Inbound { request, received_ms }) {
+        match signed_in.session.try_send(Inbound { request, received_ms, print }) {
             Ok(()) => {}
             Err(actix::prelude::SendError::Full(_)) => self.refuse(connection, cid.as_ref(), Reason::Busy),
             Err(actix::prelude::SendError::Closed(_)) => {
@@ -137,7 +142,7 @@ struct Ask {
 }
 
 /// Looks the token up and goes on when the store has answered.
-fn check(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, ask: Ask) {
+fn check(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, mut ask: Ask) {
     let (answer, answered) = tokio::sync::oneshot::channel();
     {
         let mut this = inner.borrow_mut();
@@ -170,7 +175,11 @@ fn check(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, ask: Ask) {
             Ok(Err(AccessDenied::Store(_))) | Err(_) => Err(Reason::Busy.into()),
         };
         match verdict {
-            Ok(row) => this.sign_in(&connection, row, former, ask),
+            Ok(row) => {
+                let token = std::mem::take(&mut ask.connect.token);
+                this.sign_in(&connection, row, former, ask);
+                this.check_again(&token);
+            }
             Err(refusal) => {
                 // A wrong token changes nothing: who was signed in still is, who was not may try again.
                 this.state = former.map_or(State::Stranger, State::In);
@@ -230,6 +239,7 @@ impl Inner {
             if former.player == player && former.session.connected() {
                 // The same player again: only the token changes, and nobody hears anything twice.
                 former.family = row.family;
+                former.session.do_send(SignedInAgain(row.family));
                 let connected = self.connected(player, former.session_id, true);
                 connection.outlet().push(&connected.frame(cid.as_ref()).on(Lane::Uncounted));
                 self.state = State::In(former);
@@ -242,7 +252,7 @@ impl Inner {
             fresh.attach(connection);
         }
         connection.set_authenticated();
-        let resumed = connect.resume.as_ref().and_then(|resume| self.resume(connection, player, resume, cid.as_ref()));
+        let resumed = connect.resume.as_ref().and_then(|resume| self.resume(connection, &row, resume, cid.as_ref()));
         let (session_id, session) = match resumed {
             Some(resumed) => resumed,
             None => {
@@ -257,12 +267,29 @@ impl Inner {
                     connection: connection.clone(),
                     opened: self.opened,
                     family: row.family,
-                    snapshot: connect.resume.is_some(),
+                    resume: connect.resume,
                 });
                 (session_id, session)
             }
         };
         self.state = State::In(Box::new(SignedIn { player, session_id, session, family: row.family }));
+    }
+
+    /// Whoever is signed out or banned between the look at the token and the entry into the directory is found by
+    /// neither; so the token is looked at once more, now that the session can be found.
+    fn check_again(&self, token: &str) {
+        let State::In(signed_in) = &self.state else { return };
+        let (session, family) = (signed_in.session.clone(), signed_in.family);
+        verify_access_token(&*self.realm.store, token, self.realm.clock.unix_ms(), move |row| {
+            let refusal = match row {
+                Err(AccessDenied::Invalid) => Reason::SessionRevoked.into(),
+                Err(AccessDenied::Banned(ban)) => banned(&ban),
+                // A store too busy to say so leaves it at what it said a moment ago.
+                Ok(_) | Err(AccessDenied::Store(_)) => return,
+            };
+            // `do_send` on purpose: it must not be lost.
+            session.do_send(Revoked { families: [family].into(), refusal });
+        });
     }
 
     fn connected(&self, player: PlayerId, session_id: SessionId, resumed: bool) -> Connected {
@@ -273,10 +300,11 @@ impl Inner {
     fn resume(
         &mut self,
         connection: &Arc<Connection>,
-        player: PlayerId,
+        row: &AccessRow,
         resume: &Resume,
         cid: Option<&Cid>,
     ) -> Option<(SessionId, Addr<SessionActor>)> {
+        let player = row.player.id;
         let member = self.realm.directory.member(player)?;
         if resume.session_id != Some(member.session_id) || !member.session.connected() {
             return None;
@@ -286,7 +314,9 @@ impl Inner {
         if let Some(replaced) = resumed.replaced {
             replaced.close(CloseCode::Normal, "resumed_elsewhere");
         }
-        member.session.do_send(SocketBack { opened: self.opened, connection: connection.clone() });
+        let (opened, connection) = (self.opened, connection.clone());
+        let (family, received) = (row.family, resume.received);
+        member.session.do_send(SocketBack { opened, connection, family, received });
         Some((member.session_id, member.session))
     }
 }

@@ -58,6 +58,13 @@ impl Frame {
         }
     }
 
+    /// Whether it carries this correlation id: it is the answer to a request that had it.
+    pub fn answers(&self, cid: &Cid) -> bool {
+        let after = self.latest.strip_prefix("{\"type\":\"").and_then(|text| text.split_once('"'));
+        let sent = after.and_then(|(_, rest)| rest.strip_prefix(",\"cid\":"));
+        sent.and_then(|rest| rest.strip_prefix(cid.as_json())).is_some_and(|rest| rest.starts_with(",\"payload\""))
+    }
+
     /// The same frame on another lane.
     pub fn on(mut self, lane: Lane) -> Self {
         self.lane = lane;

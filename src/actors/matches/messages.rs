@@ -11,7 +11,7 @@ use crate::engine::matches::inputs::Input;
 use crate::engine::modes::Json;
 use crate::engine::votes::frustration::Moods;
 use crate::engine::votes::told::Passed;
-use crate::ids::{PlayerId, VoteId};
+use crate::ids::{PlayerId, SessionId, VoteId};
 use crate::wire::Cid;
 
 /// The first message: the card, and who was matched.
@@ -50,10 +50,33 @@ pub struct Join {
 pub struct Leave {
     /// Who.
     pub player: PlayerId,
-    /// Why, where it was not their own wish; others see it.
-    pub reason: Option<&'static str>,
+    /// The session that says so; one that another has taken over from is not obeyed. `None`: whichever there is.
+    pub session: Option<SessionId>,
+    /// Why.
+    pub why: Parting,
     /// Where to answer.
     pub reply: Option<(Arc<Outlet>, Option<Cid>)>,
+}
+
+/// Why a player goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// They wanted to.
+    Asked,
+    /// Their session was ended: signed out, kicked, banned.
+    Ended,
+    /// They lost the connection and did not come back in time.
+    Expired,
+}
+
+impl Parting {
+    /// What the others are told, where it was not the player's own wish.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Asked => None,
+            Self::Ended | Self::Expired => Some("disconnected"),
+        }
+    }
 }
 
 /// An input of a seated player.
@@ -71,10 +94,12 @@ pub struct PlayerInput {
 /// A seated player's connection is gone; the seat is held.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct PlayerAway(
+pub struct PlayerAway {
     /// Who.
-    pub PlayerId,
-);
+    pub player: PlayerId,
+    /// Which session lost it; one that another has taken over from is not heard.
+    pub session: SessionId,
+}
 
 /// A player is back, perhaps with another session.
 #[derive(Message)]
@@ -82,7 +107,7 @@ pub struct PlayerAway(
 pub struct PlayerBack {
     /// Who, and how they are reached now.
     pub member: Member,
-    /// Push `session.snapshot` first: they could not be told what they missed.
+    /// The session wants to know what to show of the match: its client could not be told what it missed.
     pub snapshot: bool,
 }
 

@@ -2,17 +2,16 @@
 
 use actix::prelude::*;
 
-use super::{Join, Leave, MatchActor, PlayerAway, PlayerBack, Reinforce, says};
+use super::{Join, Leave, MatchActor, Parting, PlayerAway, PlayerBack, Reinforce, says};
 use crate::actors::directory::Member;
 use crate::actors::lobby::FindAgain;
-use crate::actors::sessions::{Seated, Unseated};
+use crate::actors::sessions::{Seated, SnapshotPart, Unseated};
 use crate::engine::matches::roster::NoPlace;
 use crate::engine::sessions::SlotKind;
 use crate::games::stage::Denied;
 use crate::ids::PlayerId;
 use crate::wire::matches::Role;
 use crate::wire::matchmaking::Failed;
-use crate::wire::session::Snapshot;
 use crate::wire::{Frame, Outbound, Reason, Refusal};
 
 impl MatchActor {
@@ -25,10 +24,8 @@ impl MatchActor {
         let Some(card) = &self.card else { return };
         // `do_send` on purpose: once per seat, and a session that is full must still learn where it sits.
         member.session.do_send(Seated {
-            match_id: self.stage.id,
-            mode: self.stage.mode_name.clone(),
+            card: card.clone(),
             tick_hz: self.stage.mode.tick_hz,
-            addr: card.addr.clone(),
             spectator,
             grace_s: self.stage.mode.reconnect.grace_s,
         });
@@ -47,7 +44,8 @@ impl MatchActor {
                 }
                 Some(_) => {}
                 None => {
-                    let leave = Leave { player: member.player, reason: Some("disconnected"), reply: None };
+                    let session = Some(member.session_id);
+                    let leave = Leave { player: member.player, session, why: Parting::Expired, reply: None };
                     card.addr.do_send(leave);
                 }
             }
@@ -267,13 +265,19 @@ impl Handler<Leave> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, leave: Leave, ctx: &mut Context<Self>) {
+        let seated = self.members.get(&leave.player);
+        let stale = seated.is_some_and(|member| leave.session.is_some_and(|said| said != member.session_id));
         if let Some((outlet, cid)) = &leave.reply {
             // Answered before others hear of it, and before the session forgets the match; the seat is free by then.
-            self.realm.directory.release_seat(leave.player, self.stage.id);
+            if !stale {
+                self.realm.directory.release_seat(leave.player, self.stage.id);
+            }
             outlet.clear_slot(SlotKind::MatchState, self.stage.id.as_u128());
             outlet.push(&says::Left::default().frame(cid.as_ref()));
         }
-        self.leave(leave.player, leave.reason, ctx);
+        if !stale {
+            self.leave(leave.player, leave.why.reason(), ctx);
+        }
     }
 }
 
@@ -294,7 +298,10 @@ impl Handler<Reinforce> for MatchActor {
 impl Handler<PlayerAway> for MatchActor {
     type Result = ();
 
-    fn handle(&mut self, PlayerAway(player): PlayerAway, _: &mut Context<Self>) {
+    fn handle(&mut self, PlayerAway { player, session }: PlayerAway, _: &mut Context<Self>) {
+        if self.members.get(&player).is_none_or(|member| member.session_id != session) {
+            return;
+        }
         if self.stage.roster.set_present(player, false, self.realm.clock.now_us()) {
             let grace_ms = u64::from(self.stage.mode.reconnect.grace_s) * 1_000;
             let away =
@@ -310,16 +317,21 @@ impl Handler<PlayerAway> for MatchActor {
 impl Handler<PlayerBack> for MatchActor {
     type Result = ();
 
-    fn handle(&mut self, PlayerBack { member, snapshot }: PlayerBack, _: &mut Context<Self>) {
+    fn handle(&mut self, PlayerBack { member, snapshot }: PlayerBack, ctx: &mut Context<Self>) {
         let player = member.player;
-        if self.over || (!self.stage.roster.is_seated(player) && !self.stage.roster.is_spectator(player)) {
-            if snapshot {
-                member.outlet.push(&Snapshot::default().push());
-            }
+        let here = self.stage.roster.is_seated(player) || self.stage.roster.is_spectator(player);
+        if snapshot {
+            let joined = (here && !self.over).then(|| Box::new(self.joined(player)));
+            // `do_send` on purpose: once per session, which waits for it.
+            member.session.do_send(SnapshotPart::Match(joined));
+        }
+        if !here || self.over {
             return;
         }
-        if snapshot {
-            member.outlet.push(&Snapshot { matches: vec![self.joined(player)], ..Snapshot::default() }.push());
+        if self.realm.directory.member(player).is_none() {
+            // The session ended while this was on its way, and could not say so of a seat that was not yet its own.
+            self.leave(player, Parting::Expired.reason(), ctx);
+            return;
         }
         for (seen_by, outlet) in self.crowd.borrow_mut().iter_mut() {
             if *seen_by == player {

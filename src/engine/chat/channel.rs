@@ -227,7 +227,7 @@ impl<H> Channel<H> {
     }
 
     /// What was said lately, oldest first.
-    pub fn history(&self) -> impl ExactSizeIterator<Item = &Line> {
+    pub fn history(&self) -> impl DoubleEndedIterator<Item = &Line> + ExactSizeIterator {
         self.history.iter()
     }
 

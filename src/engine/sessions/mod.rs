@@ -5,8 +5,10 @@
 //! client does not read. Nothing in here knows what a frame says.
 
 mod outbox;
+mod resent;
 
-pub use outbox::{Bounds, Gone, Outbox, Pushed};
+pub use outbox::{Bounds, Gone, Outbox, Pushed, Replied};
+pub use resent::{Asked, Resent};
 
 /// How a frame may be treated on its way to a client. Clients count frames by this, so it is part of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

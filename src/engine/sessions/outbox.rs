@@ -45,12 +45,25 @@ pub enum Pushed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
+/// Whether a request was answered, as far as the ring remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replied {
+    /// With the counted frame of this number.
+    At(u64),
+    /// Not yet.
+    NotYet,
+    /// That is too long ago to say.
+    Forgotten,
+}
+
 /// Everything one session has still to be sent, and the recent past of what it was sent. See the module.
 #[derive(Debug)]
 pub struct Outbox<F> {
     bounds: Bounds,
     attached: bool,
     sequence: u64,
+    /// What has a higher sequence number than this waits for [`Outbox::release`].
+    held: Option<u64>,
     fifo: VecDeque<Entry<F>>,
     fifo_frames: usize,
     fifo_bytes: usize,
@@ -86,6 +99,7 @@ impl<F: Clone> Outbox<F> {
             bounds,
             attached: false,
             sequence: 0,
+            held: None,
             fifo: VecDeque::new(),
             fifo_frames: 0,
             fifo_bytes: 0,
@@ -120,9 +134,13 @@ impl<F: Clone> Outbox<F> {
         if !self.attached {
             return None;
         }
-        let oldest = self.slots.iter().enumerate().min_by_key(|(_, slot)| slot.sequence);
-        if let Some((at, slot)) = oldest
-            && self.fifo.front().is_none_or(|entry| slot.sequence < entry.sequence)
+        let slot = self.slots.iter().enumerate().map(|(at, slot)| (slot.sequence, at)).min();
+        let queued = self.fifo.front().map(|entry| entry.sequence);
+        if self.is_held(slot.map(|(sequence, _)| sequence), queued) {
+            return None;
+        }
+        if let Some((sequence, at)) = slot
+            && queued.is_none_or(|queued| sequence < queued)
         {
             let slot = self.take_slot(at);
             return Some((slot.frame, slot.bytes));
@@ -141,7 +159,57 @@ impl<F: Clone> Outbox<F> {
 
     /// Whether nothing waits for the socket.
     pub fn is_empty(&self) -> bool {
-        self.fifo.is_empty() && self.slots.is_empty()
+        let slot = self.slots.iter().map(|slot| slot.sequence).min();
+        let queued = self.fifo.front().map(|entry| entry.sequence);
+        (slot.is_none() && queued.is_none()) || self.is_held(slot, queued)
+    }
+
+    /// Whether whatever comes next waits for [`Outbox::release`].
+    fn is_held(&self, slot: Option<u64>, queued: Option<u64>) -> bool {
+        let next = slot.into_iter().chain(queued).min();
+        self.held.is_some_and(|held| next.is_some_and(|next| next > held))
+    }
+
+    /// From now on everything waits, until [`Outbox::release`] says what comes first.
+    pub fn hold(&mut self) {
+        self.held = Some(self.sequence);
+    }
+
+    /// Sends `first`, a counted frame of `bytes` bytes, and then everything that was held for it. It is numbered as if it
+    /// had been pushed at [`Outbox::hold`]: nobody was sent any of the frames behind it yet.
+    pub fn release(&mut self, first: F, bytes: usize) {
+        let Some(held) = self.held.take() else {
+            self.push(Lane::Counted, bytes, first);
+            return;
+        };
+        let entry = Entry { sequence: held, bytes, replayed: true, frame: first };
+        let behind = |queue: &VecDeque<Entry<F>>| queue.partition_point(|entry| entry.sequence <= held);
+        if let Some(counted) = &mut self.counted {
+            // Where the ring forgot frames since, it would have forgotten this one before them.
+            let remembered = *counted == self.ring.len() as u64;
+            *counted += 1;
+            if remembered {
+                let at = behind(&self.ring);
+                self.ring.insert(at, entry.clone());
+                self.ring_bytes += bytes;
+                self.trim_ring();
+            }
+        }
+        if self.attached {
+            let at = behind(&self.fifo);
+            self.fifo.insert(at, entry);
+        }
+    }
+
+    /// Whether a request that came when `since` frames were counted has been answered, by a frame that `answers` knows.
+    pub fn reply(&self, since: u64, answers: impl Fn(&F) -> bool) -> Replied {
+        let forgotten = self.counted() - self.ring.len() as u64;
+        let skipped = since.saturating_sub(forgotten);
+        match self.ring.iter().skip(skipped as usize).position(|entry| answers(&entry.frame)) {
+            Some(at) => Replied::At(forgotten + skipped + at as u64 + 1),
+            None if since >= forgotten => Replied::NotYet,
+            None => Replied::Forgotten,
+        }
     }
 
     /// A socket is there: what is pushed from now on waits for it, and so do the slots.
@@ -166,6 +234,7 @@ impl<F: Clone> Outbox<F> {
     /// session reaches the next one.
     pub fn begin(&mut self) {
         self.counted = Some(0);
+        self.held = None;
         self.slots.clear();
         self.slot_bytes = 0;
         self.ring.clear();
@@ -192,6 +261,10 @@ impl<F: Clone> Outbox<F> {
 
     /// How many counted frames a client that has `received` of them is missing, if they can still be told.
     pub fn missed(&self, received: u64) -> Result<usize, Gone> {
+        if self.held.is_some() {
+            // It has yet to be told where it stands.
+            return Err(Gone);
+        }
         let missed = self.counted.and_then(|counted| counted.checked_sub(received)).ok_or(Gone)?;
         usize::try_from(missed).ok().filter(|missed| *missed <= self.ring.len()).ok_or(Gone)
     }
@@ -222,6 +295,10 @@ impl<F: Clone> Outbox<F> {
     fn remember(&mut self, entry: Entry<F>) {
         self.ring_bytes += entry.bytes;
         self.ring.push_back(entry);
+        self.trim_ring();
+    }
+
+    fn trim_ring(&mut self) {
         while self.ring.len() > self.bounds.replay_frames_max || self.ring_bytes > self.bounds.replay_bytes_max {
             let Some(oldest) = self.ring.pop_front() else { break };
             self.ring_bytes -= oldest.bytes;
@@ -299,6 +376,13 @@ mod tests {
                     while let Some((frame, _)) = outbox.pop() {
                         seen.push(frame);
                     }
+                }
+                Some(("hold", _)) => outbox.hold(),
+                Some(("release", first)) => outbox.release(first.into(), first.len()),
+                Some(("replied", asked)) => {
+                    let (since, name) = asked.split_once(':').expect("since:name");
+                    let replied = outbox.reply(since.parse().expect("a count"), |frame| frame == name);
+                    seen.push(format!("|{replied:?}|"));
                 }
                 Some(("pop", _)) => seen.extend(outbox.pop().map(|(frame, _)| frame)),
                 Some(("clear", name)) => {
@@ -378,6 +462,48 @@ mod tests {
             ("!attach !begin a b !begin c !detach !resume=3 !drain", "|gone|"),
         ] {
             assert_eq!(run(ROOMY, script), seen, "{script}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_follows_what_it_was_held_for() {
+        let short = Bounds { replay_frames_max: 2, ..ROOMY };
+        let few = Bounds { frames_max: 2, ..ROOMY };
+        for (bounds, script, seen) in [
+            (ROOMY, "!attach !begin hello !hold a state/1 b !drain !release=snap !drain", "hello snap a state/1 b"),
+            (ROOMY, "!attach !begin hello !drain !hold state/1 !drain !release=snap !drain", "hello snap state/1"),
+            (
+                ROOMY,
+                "!attach !begin !hold a !release=snap !drain !detach !resume=1 !drain",
+                "snap a |missed 1| connected a",
+            ),
+            (ROOMY, "!attach !begin !hold a !release=snap !detach !resume=0 !drain", "|missed 2| connected snap a"),
+            // The socket went meanwhile: the session that comes back is told all of it.
+            (ROOMY, "!attach !begin !hold a !detach b !release=snap !resume=0 !drain", "|missed 3| connected snap a b"),
+            // It cannot be resumed before it was told where it stands.
+            (ROOMY, "!attach !begin !hold a !detach !resume=0", "|gone|"),
+            (
+                short,
+                "!attach !begin !hold a b c !release=snap !drain !detach !resume=2 !drain",
+                "snap a b c |missed 2| connected b c",
+            ),
+            (short, "!attach !begin !hold a b c !release=snap !drain !detach !resume=1", "snap a b c |gone|"),
+            (few, "!attach !begin !hold a b !release=snap !drain", "snap a b"),
+            // Nothing was held: it is a frame like others.
+            (ROOMY, "!attach !begin a !release=snap b !drain", "a snap b"),
+        ] {
+            assert_eq!(run(bounds, script), seen, "{script}");
+        }
+    }
+
+    #[test]
+    fn the_ring_knows_which_request_was_answered() {
+        let short = Bounds { replay_frames_max: 2, ..ROOMY };
+        for (bounds, script, seen) in [
+            (ROOMY, "!attach !begin a b !replied=0:b !replied=1:b !replied=2:b", "|At(2)| |At(2)| |NotYet|"),
+            (short, "!attach !begin a b c d !replied=1:a !replied=1:d !replied=2:a", "|Forgotten| |At(4)| |NotYet|"),
+        ] {
+            assert_eq!(run(bounds, script), seen, "{script}");
         }
     }
 

@@ -194,7 +194,7 @@ async fn only_known(state: &State, id: PlayerId) -> Result<(), Refused> {
 fn end_session(state: &State, id: PlayerId, refusal: Refusal) -> Result<bool, Refused> {
     let Some(member) = state.running()?.realm.directory.member(id) else { return Ok(false) };
     // `do_send` on purpose: an operator's word must not be lost to a mailbox that its player keeps full.
-    member.session.do_send(EndSession { refusal: Some(refusal), give_up: true });
+    member.session.do_send(EndSession { refusal: Some(refusal), give_up: true, heir: None });
     Ok(true)
 }
 

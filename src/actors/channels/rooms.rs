@@ -1,0 +1,112 @@
+//! Which channels there are, who may hear them, and what is said in them by nobody in particular.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use actix::prelude::SendError;
+
+use super::{ChatCommand, clean};
+use crate::actors::realm::Realm;
+use crate::engine::chat::{Door, Place};
+use crate::ids::{ChannelId, MessageId, PlayerId};
+use crate::store::rows::{ChatRow, KvRow};
+use crate::store::{StoreError, ask};
+use crate::wire::Reason;
+
+/// What a channel id stands for on this server.
+pub(super) fn place_of(realm: &Realm, name: &str) -> Result<Place, Reason> {
+    let rules = &realm.rules;
+    let place = Place::parse(name, |name| rules.chat_open.contains(name), |name| rules.chat_global.contains(name));
+    place.map_err(|_| Reason::InvalidChannelId)
+}
+
+/// Whether `player` may hear the channel called `name`; the name as channels are keyed.
+pub fn may_join(realm: &Realm, player: PlayerId, name: &str) -> Result<ChannelId, Reason> {
+    let place = place_of(realm, name)?;
+    let door = place.door();
+    let may = door.admits(player).unwrap_or_else(|| match &door {
+        Door::Roster(match_id) => realm.is_in_match(player, *match_id),
+        Door::Members(_) => realm.directory.room(&place.id()).is_some_and(|members| members.contains(&player)),
+        Door::Anyone | Door::Two(..) => false,
+    });
+    if may { Ok(place.id()) } else { Err(Reason::NotAuthorized) }
+}
+
+/// Says something in a channel on behalf of the server or a game; false when the channel does not live.
+pub fn say(realm: &Realm, channel: &str, content: &str) -> bool {
+    let Ok(content) = clean(content) else { return false };
+    let channel: ChannelId = channel.into();
+    realm.directory.tell_channel(&channel, ChatCommand::Announce(content)).is_ok()
+}
+
+/// Says something as the server in any channel there could be but a direct one. One that nobody is in keeps it in its history.
+pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str) -> Result<(), Reason> {
+    let content = clean(content)?;
+    let name: ChannelId = channel.into();
+    let content = match realm.directory.tell_channel(&name, ChatCommand::Announce(content)) {
+        Ok(()) => return Ok(()),
+        Err(SendError::Full(_)) => return Err(Reason::Busy),
+        Err(SendError::Closed(ChatCommand::Announce(content))) => content,
+        Err(SendError::Closed(_)) => return Err(Reason::Internal),
+    };
+    let known = match place_of(realm, channel)?.door() {
+        Door::Anyone => true,
+        Door::Members(_) => realm.directory.room(&name).is_some(),
+        Door::Roster(match_id) => realm.directory.card(match_id).is_some(),
+        Door::Two(..) => false,
+    };
+    if !known {
+        return Err(Reason::InvalidChannelId);
+    }
+    let (message_id, now_ms) = realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
+    let row = ChatRow {
+        message_id,
+        channel_id: channel.into(),
+        seq: 0,
+        sender_id: None,
+        content,
+        sent_unix_ms: now_ms,
+        edited_unix_ms: None,
+    };
+    let log = move |stored: Result<u64, _>| {
+        if let Err(error) = stored {
+            tracing::error!(%message_id, %error, "a chat message could not be stored");
+        }
+    };
+    realm.store.append_chat(row, Box::new(log));
+    Ok(())
+}
+
+/// The scope under which rooms are kept; a game's scopes are called by its name and cannot hold a `:`.
+const ROOMS_SCOPE: &str = "tessera:rooms";
+
+/// Rooms that are kept, at most. Those beyond are forgotten at a restart.
+const ROOMS_MAX: u32 = 10_000;
+
+/// Sets who belongs to a room, across restarts; whoever no longer does hears no more of it.
+pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>) -> Result<(), StoreError> {
+    let name: ChannelId = room.into();
+    let kept = KvRow {
+        key: room.into(),
+        value: serde_json::to_vec(&members).unwrap_or_default(),
+        updated_unix_ms: realm.clock.unix_ms(),
+    };
+    ask(|done| realm.store.kv_put(ROOMS_SCOPE.into(), kept, done)).await?;
+    let before = realm.directory.room(&name);
+    // Set before anybody is expelled: who was on the way in is judged by the new list, or expelled with the others.
+    realm.directory.set_room(name.clone(), members.clone());
+    for gone in before.iter().flat_map(|before| before.difference(&members)) {
+        realm.directory.oblige_channel(&name, ChatCommand::Expel(*gone));
+    }
+    Ok(())
+}
+
+/// The rooms that were set before this start.
+pub async fn remember_rooms(realm: &Arc<Realm>) -> Result<(), StoreError> {
+    for row in ask(|done| realm.store.kv_list(ROOMS_SCOPE.into(), String::new(), ROOMS_MAX, done)).await? {
+        if let Ok(members) = serde_json::from_slice(&row.value) {
+            realm.directory.set_room(row.key.into(), members);
+        }
+    }
+    Ok(())
+}

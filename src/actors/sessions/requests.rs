@@ -1,0 +1,422 @@
+//! What a client asks for: each request is passed to the actor that owns the thing, which answers the client itself.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use super::{Inbound, NOT_IN_MATCH_EVERY_MS, SessionActor};
+use crate::actors::channels::{self as chat, ChatCommand, Listener, Reply, Welcome};
+use crate::actors::directory::{Member, VotePlace};
+use crate::actors::lobby::{self, FindOrCreate};
+use crate::actors::matches::{CallVote, Join, Leave, Parting, PlayerInput, SpendVeto};
+use crate::actors::matchmaker::{AddTicket, RemoveTicket};
+use crate::actors::presence::{UpdatePresence, Watch};
+use crate::actors::realm::{MatchOrder, NoMatch};
+use crate::actors::votes::{Cast, Prove, VoteActor};
+use crate::engine::matches::inputs::Input;
+use crate::engine::modes::Private;
+use crate::engine::rate::Rate;
+use crate::engine::sessions::{Asked, Replied};
+use crate::engine::votes::audit::Hash;
+use crate::engine::votes::record::AuditRecord;
+use crate::ids::{PlayerId, VoteId};
+use crate::wire::matches::{Door, Role};
+use crate::wire::{self, Cid, ClientMsg, Dialect, Outbound, Reason, Refusal, Request};
+
+impl SessionActor {
+    pub(super) fn me(&self, ctx: &Context<Self>) -> Member {
+        Member { player: self.player, session_id: self.session_id, outlet: self.outlet.clone(), session: ctx.address() }
+    }
+
+    pub(super) fn refuse(&self, cid: Option<&Cid>, refusal: impl Into<Refusal>) {
+        let refusal = refusal.into();
+        self.realm.meters.refused(refusal.reason.row().word);
+        self.outlet.push(&refusal.frame(cid, None));
+    }
+
+    /// Whether a request is one that was sent before the connection was lost and came again after the resume: then its
+    /// answer was replayed, or is still to come. Any other is remembered, in case it comes again.
+    fn is_answered(&mut self, cid: &Cid, print: u64) -> bool {
+        let Some((asked, received)) = self.resent.again(print, self.realm.clock.now_ms()) else {
+            self.resent.note(Asked { print, counted: self.outlet.counted() });
+            return false;
+        };
+        match self.outlet.replied(cid, asked.counted) {
+            // One that the client has had its answer to is an equal request of a client with one cid for everything.
+            Replied::At(number) if number <= received => {
+                self.resent.note(Asked { print, counted: self.outlet.counted() });
+                false
+            }
+            Replied::Forgotten => false,
+            Replied::At(_) | Replied::NotYet => {
+                self.resent.note(asked);
+                true
+            }
+        }
+    }
+
+    /// Passes a message on, or says that its owner is too busy (or gone: `gone`).
+    fn tell<A, M>(&self, to: &Addr<A>, message: M, cid: Option<&Cid>, gone: Reason)
+    where
+        A: Actor<Context = Context<A>> + Handler<M>,
+        M: Message<Result = ()> + Send + 'static,
+    {
+        match to.try_send(message) {
+            Ok(()) => {}
+            Err(SendError::Full(_)) => self.refuse(cid, Reason::Busy),
+            Err(SendError::Closed(_)) => self.refuse(cid, gone),
+        }
+    }
+
+    pub(super) fn dispatch(&mut self, inbound: Inbound, ctx: &mut Context<Self>) {
+        let Inbound { request: Request { cid, seq, msg }, received_ms, print } = inbound;
+        let cid = cid.as_ref();
+        if let (Some(cid), Some(print)) = (cid, print)
+            && self.is_answered(cid, print)
+        {
+            return;
+        }
+        match msg {
+            ClientMsg::SessionHeartbeat(_) => {
+                self.outlet.push(&wire::session::Heartbeat { ts: self.realm.clock.unix_ms() }.frame(cid));
+            }
+            // The socket answers these before they get here.
+            ClientMsg::SessionConnect(_) => {}
+            ClientMsg::MatchList(filter) => self.list(filter, cid),
+            ClientMsg::MatchCreate(create) => self.create_match(create, cid, ctx),
+            ClientMsg::MatchFindOrCreate(find) => self.find_or_create(find, cid, ctx),
+            ClientMsg::MatchJoin(join) => self.join_match(join, cid, ctx),
+            ClientMsg::MatchInput(input) => self.input(input, seq, cid),
+            ClientMsg::MatchLeave(_) => self.leave_match(cid),
+            ClientMsg::MatchmakerAdd(add) => self.add_ticket(add, cid, ctx),
+            ClientMsg::MatchmakerRemove(remove) => {
+                let message = RemoveTicket { member: self.me(ctx), cid: cid.cloned(), ticket_id: remove.ticket_id };
+                self.tell(self.realm.matchmaker(), message, cid, Reason::Busy);
+            }
+            ClientMsg::ChatJoin(join) => self.join_channel(&join.channel_id, cid),
+            ClientMsg::ChatLeave(leave) => self.leave_channel(&leave.channel_id, cid),
+            ClientMsg::ChatSend(send) => {
+                let (who, cid_sent) = (self.listener(), cid.cloned());
+                let command = ChatCommand::Say { who, cid: cid_sent, content: send.content };
+                self.tell_channel(&send.channel_id, command, cid);
+            }
+            ClientMsg::DmSend(dm) => {
+                chat::send_dm(&self.realm, self.me(ctx), dm.recipient_id, &dm.content, cid.cloned())
+            }
+            ClientMsg::VoteCast(cast) => self.cast(cast, received_ms, cid),
+            ClientMsg::VoteVeto(veto) => self.veto(&veto.vote_id, cid),
+            ClientMsg::VoteCall(call) => self.call_vote(call, cid),
+            ClientMsg::VoteVerify(verify) => self.verify(&verify, cid),
+            ClientMsg::ChatEdit(edit) => {
+                let (who, cid_sent) = (self.listener(), cid.cloned());
+                let (message_id, content) = (edit.message_id, Some(edit.content));
+                let command = ChatCommand::Change { who, cid: cid_sent, message_id, content };
+                self.tell_channel(&edit.channel_id, command, cid);
+            }
+            ClientMsg::ChatDelete(delete) => {
+                let (who, cid_sent, message_id) = (self.listener(), cid.cloned(), delete.message_id);
+                let command = ChatCommand::Change { who, cid: cid_sent, message_id, content: None };
+                self.tell_channel(&delete.channel_id, command, cid);
+            }
+            ClientMsg::ChatTyping(typing) => {
+                let command = ChatCommand::Type { who: self.listener(), cid: cid.cloned() };
+                self.tell_channel(&typing.channel_id, command, cid);
+            }
+            ClientMsg::PresenceUpdate(update) => {
+                let update = UpdatePresence { member: self.me(ctx), cid: cid.cloned(), update };
+                self.tell(self.realm.presence(), update, cid, Reason::Busy);
+            }
+            ClientMsg::PresenceSubscribe(watch) => self.watch(watch.player_ids, true, cid, ctx),
+            ClientMsg::PresenceUnsubscribe(watch) => self.watch(watch.player_ids, false, cid, ctx),
+            ClientMsg::RpcCall(_) => self.refuse(cid, Reason::NotSupported),
+        }
+    }
+
+    fn list(&self, filter: wire::matches::List, cid: Option<&Cid>) {
+        self.outlet.push(&lobby::open_matches(&self.realm, &filter).frame(cid));
+    }
+
+    /// One join more, if the player has not used up theirs.
+    fn may_join(&mut self, cid: Option<&Cid>) -> bool {
+        let per_min = self.realm.rules.limits.joins_per_min;
+        let taken = self.joins.take(Rate::per_minute(per_min, per_min), self.realm.clock.now_ms());
+        if let Err(limited) = taken {
+            self.refuse(cid, Reason::JoinRateLimited.with("retry_ms", limited.retry_ms));
+        }
+        taken.is_ok()
+    }
+
+    fn create_match(&mut self, create: wire::matches::Create, cid: Option<&Cid>, ctx: &Context<Self>) {
+        let Some((mode_name, mode)) = self.realm.mode(&create.mode) else {
+            return self.refuse(cid, Reason::UnknownMode);
+        };
+        if !mode.create {
+            return self.refuse(cid, Reason::CreateDisabled);
+        }
+        if create.private && mode.private == Private::Off {
+            return self.refuse(cid, Reason::PrivateDisabled);
+        }
+        if self.realm.directory.seat(self.player).is_some() {
+            return self.refuse(cid, Reason::AlreadyInMatch);
+        }
+        if !self.may_join(cid) {
+            return;
+        }
+        let private = create.private || mode.private == Private::Always;
+        let order = MatchOrder { mode: mode_name, private, matched: Vec::new(), bots: 0, promised: 0 };
+        match self.realm.start_match(order) {
+            Ok(card) => {
+                let join = Join {
+                    member: self.me(ctx),
+                    cid: cid.cloned(),
+                    ctx: create.ctx.map(|ctx| ctx.get().to_owned()),
+                    spectate: false,
+                    invited: true,
+                    promised: None,
+                };
+                self.tell(&card.addr, join, cid, Reason::MatchNotFound);
+            }
+            Err(no_match) => self.refuse(cid, refusal_of(no_match)),
+        }
+    }
+
+    fn find_or_create(&mut self, find: wire::matches::FindOrCreate, cid: Option<&Cid>, ctx: &Context<Self>) {
+        let Some((mode_name, mode)) = self.realm.mode(&find.mode) else {
+            return self.refuse(cid, Reason::UnknownMode);
+        };
+        if !mode.quick_play {
+            return self.refuse(cid, Reason::QuickPlayDisabled);
+        }
+        if !self.may_join(cid) {
+            return;
+        }
+        let find = FindOrCreate::new(self.me(ctx), cid.cloned(), find.ctx.map(|ctx| ctx.get().to_owned()), mode_name);
+        self.tell(self.realm.lobby(), find, cid, Reason::Busy);
+    }
+
+    fn join_match(&mut self, join: wire::matches::Join, cid: Option<&Cid>, ctx: &Context<Self>) {
+        if !self.may_join(cid) {
+            return;
+        }
+        let (card, invited) = match &join.door {
+            Door::Id(match_id) => (self.realm.directory.card(*match_id), false),
+            Door::Code(code) => (self.realm.directory.card_by_code(code), true),
+        };
+        let Some(card) = card else { return self.refuse(cid, Reason::MatchNotFound) };
+        let join = Join {
+            member: self.me(ctx),
+            cid: cid.cloned(),
+            ctx: join.ctx.map(|ctx| ctx.get().to_owned()),
+            spectate: join.role == Role::Spectator,
+            invited,
+            promised: None,
+        };
+        self.tell(&card.addr, join, cid, Reason::MatchNotFound);
+    }
+
+    fn input(&mut self, input: wire::matches::Input, seq: Option<u64>, cid: Option<&Cid>) {
+        let Some(seat) = self.seat.as_ref().filter(|seat| !seat.spectator) else {
+            return self.not_in_match(cid);
+        };
+        let input = Input { player: self.player, json: input.0, seq };
+        match seat.card.addr.try_send(PlayerInput { input, outlet: self.outlet.clone(), cid: cid.cloned() }) {
+            Ok(()) => {}
+            Err(SendError::Full(_)) => {
+                self.realm.meters.refused(Reason::Busy.row().word);
+                self.outlet.push(&Refusal::from(Reason::Busy).frame(cid, Some("match.input")));
+            }
+            Err(SendError::Closed(_)) => self.not_in_match(cid),
+        }
+    }
+
+    /// Tells once in a while that input goes nowhere.
+    fn not_in_match(&mut self, cid: Option<&Cid>) {
+        let now_ms = self.realm.clock.now_ms();
+        if self.not_in_match_told_ms.is_none_or(|told_ms| now_ms >= told_ms + NOT_IN_MATCH_EVERY_MS) {
+            self.not_in_match_told_ms = Some(now_ms);
+            self.realm.meters.refused(Reason::NotInMatch.row().word);
+            self.outlet.push(&Refusal::from(Reason::NotInMatch).frame(cid, Some("match.input")));
+        }
+    }
+
+    fn leave_match(&mut self, cid: Option<&Cid>) {
+        let told = self.seat.as_ref().map(|seat| {
+            let leave = Leave {
+                player: self.player,
+                session: Some(self.session_id),
+                why: Parting::Asked,
+                reply: Some((self.outlet.clone(), cid.cloned())),
+            };
+            (seat.match_id, seat.card.addr.try_send(leave))
+        });
+        match told {
+            // Free at once: what the client sends right behind the leave may already claim another seat. Not by a session
+            // that another one has taken over from: the seat is that one's now.
+            Some((match_id, Ok(()))) => {
+                if self.realm.directory.is_current(self.player, self.session_id) {
+                    self.realm.directory.release_seat(self.player, match_id);
+                }
+            }
+            Some((_, Err(SendError::Full(_)))) => self.refuse(cid, Reason::Busy),
+            Some((_, Err(SendError::Closed(_)))) | None => {
+                self.outlet.push(&wire::matches::Left::default().frame(cid));
+            }
+        }
+    }
+
+    fn add_ticket(&mut self, add: wire::matchmaking::Add, cid: Option<&Cid>, ctx: &Context<Self>) {
+        if self.realm.mode(&add.mode).is_none() {
+            return self.refuse(cid, Reason::UnknownMode);
+        }
+        if self.realm.directory.seat(self.player).is_some() {
+            return self.refuse(cid, Reason::AlreadyInMatch);
+        }
+        let message = AddTicket { member: self.me(ctx), cid: cid.cloned(), add };
+        self.tell(self.realm.matchmaker(), message, cid, Reason::Busy);
+    }
+
+    pub(super) fn listener(&self) -> Listener {
+        Listener { player: self.player, session_id: self.session_id, outlet: self.outlet.clone() }
+    }
+
+    fn join_channel(&mut self, name: &str, cid: Option<&Cid>) {
+        let channel = match chat::may_join(&self.realm, self.player, name) {
+            Ok(channel) => channel,
+            Err(refusal) => return self.refuse(cid, refusal),
+        };
+        let max = self.realm.rules.limits.channels_per_connection_max as usize;
+        if !self.channels.contains(&channel) && self.channels.len() >= max {
+            return self.refuse(cid, Reason::TooManyChannels.with("channels_max", max as u64));
+        }
+        let join = ChatCommand::Join { who: self.listener(), welcome: Welcome::Joined(cid.cloned()) };
+        match self.realm.tell_channel(&channel, join) {
+            Ok(()) => drop(self.channels.insert(channel)),
+            Err(_) => self.refuse(cid, Reason::Busy),
+        }
+    }
+
+    /// The channel answers, in the order of what was asked of it; whoever was in none is told so at once.
+    fn leave_channel(&mut self, name: &str, cid: Option<&Cid>) {
+        match self.channels.take(name) {
+            Some(channel) if self.realm.directory.has_channel(&channel) => {
+                let reply = Some(Reply::to(&self.listener(), cid.cloned()));
+                let leave = ChatCommand::Leave { session: self.session_id, reply };
+                self.realm.directory.oblige_channel(&channel, leave);
+            }
+            _ => self.outlet.push(&wire::chat::Left { channel_id: name.into() }.frame(cid)),
+        }
+    }
+
+    /// Tells a channel that this session is in something, or says why it cannot.
+    fn tell_channel(&self, name: &str, command: ChatCommand, cid: Option<&Cid>) {
+        let Some(channel) = self.channels.get(name) else { return self.refuse(cid, Reason::NotAuthorized) };
+        match self.realm.directory.tell_channel(channel, command) {
+            Ok(()) => {}
+            Err(SendError::Full(_)) => self.refuse(cid, Reason::Busy),
+            Err(SendError::Closed(_)) => self.refuse(cid, Reason::NotAuthorized),
+        }
+    }
+
+    fn watch(&self, players: Vec<PlayerId>, wanted: bool, cid: Option<&Cid>, ctx: &Context<Self>) {
+        let watch = Watch { member: self.me(ctx), cid: cid.cloned(), players, wanted };
+        self.tell(self.realm.presence(), watch, cid, Reason::Busy);
+    }
+
+    /// The open vote of the player's own match, or why not.
+    fn vote(&self, vote_id: &VoteId) -> Result<Arc<Addr<VoteActor>>, Reason> {
+        let seat = self.seat.as_ref().ok_or(Reason::NotInMatch)?;
+        match self.realm.directory.vote(vote_id) {
+            Some(place) if place.match_id() != seat.match_id => Err(Reason::VoteNotFound),
+            Some(VotePlace::Open(_, addr)) => Ok(addr),
+            Some(VotePlace::Closed(_)) => Err(Reason::VoteClosed),
+            None => Err(Reason::VoteNotFound),
+        }
+    }
+
+    fn cast(&self, cast: wire::votes::Cast, received_ms: u64, cid: Option<&Cid>) {
+        match self.vote(&cast.vote_id) {
+            Ok(addr) => {
+                let message = Cast {
+                    voter: self.player,
+                    outlet: self.outlet.clone(),
+                    cid: cid.cloned(),
+                    ballot: cast.option_id,
+                    received_ms,
+                };
+                self.tell(&addr, message, cid, Reason::VoteClosed);
+            }
+            Err(reason) => self.refuse(cid, reason),
+        }
+    }
+
+    fn veto(&self, vote_id: &VoteId, cid: Option<&Cid>) {
+        match self.vote(vote_id) {
+            Ok(_) => {
+                let Some(seat) = &self.seat else { return };
+                let spend = SpendVeto {
+                    player: self.player,
+                    outlet: self.outlet.clone(),
+                    cid: cid.cloned(),
+                    vote_id: vote_id.clone(),
+                    held: false,
+                };
+                self.tell(&seat.card.addr, spend, cid, Reason::VoteNotFound);
+            }
+            Err(reason) => self.refuse(cid, reason),
+        }
+    }
+
+    fn call_vote(&self, call: wire::votes::Call, cid: Option<&Cid>) {
+        let Some(seat) = &self.seat else { return self.refuse(cid, Reason::NotInMatch) };
+        let message = CallVote {
+            player: self.player,
+            outlet: self.outlet.clone(),
+            cid: cid.cloned(),
+            template: call.template,
+            args: call.args.and_then(|args| serde_json::from_str(args.get()).ok()),
+        };
+        self.tell(&seat.card.addr, message, cid, Reason::NotInMatch);
+    }
+
+    /// A vote that is open answers by itself, of one that is over the record does.
+    fn verify(&self, verify: &wire::votes::Verify, cid: Option<&Cid>) {
+        let Some(receipt) = Hash::from_hex(&verify.receipt) else { return self.refuse(cid, Reason::ReceiptUnknown) };
+        let outlet = self.outlet.clone();
+        let cid_sent = cid.cloned();
+        if let Some(VotePlace::Open(_, addr)) = self.realm.directory.vote(&verify.vote_id) {
+            return self.tell(&addr, Prove { outlet, cid: cid_sent, receipt }, cid, Reason::Busy);
+        }
+        self.realm.store.vote_audit(
+            verify.vote_id.clone(),
+            Box::new(move |record| {
+                let cid = cid_sent.as_ref();
+                let answer = match record {
+                    Ok(Some(record)) => AuditRecord::prove(&record, receipt)
+                        .map(|proof| wire::votes::proof_frame(&proof, cid))
+                        .ok_or(Reason::ReceiptUnknown),
+                    Ok(None) => Err(Reason::VoteNotFound),
+                    Err(_) => Err(Reason::Internal),
+                };
+                outlet.push(&answer.unwrap_or_else(|reason| Refusal::from(reason).frame(cid, None)));
+            }),
+        );
+    }
+}
+
+/// What a client is told when no match could be started.
+pub fn refusal_of(no_match: NoMatch) -> Refusal {
+    match no_match {
+        NoMatch::UnknownMode => Reason::UnknownMode,
+        NoMatch::Capacity => Reason::MatchCapacityReached,
+        NoMatch::Draining => Reason::Draining,
+    }
+    .into()
+}
+
+/// The dialect that an unprefixed channel gives away: only the seed's clients use those.
+pub fn dialect_given_away(msg: &ClientMsg) -> Option<Dialect> {
+    match msg {
+        ClientMsg::ChatJoin(join) if !join.channel_id.contains(':') => Some(Dialect::Seed202604),
+        _ => None,
+    }
+}

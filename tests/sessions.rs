@@ -1,0 +1,223 @@
+//! Sessions that survive: what a client that lost its connection finds when it comes back, over real sockets.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Client, pair, run, server, stranger};
+use tessera::actors::matches::{Leave, Parting};
+use tessera::client::{Base, request};
+use tessera::engine::modes::{Mode, ScheduledVote};
+use tessera::ids::{PlayerId, SessionId};
+
+/// Signs in as whoever `of` was and asks for its session, as a client that says it has `received` counted frames.
+async fn come_back(base: &Base, of: &Client, received: u64) -> (Client, Value) {
+    let mut client = stranger(base).await;
+    let resume = json!({"session_id": of.session, "received": received});
+    client.send("session.connect", json!({"token": of.token, "resume": resume})).await;
+    let connected = client.next().await.expect("an answer");
+    assert_eq!(connected["type"], "session.connected", "{connected}");
+    client.player.clone_from(&of.player);
+    client.token.clone_from(&of.token);
+    client.session = connected["payload"]["session_id"].as_str().unwrap_or_default().to_owned();
+    (client, connected)
+}
+
+#[test]
+fn a_client_that_cannot_be_told_what_it_missed_is_told_where_it_stands() {
+    let server = server(|config| {
+        let vote = json!({
+            "template": "map", "options": [{"id": "a"}, {"id": "b"}], "method": "plurality", "window_ms": 600_000,
+            "visibility": "live",
+        });
+        let vote = ScheduledVote { when: "start".into(), vote: vote.as_object().unwrap().clone() };
+        let mode = Mode { game: "builtin:bench".into(), votes: vec![vote], ..Mode::default() };
+        config.modes.insert("voting".into(), mode);
+    });
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut ann, mut bob, match_id) = pair(&base, "voting").await;
+        let vote = ann.expect("match.vote_start").await["payload"]["vote_id"].clone();
+        ann.send("vote.cast", json!({"vote_id": vote, "option_id": "b"})).await;
+        ann.expect("vote.cast_ok").await;
+        for client in [&mut ann, &mut bob] {
+            client.send("chat.join", json!({"channel_id": "lobby"})).await;
+            client.expect("chat.joined").await;
+        }
+        bob.send("chat.send", json!({"channel_id": "lobby", "content": "before"})).await;
+        ann.expect("chat.message").await;
+
+        // More than it can have received: the ring is of no use, and the client is told everything anew.
+        let (mut ann, connected) = come_back(&base, &ann, 10_000).await;
+        assert_eq!(connected["payload"]["resumed"], false);
+        let snapshot = ann.next().await.expect("a frame");
+        assert_eq!(snapshot["type"], "session.snapshot", "nothing comes before it: {snapshot}");
+        let snapshot = &snapshot["payload"];
+        assert_eq!(snapshot["matches"][0]["match_id"], match_id.as_str());
+        let open = &snapshot["matches"][0]["open_votes"][0];
+        assert_eq!((&open["vote_id"], &open["own_ballot"]), (&vote, &json!("b")), "{open}");
+        assert!(open["deadline_ms"].is_u64(), "{open}");
+        assert_eq!(snapshot["channels"][0]["channel_id"], "lobby");
+        assert_eq!(snapshot["channels"][0]["history"][0]["content"], "before");
+        assert_eq!(snapshot["tickets"], json!([]));
+
+        // It goes on in the channel and in the match, where nobody saw it go.
+        bob.send("chat.send", json!({"channel_id": "lobby", "content": "after"})).await;
+        assert_eq!(ann.expect("chat.message").await["payload"]["content"], "after");
+        ann.expect("match.state").await;
+        assert!(bob.heard_of("match.player_disconnected").await.is_empty());
+
+        // A ticket keeps its wait.
+        let mut cid = Client::new(&base, "cid").await;
+        cid.send("matchmaker.add", json!({"mode": "demo"})).await;
+        let ticket = cid.expect("matchmaker.queued").await["payload"]["ticket_id"].clone();
+        let (mut cid, _) = come_back(&base, &cid, 10_000).await;
+        let snapshot = cid.next().await.expect("a frame")["payload"].clone();
+        assert_eq!(snapshot["tickets"][0]["ticket_id"], ticket);
+        assert_eq!(
+            (&snapshot["tickets"][0]["mode"], &snapshot["tickets"][0]["status"]),
+            (&json!("demo"), &json!("pending"))
+        );
+        assert!(snapshot["tickets"][0]["waited_ms"].is_u64());
+    });
+}
+
+#[test]
+fn a_request_that_is_sent_again_after_a_resume_is_done_and_answered_once() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut bob = Client::new(&base, "bob").await;
+        let mut ann = Client::new(&base, "ann").await;
+        for client in [&mut ann, &mut bob] {
+            client.send("chat.join", json!({"channel_id": "lobby"})).await;
+            client.expect("chat.joined").await;
+        }
+        // Sent, done, and lost before the answer was read.
+        let said = json!({"type": "chat.send", "cid": 7, "payload": {"channel_id": "lobby", "content": "once"}});
+        let said = said.to_string();
+        ann.text(&said).await;
+        bob.expect("chat.message").await;
+        let before = ann;
+        let (mut ann, connected) = come_back(&base, &before, 1).await;
+        assert_eq!(connected["payload"]["resumed"], true);
+        ann.text(&said).await;
+        ann.send("chat.send", json!({"channel_id": "lobby", "content": "last"})).await;
+        bob.expect_where("chat.message", |payload| payload["content"] == "last").await;
+        assert!(bob.heard_of("chat.message").await.is_empty(), "it was said once");
+        ann.expect_where("chat.message", |payload| payload["content"] == "last").await;
+        ann.expect("chat.sent").await;
+        let answers = ann.heard_of("chat.sent").await;
+        assert_eq!(answers.len(), 1, "one answer to each: {answers:?}");
+
+        // A client with one cid for everything: what it has had its answer to is a new request.
+        let list = json!({"type": "match.list", "cid": 1, "payload": {}}).to_string();
+        ann.text(&list).await;
+        ann.expect("match.list").await;
+        // chat.joined, the two messages, their two answers, and this list.
+        let before = ann;
+        let (mut ann, connected) = come_back(&base, &before, 6).await;
+        assert_eq!(connected["payload"]["resumed"], true);
+        ann.text(&list).await;
+        assert_eq!(ann.expect("match.list").await["cid"], 1);
+    });
+}
+
+#[test]
+fn a_session_that_was_taken_over_from_can_no_longer_leave_the_match() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        let (mut ann, mut bob, match_id) = pair(&base, "arena").await;
+        let card = realm.directory.card(match_id.parse().unwrap()).expect("it lives");
+        let player: PlayerId = ann.player.parse().unwrap();
+        let older: SessionId = realm.make(SessionId::new);
+        let leave = |session| Leave { player, session: Some(session), why: Parting::Asked, reply: None };
+        card.addr.send(leave(older)).await.expect("it is handled");
+        assert!(bob.heard_of("match.player_left").await.is_empty());
+        assert!(realm.is_in_match(player, card.match_id));
+        ann.expect("match.state").await;
+        card.addr.send(leave(ann.session.parse().unwrap())).await.expect("it is handled");
+        assert_eq!(bob.expect("match.player_left").await["payload"]["player_id"], ann.player.as_str());
+    });
+}
+
+#[test]
+fn every_command_is_answered_though_the_channel_is_not_there_yet() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut ann = Client::new(&base, "ann").await;
+        for round in 0..12 {
+            let nobody = "00000000-0000-7000-8000-000000000001";
+            let lobby = |more: Value| {
+                let mut payload = json!({"channel_id": "lobby"});
+                payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+                payload
+            };
+            // All at once, and the channel begins anew each round: nobody else is in it.
+            ann.send("chat.join", lobby(json!({}))).await;
+            ann.send("chat.typing", lobby(json!({}))).await;
+            ann.send("chat.edit", lobby(json!({"message_id": nobody, "content": "x"}))).await;
+            ann.send("chat.delete", lobby(json!({"message_id": nobody}))).await;
+            ann.send("chat.send", lobby(json!({"content": "hello"}))).await;
+            ann.send("chat.leave", lobby(json!({}))).await;
+            ann.send("chat.send", lobby(json!({"content": "too late"}))).await;
+            let mut answers = Vec::new();
+            while answers.len() < 6 {
+                let frame = ann.next().await.expect("a frame");
+                if frame["cid"].is_string() {
+                    answers.push((frame["cid"].clone(), frame["payload"]["reason"].clone()));
+                }
+            }
+            // What the channel answers follows its welcome; that one is no longer in it needs no channel to say.
+            let refused = (json!("chat.send"), json!("not_authorized"));
+            let at = answers
+                .iter()
+                .position(|answer| *answer == refused)
+                .unwrap_or_else(|| panic!("round {round}: the last is refused: {answers:?}"));
+            answers.remove(at);
+            assert_eq!(answers[0], (json!("chat.join"), Value::Null), "round {round}: {answers:?}");
+            for answer in [
+                (json!("chat.edit"), json!("not_found")),
+                (json!("chat.delete"), json!("not_found")),
+                (json!("chat.send"), Value::Null),
+                (json!("chat.leave"), Value::Null),
+            ] {
+                assert!(answers.contains(&answer), "round {round}: no {answer:?} in {answers:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_session_ends_with_the_sign_in_it_came_by_last() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let credentials = json!({"username": "ann_two", "password": "ann_pw_12345"}).to_string();
+        let account = async |path: &str| -> Value {
+            let answer = request(&base, "POST", path, &[], Some(&credentials)).await.expect("an answer");
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            serde_json::from_str(&answer.body).expect("JSON")
+        };
+        let first = account("/api/v1/auth/register").await;
+        let second = account("/api/v1/auth/login").await;
+        let sign_out = async |account: &Value| {
+            let bearer = format!("Bearer {}", account["access_token"].as_str().unwrap());
+            let body = json!({"refresh_token": account["refresh_token"]}).to_string();
+            let headers = [("Authorization", bearer.as_str())];
+            request(&base, "POST", "/api/v1/auth/logout", &headers, Some(&body)).await.expect("an answer");
+        };
+        let mut client = stranger(&base).await;
+        for account in [&first, &second] {
+            client.send("session.connect", json!({"token": account["access_token"]})).await;
+            client.expect("session.connected").await;
+        }
+        sign_out(&first).await;
+        client.send("session.heartbeat", json!({})).await;
+        client.expect("session.heartbeat").await;
+        sign_out(&second).await;
+        assert_eq!(client.expect("error").await["payload"]["reason"], "session_revoked");
+    });
+}
