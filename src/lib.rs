@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod actors;
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod config;

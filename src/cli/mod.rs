@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+mod bench;
 mod check;
 mod demo;
 mod new;
@@ -48,6 +49,8 @@ enum Command {
     Recount(recount::Args),
     /// Show what the server does: sign-in, queue, a ticking match, chat, votes with live tallies, the finish
     Demo(demo::Args),
+    /// Measure a server: echo, idle connections, ticks, votes, queues, with every figure reproducible
+    Bench(bench::Args),
     /// Run a server
     Serve(serve::Args),
 }
@@ -61,6 +64,7 @@ impl Command {
             Self::Tally(args) => tally::run(args),
             Self::Recount(args) => recount::run(args),
             Self::Demo(args) => demo::run(args),
+            Self::Bench(args) => bench::run(args),
             Self::Serve(args) => serve::run(args),
         }
     }

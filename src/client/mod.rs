@@ -13,7 +13,7 @@ mod http;
 mod socket;
 
 pub use http::{Answer, request};
-pub use socket::{Event, Receiver, Sender, Socket, connect};
+pub use socket::{Event, Receiver, Sender, Socket, connect, upgrade};
 
 /// Where a server is: `http://HOST:PORT`, or `HOST:PORT` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -53,6 +53,21 @@ pub struct Receiver {
 /// # Errors
 /// When the connection fails, the server refuses ([`ClientError::Refused`]), or its answer is no WebSocket upgrade.
 pub async fn connect(base: &Base, path: &str, headers: &[(&str, &str)]) -> Result<Socket, ClientError> {
+    let (stream, rest) = upgrade(base, path, headers).await?;
+    let (reads, writes) = stream.into_split();
+    let codec = || Codec::new().client_mode().max_size(FRAME_BYTES_MAX);
+    Ok(Socket {
+        sender: Sender { stream: writes, codec: codec(), out: BytesMut::new() },
+        receiver: Receiver { stream: reads, codec: codec(), bytes: BytesMut::from(&rest[..]), closed: false },
+    })
+}
+
+/// As [`connect`], for who frames messages without this module's help: the upgraded stream, and the bytes that came
+/// right behind the server's answer.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn upgrade(base: &Base, path: &str, headers: &[(&str, &str)]) -> Result<(TcpStream, Vec<u8>), ClientError> {
     let mut stream = TcpStream::connect(base.authority()).await?;
     stream.set_nodelay(true)?;
     let key = fresh_key();
@@ -79,12 +94,8 @@ pub async fn connect(base: &Base, path: &str, headers: &[(&str, &str)]) -> Resul
     if answer.header("sec-websocket-accept").map(str::as_bytes) != Some(&hash_key(key.as_bytes())[..]) {
         return Err(ClientError::Protocol("sec-websocket-accept does not answer our key".into()));
     }
-    let (reads, writes) = stream.into_split();
-    let codec = || Codec::new().client_mode().max_size(FRAME_BYTES_MAX);
-    Ok(Socket {
-        sender: Sender { stream: writes, codec: codec(), out: BytesMut::new() },
-        receiver: Receiver { stream: reads, codec: codec(), bytes: BytesMut::from(rest), closed: false },
-    })
+    let rest = rest.to_vec();
+    Ok((stream, rest))
 }
 
 /// Sixteen random bytes in base64, as the handshake wants them.

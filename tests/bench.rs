@@ -1,0 +1,103 @@
+//! `tessera bench` as a stranger runs it: each shape for a moment against a server of its own, and what its JSON holds.
+//! Nothing here asserts how fast anything is.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Runs `tessera bench` with as short a round as says anything.
+fn bench(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tessera"))
+        .arg("bench")
+        .args(args)
+        .args(["--rounds", "2", "--seconds", "0.2", "--warm-up", "0.05", "--cores", "off", "--json"])
+        .output()
+        .expect("the program starts")
+}
+
+/// The report of a run in which nothing was refused.
+fn report(args: &[&str]) -> Value {
+    let out = bench(args);
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    let report: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!((&report["format"], &report["shape"]), (&1.into(), &args[0].into()));
+    assert!(report["machine"]["cores"].as_u64() >= Some(1) && report["started"].as_str().unwrap().ends_with('Z'));
+    for result in report["results"].as_array().unwrap() {
+        let counts = &result["counts"];
+        assert!(counts["answered"].as_u64() > Some(0), "{args:?}: {result}");
+        assert_eq!(counts["refused"], serde_json::json!({}), "{args:?}");
+        for figure in result["figures"].as_array().unwrap() {
+            assert_eq!(figure["rounds"].as_array().unwrap().len(), 2, "{figure}");
+        }
+        for latency in result["latencies"].as_array().unwrap() {
+            let at = |quantile: &str| latency[quantile]["median"].as_f64().unwrap();
+            assert!(at("p50") > 0.0 && at("p50") <= at("p99") && at("p99") <= at("max"), "{latency}");
+        }
+    }
+    report
+}
+
+fn figure<'a>(result: &'a Value, name: &str) -> &'a Value {
+    let figures = result["figures"].as_array().unwrap();
+    figures.iter().find(|figure| figure["name"] == name).unwrap_or_else(|| panic!("a figure {name:?} in {figures:?}"))
+}
+
+#[test]
+fn echo_measures_each_depth_beside_the_floor() {
+    let report = report(&["echo", "--connections", "4", "--depth", "1,3", "--floor"]);
+    let results = report["results"].as_array().unwrap();
+    let measured: Vec<_> = results.iter().map(|r| (r["subject"].as_str(), r["case"].as_str())).collect();
+    let (one, three) = (Some("one in flight, 64 B"), Some("3 in flight, 64 B"));
+    let (ours, floor) = (Some("tessera"), Some("floor"));
+    assert_eq!(measured, [(ours, one), (floor, one), (ours, three), (floor, three)]);
+    for result in results {
+        assert_eq!(result["latencies"][0]["count"], result["counts"]["answered"]);
+        assert_eq!(figure(result, "round trips")["better"], "higher");
+        #[cfg(target_os = "linux")]
+        assert!(figure(result, "server CPU per round trip")["median"].as_f64() > Some(0.0));
+    }
+    assert!(report["ratios"].as_array().unwrap().iter().any(|ratio| ratio["figure"] == "round trips"));
+}
+
+#[test]
+fn echo_goes_through_a_signed_in_session_too() {
+    let report = report(&["echo", "--connections", "3", "--depth", "2", "--size", "80", "--via", "heartbeat"]);
+    assert_eq!(report["settings"]["echo"]["via"], "heartbeat");
+}
+
+#[test]
+fn idle_counts_the_connections_that_stayed() {
+    for via in ["echo", "heartbeat"] {
+        let report = report(&["idle", "--connections", "20", "--via", via]);
+        assert_eq!(report["results"][0]["counts"]["answered"], 40, "20 in each of two rounds");
+        #[cfg(target_os = "linux")]
+        figure(&report["results"][0], "server memory per connection");
+    }
+}
+
+/// A server that lets five messages a second through refuses nearly all of a closed loop: they are counted as what they
+/// are, not as answers, and the command does not succeed.
+#[test]
+fn a_refusal_is_never_an_answer() {
+    let slow = ["--set", "limits.frames_per_s=1", "--set", "limits.frames_burst=5"];
+    let out = bench(&[&["echo", "--connections", "2", "--depth", "1", "--via", "heartbeat"], &slow[..]].concat());
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("refusals"), "{out:?}");
+    let report: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let counts = &report["results"][0]["counts"];
+    let refused = counts["refused"]["rate_limited"].as_u64().unwrap_or(0);
+    assert!(refused > 0, "{counts}");
+    // Two connections, two rounds, five messages of a burst and what a second or two brings.
+    assert!(counts["answered"].as_u64() <= Some(2 * 2 * 10), "{counts}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_said() {
+    let out = bench(&["idle", "--floor"]);
+    assert_eq!(out.status.code(), Some(2), "the floor signs nobody in");
+    let out = bench(&["echo", "--against", "http://127.0.0.1:1"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&out.stderr).lines().count(), 1);
+    let out = bench(&["echo", "--set", "limits.no_such_limit=1"]);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("did not start"), "{out:?}");
+}
