@@ -256,6 +256,9 @@ pub const PENDING_FRAMES_MAX: usize = 32;
 /// Errors of its script that a match keeps for operators. Over: the oldest is forgotten; the log has them all.
 pub const SCRIPT_FAULTS_KEPT_MAX: usize = 16;
 
+/// How long the result of a vote or a match waits for the store to have it. Over: it is said without, and logged as an
+/// error; a store that hangs must not hang matches.
+pub const RECORD_WAIT_MS: u64 = 2_000;
 /// Milliseconds that a closed vote stays to refuse casts that were sent to it while it was open. Far longer than any
 /// mailbox takes; afterwards the directory alone says that it is closed.
 pub const VOTE_LINGER_MS: u64 = 2_000;

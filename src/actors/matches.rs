@@ -66,6 +66,8 @@ pub struct MatchActor {
     /// The result of a match whose open votes are being called off.
     last_word: Option<Json>,
     over: bool,
+    /// The result, until the store has it and everybody is told.
+    unsaid: Option<Json>,
     started_ms: u64,
     everyone: Vec<PlayerId>,
     view: Vec<u8>,
@@ -138,6 +140,7 @@ impl MatchActor {
             enrolled: false,
             last_word: None,
             over: false,
+            unsaid: None,
             started_ms: 0,
             everyone: Vec::new(),
             view: Vec::new(),

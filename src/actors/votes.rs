@@ -21,12 +21,12 @@ use crate::engine::votes::frustration::Moods;
 use crate::engine::votes::motions::Called;
 use crate::engine::votes::pools::Weigh;
 use crate::engine::votes::record::AuditRecord;
-use crate::engine::votes::told::{Passed, VoteEffect, VoteView};
+use crate::engine::votes::told::{VoteEffect, VoteView};
 use crate::engine::votes::veto::VetoRefusal;
 use crate::engine::votes::vote::Viewer;
 use crate::engine::votes::{BallotInput, CastRefusal, Fault, Vote, VoteConfig, VoteOpen};
 use crate::ids::{MatchId, PlayerId, VoteId};
-use crate::limits::VOTE_LINGER_MS;
+use crate::limits::{RECORD_WAIT_MS, VOTE_LINGER_MS};
 use crate::store::rows::VoteRow;
 use crate::wire::frame::Lane;
 use crate::wire::votes as says;
@@ -251,19 +251,20 @@ pub fn open_vote(opening: Opening<'_>, asked: Asked<'_>) -> Result<VoteHandle, V
         parent,
         timer: None,
         seats: roster.seats().iter().filter(|seat| !seat.bot).map(|seat| (seat.player, seat.present)).collect(),
+        ending: None,
         over: false,
         lingers: false,
     };
     // Known before it is announced: a player on another thread may cast as soon as the start is out, and that cast
     // waits in the mailbox until the start has gone to everyone. Two matches may race for one name: one of them wins.
-    let ctx = Context::new();
+    let mut ctx = Context::new();
     let addr = ctx.address();
     if !realm.directory.add_vote(vote_id.clone(), match_id, addr.clone()) {
         actor.over = true;
         return Err(vec![format!("vote_id {vote_id} is taken")]);
     }
     realm.meters.votes_opened.fetch_add(1, Relaxed);
-    actor.carry_out(effects);
+    actor.carry_out(effects, &mut ctx);
     ctx.run(actor);
     Ok(VoteHandle { vote_id, template, concurrent, addr, vote })
 }
@@ -282,6 +283,8 @@ pub struct VoteActor {
     timer: Option<(u64, SpawnHandle)>,
     /// Who sat there when the match last said so, and whether they were connected.
     seats: Vec<(PlayerId, bool)>,
+    /// What is said of its end, as soon as the store has it.
+    ending: Option<(Frame, VoteEnd)>,
     over: bool,
     /// Whether it is over and waits for the last stragglers.
     lingers: bool,
@@ -306,11 +309,11 @@ impl VoteActor {
     fn act(&mut self, ctx: &mut Context<Self>, act: impl FnOnce(&mut Vote, u64, &mut Vec<VoteEffect>)) {
         let mut effects = Vec::new();
         act(&mut self.vote.borrow_mut(), self.realm.clock.now_ms(), &mut effects);
-        self.carry_out(effects);
+        self.carry_out(effects, ctx);
         self.sleep(ctx);
     }
 
-    fn carry_out(&mut self, effects: Vec<VoteEffect>) {
+    fn carry_out(&mut self, effects: Vec<VoteEffect>, ctx: &mut Context<Self>) {
         for effect in effects {
             match effect {
                 VoteEffect::Started(start) => self.push_everyone(&says::said("match.vote_start", &start)),
@@ -320,35 +323,28 @@ impl VoteActor {
                 VoteEffect::Deadline(deadline) => self.push_everyone(&says::said("match.vote_deadline", &deadline)),
                 VoteEffect::Turn(turn) => self.push_everyone(&says::said("match.vote_turn", &turn)),
                 VoteEffect::Closed(closed) => {
-                    self.clear_tally();
-                    self.push_everyone(&says::result_frame(&closed.payload));
                     let status = serde_json::to_value(closed.result.status).ok();
                     let status = status.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
-                    self.close(status, &closed.payload, &closed.record, closed.moods, closed.passed);
+                    self.record(status, &closed.payload, &closed.record, ctx);
+                    let frame = says::result_frame(&closed.payload);
+                    let Ok(result) = serde_json::value::RawValue::from_string(closed.payload) else { continue };
+                    let outcome = VoteEnd::Result { result, moods: closed.moods, passed: closed.passed };
+                    self.ending = Some((frame, outcome));
                 }
                 VoteEffect::Vetoed(vetoed) => {
-                    self.clear_tally();
-                    self.push_everyone(&says::said("match.vote_vetoed", &vetoed.push));
-                    self.veto_record(&vetoed.record);
-                    self.tell_match(VoteEnd::Vetoed(vetoed.push.vetoed_by));
+                    self.record("vetoed", vetoed.record.result.get(), &vetoed.record, ctx);
+                    let frame = says::said("match.vote_vetoed", &vetoed.push);
+                    self.ending = Some((frame, VoteEnd::Vetoed(vetoed.push.vetoed_by)));
                 }
             }
         }
     }
 
-    fn close(&mut self, status: &str, payload: &str, record: &AuditRecord, moods: Moods, passed: Option<Passed>) {
-        self.record(status, payload, record);
-        if let Ok(result) = serde_json::value::RawValue::from_string(payload.to_owned()) {
-            self.tell_match(VoteEnd::Result { result, moods, passed });
-        }
-    }
-
-    fn veto_record(&self, record: &AuditRecord) {
-        self.record("vetoed", record.result.get(), record);
-    }
-
-    /// Everything the result was derived from goes to the store, without anybody waiting.
-    fn record(&self, status: &str, payload: &str, record: &AuditRecord) {
+    /// Everything the result was derived from goes to the store. The result is said when it is there: whoever has heard
+    /// it will find it, whatever happens to this process next. A store that does not answer holds nobody up for long.
+    fn record(&mut self, status: &str, payload: &str, record: &AuditRecord, ctx: &mut Context<Self>) {
+        self.clear_tally();
+        self.realm.directory.close_vote(&self.vote_id);
         let row = VoteRow {
             id: self.vote_id.clone(),
             match_id: self.match_id,
@@ -359,7 +355,7 @@ impl VoteActor {
             closed_unix_ms: self.realm.clock.unix_ms(),
             record: payload.to_owned(),
         };
-        let vote_id = self.vote_id.clone();
+        let (vote_id, me) = (self.vote_id.clone(), ctx.address());
         self.realm.store.record_vote(
             row,
             record.to_json(),
@@ -367,8 +363,25 @@ impl VoteActor {
                 if let Err(error) = written {
                     tracing::error!(%vote_id, %error, "a vote's record could not be written");
                 }
+                // Once per vote.
+                me.do_send(Recorded);
             }),
         );
+        ctx.run_later(Duration::from_millis(RECORD_WAIT_MS), |this, ctx| {
+            if this.ending.is_some() {
+                tracing::error!(vote_id = %this.vote_id, "a vote's result is said before its record is known to be kept");
+            }
+            this.announce(ctx);
+        });
+    }
+
+    /// Everybody learns how it ended.
+    fn announce(&mut self, ctx: &mut Context<Self>) {
+        if let Some((frame, outcome)) = self.ending.take() {
+            self.push_everyone(&frame);
+            self.tell_match(outcome);
+            self.sleep(ctx);
+        }
     }
 
     fn tell_match(&mut self, outcome: VoteEnd) {
@@ -428,6 +441,10 @@ impl Drop for VoteActor {
         if self.over {
             return;
         }
+        if let Some((frame, outcome)) = self.ending.take() {
+            self.push_everyone(&frame);
+            return self.tell_match(outcome);
+        }
         self.realm.meters.votes_died.fetch_add(1, Relaxed);
         let payload = serde_json::json!({
             "vote_id": self.vote_id, "template": self.template, "status": "cancelled", "winner": null, "winners": [],
@@ -440,6 +457,19 @@ impl Drop for VoteActor {
         if let Ok(result) = serde_json::value::RawValue::from_string(payload) {
             self.tell_match(VoteEnd::Result { result, moods: Moods::default(), passed: None });
         }
+    }
+}
+
+/// The store has the record of the vote, or said that it will not.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Recorded;
+
+impl Handler<Recorded> for VoteActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Recorded, ctx: &mut Context<Self>) {
+        self.announce(ctx);
     }
 }
 
@@ -463,7 +493,7 @@ impl Handler<Cast> for VoteActor {
             }
             Err(refusal) => self.refuse(&cast.outlet, cast.cid.as_ref(), refused(&refusal)),
         }
-        self.carry_out(effects);
+        self.carry_out(effects, ctx);
         self.sleep(ctx);
     }
 }
@@ -560,7 +590,7 @@ impl VoteActor {
                 self.refuse(&spend.outlet, spend.cid.as_ref(), reason);
             }
         }
-        self.carry_out(effects);
+        self.carry_out(effects, ctx);
         self.sleep(ctx);
     }
 }

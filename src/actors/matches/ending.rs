@@ -1,6 +1,7 @@
 //! How a match ends: everybody learns the result, the record is written, nothing is left behind.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use actix::prelude::*;
 
@@ -10,11 +11,28 @@ use crate::actors::ticker::Retire;
 use crate::engine::matches::Phase;
 use crate::engine::modes::Json;
 use crate::ids::PlayerId;
+use crate::limits::RECORD_WAIT_MS;
 use crate::store::rows::{MatchRow, Outcome, ParticipantRow};
 use crate::wire::Outbound;
 
 /// How long a match that is over still answers those who asked before they knew.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(5);
+
+/// How long the announcement of the end waits for the record.
+const RECORD_WAIT: Duration = Duration::from_millis(RECORD_WAIT_MS);
+
+/// The store has the record of the match, or said that it will not.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Recorded;
+
+impl Handler<Recorded> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Recorded, ctx: &mut Context<Self>) {
+        self.announce(ctx);
+    }
+}
 
 /// The part of a result that a record's status is taken from.
 #[derive(serde::Deserialize)]
@@ -46,15 +64,31 @@ impl MatchActor {
             *error = (error.0 + 1, error.1 + off_ppb as u64);
         }
         self.emit_state();
+        // Whoever hears that it is over finds the record, whatever happens to this process next. A store that does not
+        // answer holds nobody up for long.
+        let me = ctx.address();
+        self.write_record(&result, move || me.do_send(Recorded));
+        self.unsaid = Some(result);
+        ctx.run_later(RECORD_WAIT, |this, ctx| {
+            if this.unsaid.is_some() {
+                tracing::error!(match_id = %this.stage.id, "a match is over before its record is known to be kept");
+            }
+            this.announce(ctx);
+        });
+    }
+
+    /// Everybody learns that it is over.
+    fn announce(&mut self, ctx: &mut Context<Self>) {
+        let Some(result) = self.unsaid.take() else { return };
         self.release_seats();
-        self.push_everyone(&says::Finished { match_id: self.stage.id, result: result.clone() }.push());
-        self.write_record(&result);
+        self.push_everyone(&says::Finished { match_id: self.stage.id, result }.push());
         self.clean_up();
         // Whoever asked while it ended is still answered, and cancelled votes have their result to tell.
         ctx.run_later(LINGER, |_, ctx| ctx.stop());
     }
 
-    pub(super) fn write_record(&self, result: &Json) {
+    /// `kept` is called when the store has the record, or said that it will not; perhaps on a thread of its own.
+    fn write_record(&self, result: &Json, kept: impl FnOnce() + Send + 'static) {
         let now_ms = self.realm.clock.unix_ms();
         let created_ms = self.card.as_ref().map_or(now_ms, |card| card.created_ms);
         let status = serde_json::from_str::<Status>(result.get()).ok().and_then(|r| r.status);
@@ -75,6 +109,7 @@ impl MatchActor {
                 if let Err(error) = written {
                     tracing::error!(%match_id, %error, "a finished match could not be recorded");
                 }
+                kept();
             }),
         );
     }
@@ -118,6 +153,11 @@ impl MatchActor {
 /// directory clean; this runs while unwinding, so it must not panic itself.
 impl Drop for MatchActor {
     fn drop(&mut self) {
+        if let Some(result) = self.unsaid.take() {
+            self.release_seats();
+            self.push_everyone(&says::Finished { match_id: self.stage.id, result }.push());
+            return self.clean_up();
+        }
         if self.over {
             return;
         }
@@ -129,7 +169,7 @@ impl Drop for MatchActor {
         self.release_seats();
         if let Ok(result) = serde_json::value::RawValue::from_string(r#"{"status":"died"}"#.into()) {
             self.push_everyone(&says::Finished { match_id: self.stage.id, result: result.clone() }.push());
-            self.write_record(&result);
+            self.write_record(&result, || {});
         }
         self.clean_up();
     }
