@@ -225,7 +225,7 @@ pub async fn start_with(
             .collect(),
         started_unix_ms: realm.clock.unix_ms(),
     };
-    remember_moderation(&realm).await?;
+    remember(&realm).await?;
     actix::spawn(sweep(realm.clone()));
     let state = HttpState::new(store, http_rules, http::Clock::system(), live, Passwords::start()?);
     let state = state.with_running(running);
@@ -296,8 +296,13 @@ impl Server {
     }
 }
 
-/// What operators decided before this start and that actors obey: mutes and rooms.
-async fn remember_moderation(realm: &Arc<Realm>) -> Result<(), StartError> {
+/// What was left behind by the process before: the matches it was playing; and what operators decided then and that
+/// actors obey: mutes and rooms.
+async fn remember(realm: &Arc<Realm>) -> Result<(), StartError> {
+    let interrupted = ask(|done| realm.store.end_interrupted(realm.clock.unix_ms(), done)).await?;
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "the process before this one ended while these matches were running");
+    }
     for mute in ask(|done| realm.store.active_mutes(realm.clock.unix_ms(), done)).await? {
         realm.directory.mute(mute);
     }

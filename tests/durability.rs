@@ -131,7 +131,10 @@ fn nothing_that_was_acknowledged_is_lost_to_kill_9() {
             assert!(kept(&lobby), "{lobby}");
             let dms = get(&base, &format!("/api/v1/dm/{}/history", bob.player), &ann.token).await;
             assert!(kept(&dms), "{dms}");
-            let vote = get(&base, &format!("/ops/v1/votes/{}", vote_id.as_str().unwrap()), OPS_TOKEN).await;
+            // Those who voted may read it, although their match never came to its end; and they are told so.
+            let vote = get(&base, &format!("/api/v1/votes/{}", vote_id.as_str().unwrap()), &bob.token).await;
+            let record = get(&base, &format!("/api/v1/matches/{match_id}"), &bob.token).await;
+            assert_eq!(record["status"], "interrupted", "{record}");
             assert_eq!((&vote["winner"], &vote["match_id"]), (&json!("a"), &json!(match_id)), "{vote}");
         });
     }

@@ -208,6 +208,7 @@ impl MatchActor {
                 match act {
                     Act::Started => {
                         self.started_ms = self.realm.clock.unix_ms();
+                        self.note_players(self.everyone.clone());
                         self.meters.started.fetch_add(1, Relaxed);
                         let players = self.stage.roster.players().to_vec();
                         self.push_everyone(&says::Started { match_id: self.stage.id, players }.push());

@@ -114,6 +114,11 @@ pub trait Store: Send + Sync + 'static {
 
     // Finished matches and votes
 
+    /// Notes that a match runs and who plays in it; again for whoever joins later. Should the process end before the
+    /// match, they still find what it left: its votes, and that it was interrupted.
+    fn begin_match(&self, running: RunningRow, players: Vec<PlayerId>, done: Done<()>);
+    /// Ends the matches that a process before this one left running, with the status `interrupted`; how many.
+    fn end_interrupted(&self, now_unix_ms: u64, done: Done<u64>);
     /// Records a finished match and adds it to its players' statistics; false when it was recorded before.
     fn finish_match(&self, record: MatchRow, participants: Vec<ParticipantRow>, done: Done<bool>);
     /// Finished matches, newest first.
@@ -122,7 +127,7 @@ pub trait Store: Send + Sync + 'static {
     fn match_record(&self, id: MatchId, done: Done<Option<(MatchRow, Vec<ParticipantRow>)>>);
     /// What a player did so far, by mode.
     fn stats_of(&self, id: PlayerId, done: Done<Vec<StatsRow>>);
-    /// Records a vote that is over with its audit (JSON text); false when that id was recorded before.
+    /// Records a vote that is over with its audit (JSON text); false when that match has one of that id.
     fn record_vote(&self, vote: VoteRow, audit: String, done: Done<bool>);
     /// One recorded vote.
     fn vote(&self, id: VoteId, done: Done<Option<VoteRow>>);

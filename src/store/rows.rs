@@ -260,6 +260,17 @@ pub enum Changed {
     NotSender,
 }
 
+/// A match that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningRow {
+    /// The match.
+    pub id: MatchId,
+    /// Its mode.
+    pub mode: String,
+    /// When the first tick ran.
+    pub started_unix_ms: u64,
+}
+
 /// A finished match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatchRow {
@@ -267,7 +278,7 @@ pub struct MatchRow {
     pub id: MatchId,
     /// Its mode.
     pub mode: String,
-    /// How it ended: `finished`, `cancelled`, `failed`, ...
+    /// How it ended: `finished`, `cancelled`, `died`, `interrupted` (the process ended while it ran), ...
     pub status: String,
     /// The game's result as JSON text.
     pub result: String,

@@ -164,6 +164,8 @@ impl Store for SqliteStore {
         chat_history(channel_id: String, limit: u32) -> Vec<ChatRow>;
     }
     forward! { write records:
+        begin_match(running: RunningRow, players: Vec<PlayerId>) -> ();
+        end_interrupted(now_unix_ms: u64) -> u64;
         finish_match(record: MatchRow, participants: Vec<ParticipantRow>) -> bool;
         record_vote(vote: VoteRow, audit: String) -> bool;
     }

@@ -12,7 +12,7 @@ use crate::engine::matches::Phase;
 use crate::engine::modes::Json;
 use crate::ids::PlayerId;
 use crate::limits::RECORD_WAIT_MS;
-use crate::store::rows::{MatchRow, Outcome, ParticipantRow};
+use crate::store::rows::{MatchRow, Outcome, ParticipantRow, RunningRow};
 use crate::wire::Outbound;
 
 /// How long a match that is over still answers those who asked before they knew.
@@ -85,6 +85,18 @@ impl MatchActor {
         self.clean_up();
         // Whoever asked while it ended is still answered, and cancelled votes have their result to tell.
         ctx.run_later(LINGER, |_, ctx| ctx.stop());
+    }
+
+    /// On record from the first tick on: should this process end before the match, its players still find what it left.
+    pub(super) fn note_players(&self, players: Vec<PlayerId>) {
+        let (id, mode) = (self.stage.id, self.stage.mode_name.to_string());
+        let running = RunningRow { id, mode, started_unix_ms: self.started_ms };
+        let noted = move |noted: Result<(), _>| {
+            if let Err(error) = noted {
+                tracing::error!(match_id = %id, %error, "a running match could not be noted");
+            }
+        };
+        self.realm.store.begin_match(running, players, Box::new(noted));
     }
 
     /// `kept` is called when the store has the record, or said that it will not; perhaps on a thread of its own.

@@ -52,6 +52,9 @@ impl MatchActor {
         }
         if !spectator && !self.everyone.contains(&member.player) {
             self.everyone.push(member.player);
+            if self.started_ms > 0 {
+                self.note_players(vec![member.player]);
+            }
         }
         self.members.insert(member.player, member);
     }

@@ -142,6 +142,32 @@ pub(super) const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (scope, key)
     ) STRICT, WITHOUT ROWID;
     ",
+    // 2: matches that run are on record; votes of different matches may be called the same
+    "
+    CREATE TABLE running_matches (
+        id TEXT PRIMARY KEY,
+        mode TEXT NOT NULL,
+        started_unix_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE votes RENAME TO votes_by_id;
+    DROP INDEX votes_by_match;
+    CREATE TABLE votes (
+        id TEXT NOT NULL,
+        match_id TEXT NOT NULL,
+        template TEXT NOT NULL,
+        status TEXT NOT NULL,
+        visibility TEXT NOT NULL,
+        opened_unix_ms INTEGER NOT NULL,
+        closed_unix_ms INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        audit TEXT NOT NULL,
+        PRIMARY KEY (id, match_id)
+    ) STRICT;
+    INSERT INTO votes SELECT id, match_id, template, status, visibility, opened_unix_ms, closed_unix_ms, record, audit
+        FROM votes_by_id;
+    DROP TABLE votes_by_id;
+    CREATE INDEX votes_by_match ON votes (match_id, closed_unix_ms);
+    ",
 ];
 
 /// Runs the steps that the file has not seen, each with its version number in one transaction, so that a crash between

@@ -6,11 +6,34 @@ use super::columns::{int, uint};
 use crate::ids::{MatchId, PlayerId, VoteId};
 use crate::store::rows::*;
 
+pub(super) fn begin_match(db: &Connection, running: RunningRow, players: Vec<PlayerId>) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR IGNORE INTO running_matches (id, mode, started_unix_ms) VALUES (?, ?, ?)")?
+        .execute(params![running.id, running.mode, int(running.started_unix_ms)])?;
+    for player in players {
+        db.prepare_cached(
+            "INSERT OR IGNORE INTO participants (match_id, seat, player_id, bot, outcome)
+             SELECT ?1, COUNT(*), ?2, 0, ?3 FROM participants WHERE match_id = ?1",
+        )?
+        .execute(params![running.id, player, Outcome::Played])?;
+    }
+    Ok(())
+}
+
+pub(super) fn end_interrupted(db: &Connection, now_unix_ms: u64) -> rusqlite::Result<u64> {
+    db.prepare_cached(
+        r#"INSERT OR IGNORE INTO matches (id, mode, status, result, started_unix_ms, finished_unix_ms)
+           SELECT id, mode, 'interrupted', '{"status":"interrupted"}', started_unix_ms, ? FROM running_matches"#,
+    )?
+    .execute([int(now_unix_ms)])?;
+    Ok(db.prepare_cached("DELETE FROM running_matches")?.execute([])? as u64)
+}
+
 pub(super) fn finish_match(
     db: &Connection,
     record: MatchRow,
     participants: Vec<ParticipantRow>,
 ) -> rusqlite::Result<bool> {
+    db.prepare_cached("DELETE FROM running_matches WHERE id = ?")?.execute([record.id])?;
     let new =
         db.prepare_cached(
             "INSERT OR IGNORE INTO matches (id, mode, status, result, started_unix_ms, finished_unix_ms)
@@ -27,6 +50,8 @@ pub(super) fn finish_match(
     if !new {
         return Ok(false);
     }
+    // What was noted while it ran gives way to how it ended.
+    db.prepare_cached("DELETE FROM participants WHERE match_id = ?")?.execute([record.id])?;
     for (seat, part) in participants.iter().enumerate() {
         db.prepare_cached(
             "INSERT OR REPLACE INTO participants (match_id, seat, player_id, bot, outcome, stats)
@@ -153,6 +178,9 @@ pub(super) fn record_vote(db: &Connection, vote: VoteRow, audit: String) -> rusq
 
 const VOTE_COLUMNS: &str = "id, match_id, template, status, visibility, opened_unix_ms, closed_unix_ms, record";
 
+/// Two matches may each have had a vote of one name, one after the other: the later one is meant.
+const NEWEST: &str = "ORDER BY closed_unix_ms DESC LIMIT 1";
+
 fn vote_row(row: &Row<'_>) -> rusqlite::Result<VoteRow> {
     Ok(VoteRow {
         id: row.get(0)?,
@@ -167,11 +195,15 @@ fn vote_row(row: &Row<'_>) -> rusqlite::Result<VoteRow> {
 }
 
 pub(super) fn vote(db: &Connection, id: VoteId) -> rusqlite::Result<Option<VoteRow>> {
-    db.prepare_cached(&format!("SELECT {VOTE_COLUMNS} FROM votes WHERE id = ?"))?.query_row([id], vote_row).optional()
+    db.prepare_cached(&format!("SELECT {VOTE_COLUMNS} FROM votes WHERE id = ? {NEWEST}"))?
+        .query_row([id], vote_row)
+        .optional()
 }
 
 pub(super) fn vote_audit(db: &Connection, id: VoteId) -> rusqlite::Result<Option<String>> {
-    db.prepare_cached("SELECT audit FROM votes WHERE id = ?")?.query_row([id], |row| row.get(0)).optional()
+    db.prepare_cached(&format!("SELECT audit FROM votes WHERE id = ? {NEWEST}"))?
+        .query_row([id], |row| row.get(0))
+        .optional()
 }
 
 pub(super) fn votes_of_match(db: &Connection, id: MatchId, limit: u32) -> rusqlite::Result<Vec<VoteRow>> {

@@ -282,6 +282,59 @@ fn a_match_is_recorded_once_with_its_players_and_votes() {
 }
 
 #[test]
+fn a_match_that_a_process_left_running_is_interrupted_and_keeps_its_players() {
+    let (store, mut rng) = (memory(), rng());
+    let (ada, bob) = (PlayerId::new(1, &mut rng), PlayerId::new(2, &mut rng));
+    let running = |id| RunningRow { id, mode: "arena".into(), started_unix_ms: 1_000 };
+    let (left, ended) = (MatchId::new(3, &mut rng), MatchId::new(4, &mut rng));
+    for id in [left, ended] {
+        now(|done| store.begin_match(running(id), vec![ada], done)).unwrap();
+        now(|done| store.begin_match(running(id), vec![ada, bob], done)).unwrap();
+    }
+    let record = MatchRow {
+        id: ended,
+        mode: "arena".into(),
+        status: "finished".into(),
+        result: "{}".into(),
+        started_unix_ms: 1_000,
+        finished_unix_ms: 2_000,
+    };
+    let parts = vec![ParticipantRow { player_id: bob, bot: false, outcome: Outcome::Won, stats: None }];
+    assert_eq!(now(|done| store.finish_match(record.clone(), parts.clone(), done)), Ok(true));
+
+    assert_eq!(now(|done| store.match_record(left, done)), Ok(None), "it runs");
+    assert_eq!(now(|done| store.end_interrupted(9_000, done)), Ok(1));
+    assert_eq!(now(|done| store.end_interrupted(9_500, done)), Ok(0));
+    let (row, players) = now(|done| store.match_record(left, done)).unwrap().unwrap();
+    assert_eq!((row.status.as_str(), row.started_unix_ms, row.finished_unix_ms), ("interrupted", 1_000, 9_000));
+    assert_eq!(players.iter().map(|part| part.player_id).collect::<Vec<_>>(), [ada, bob]);
+    assert_eq!(now(|done| store.stats_of(ada, done)), Ok(vec![]), "nobody is charged for it");
+    assert_eq!(now(|done| store.match_record(ended, done)), Ok(Some((record, parts))));
+}
+
+#[test]
+fn votes_of_two_matches_may_have_one_name_and_neither_is_lost() {
+    let (store, mut rng) = (memory(), rng());
+    let matches = [MatchId::new(3, &mut rng), MatchId::new(4, &mut rng)];
+    for (n, match_id) in matches.into_iter().enumerate() {
+        let vote = VoteRow {
+            id: "map".parse().unwrap(),
+            match_id,
+            template: "map".into(),
+            status: "decided".into(),
+            visibility: "live".into(),
+            opened_unix_ms: 1,
+            closed_unix_ms: 2 + n as u64,
+            record: format!("{{\"n\":{n}}}"),
+        };
+        assert_eq!(now(|done| store.record_vote(vote.clone(), n.to_string(), done)), Ok(true));
+        assert_eq!(now(|done| store.votes_of_match(match_id, 9, done)), Ok(vec![vote]));
+    }
+    assert_eq!(now(|done| store.vote("map".parse().unwrap(), done)).unwrap().unwrap().match_id, matches[1]);
+    assert_eq!(now(|done| store.vote_audit("map".parse().unwrap(), done)), Ok(Some("1".into())));
+}
+
+#[test]
 fn desks_keep_notifications_mutes_blocks_and_values() {
     let (store, mut rng) = (memory(), rng());
     let (ada, bob) = (PlayerId::new(1, &mut rng), PlayerId::new(2, &mut rng));
@@ -372,6 +425,23 @@ fn what_was_acknowledged_is_there_after_reopening() {
     store.close();
     assert_eq!(now(|done| store.player(id, done)), Err(StoreError::Closed));
     assert_eq!(now(|done| store.unban(id, done)), Err(StoreError::Closed));
+}
+
+#[test]
+fn a_file_of_an_older_version_is_brought_up_to_date_with_everything_in_it() {
+    let folder = Folder::new("older");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let old = Connection::open(folder.0.join(FILE)).unwrap();
+    old.execute_batch(migrations::MIGRATIONS[0]).unwrap();
+    old.execute_batch(
+        r#"INSERT INTO votes VALUES ('map', '00000000-0000-7000-8000-000000000001', 'map', 'decided', 'live', 1, 2, '{}', 'a');
+           PRAGMA user_version = 1"#,
+    )
+    .unwrap();
+    drop(old);
+    let store = SqliteStore::open(folder.as_str()).unwrap();
+    assert_eq!(now(|done| store.vote_audit("map".parse().unwrap(), done)), Ok(Some("a".into())));
+    assert_eq!(now(|done| store.end_interrupted(1, done)), Ok(0));
 }
 
 #[test]
