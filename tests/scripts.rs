@@ -160,7 +160,7 @@ fn what_a_script_asks_for_reaches_players() {
         listed = true
         function init() return { players = {} } end
         function join(id, state)
-          if id == state.banned then return nil, "you_were_asked_to_go" end
+          if state.quiet then return nil, "we_are_quiet" end
           state.players[id] = true
           return state
         end
@@ -173,7 +173,8 @@ fn what_a_script_asks_for_reaches_players() {
           if input.chat then game.chat.send("lobby", id, "the game is on") end
           if input.store then game.storage.player_set(id, "box", "gold", { n = input.store }) end
           if input.door ~= nil then state.door = input.door game.match.set_joinable(input.door) end
-          if input.kick then state.banned = other game.match.kick(other, "asleep") end
+          if input.quiet ~= nil then state.quiet = input.quiet end
+          if input.kick then game.match.kick(other, "asleep") end
           if input.vote then game.vote.open({ template = "map", options = { "a", "b" }, window_ms = 30000 }) end
           if input.cancel then game.vote.cancel(game.vote.list()[1].vote_id) end
           if input.finish then game.match.finish({ winner = id }) end
@@ -181,7 +182,7 @@ fn what_a_script_asks_for_reaches_players() {
         end
         function get_state(id, state)
           local box = game.storage.player_get(id, "box", "gold")
-          return { gold = box.ok and box.ok.n, why = box.error, door = state.door }
+          return { gold = box.ok and box.ok.n, why = box.error, door = state.door, quiet = state.quiet }
         end
         "#,
     );
@@ -222,9 +223,13 @@ fn what_a_script_asks_for_reaches_players() {
         a.text(r#"{"type":"match.input","payload":{"door":true}}"#).await;
         a.text(r#"{"type":"match.input","payload":{"kick":1}}"#).await;
         assert_eq!(b.expect("match.kicked").await["payload"]["reason"], "asleep");
-        b.send("match.join", join.clone()).await;
-        let refused = b.expect("error").await;
-        assert_eq!(refused["payload"]["error"]["details"]["refused_reason"], "you_were_asked_to_go");
+        a.text(r#"{"type":"match.input","payload":{"quiet":true}}"#).await;
+        a.expect_where("match.state", |state| state["quiet"] == true).await;
+        c.send("match.join", join.clone()).await;
+        let refused = c.expect("error").await;
+        assert_eq!(refused["payload"]["error"]["details"]["refused_reason"], "we_are_quiet");
+        a.text(r#"{"type":"match.input","payload":{"quiet":false}}"#).await;
+        a.expect_where("match.state", |state| state["quiet"] == false).await;
         c.send("match.join", join).await;
         c.expect("match.joined").await;
         a.text(r#"{"type":"match.input","payload":{"finish":1}}"#).await;
@@ -237,5 +242,103 @@ fn what_a_script_asks_for_reaches_players() {
         a.expect("match.matched").await;
         a.expect_where("match.state", |state| state["gold"] == 30).await;
         c.expect_where("match.state", |state| state["why"] == "not_found").await;
+    });
+}
+
+const WITH_BOTS: &str = r#"
+match_size = 2
+max_players = 5
+bots = { script = "bots/idler.lua" }
+function init() return { steps = {} } end
+function join(id, state) state.steps[id] = 0 return state end
+function leave(id, state) state.steps[id] = nil return state end
+function handle_input(id, input, state)
+  if input.step then state.steps[id] = state.steps[id] + 1 end
+  if input.add then game.bots.add(input.add) end
+  if input.remove then game.bots.remove(input.remove) end
+  if input.vote then game.vote.open({ template = "map", options = { "a", "b" }, window_type = "ready_up", window_ms = 60000 }) end
+  return state
+end
+"#;
+
+#[test]
+fn bots_fill_a_group_play_are_known_as_bots_and_hold_up_no_vote() {
+    let folder = Folder::of(WITH_BOTS);
+    folder.save("bots/idler.lua", "names = { 'Spark', 'Blitz' } function think(id, state) return { step = true } end");
+    let server = folder.serve(|config| {
+        let mode = config.modes.get_mut("default").unwrap();
+        mode.matchmaking.bots_after_s = 1;
+    });
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut a = Client::new(&base, "alice").await;
+        a.send("matchmaker.add", json!({"mode": "default"})).await;
+        let matched = a.expect("match.matched").await;
+        let match_id = matched["payload"]["match_id"].clone();
+        let spark = a.expect("match.player_joined").await["payload"].clone();
+        assert_eq!((&spark["bot"], &spark["name"], &spark["player_count"]), (&json!(true), &json!("Spark"), &json!(2)));
+        let id = spark["player_id"].as_str().unwrap().to_owned();
+        a.expect_where("match.state", |state| state["steps"][&id].as_u64() > Some(2)).await;
+        // Another by the script's own wish, under a name that is taken by nobody.
+        a.text(r#"{"type":"match.input","payload":{"add":"Rusty"}}"#).await;
+        let rusty = a.expect("match.player_joined").await["payload"].clone();
+        assert_eq!((&rusty["bot"], &rusty["name"]), (&json!(true), &json!("Rusty")));
+        // Whoever comes later sees who is a bot, and so do operators.
+        let mut b = Client::new(&base, "bob").await;
+        b.send("match.join", json!({"match_id": match_id})).await;
+        let joined = b.expect("match.joined").await["payload"].clone();
+        assert_eq!(joined["bots"], json!([spark["player_id"], rusty["player_id"]]));
+        assert_eq!(joined["players"].as_array().unwrap().len(), 4);
+        assert!(a.expect("match.player_joined").await["payload"]["bot"].is_null(), "people are not bots");
+        let seen = look(&base, &format!("matches/{}", match_id.as_str().unwrap())).await;
+        let names: Vec<_> = seen["players"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect();
+        assert_eq!(names, [Value::Null, json!("Spark"), json!("Rusty"), Value::Null]);
+        // The vote asks the two people, and is over when both have voted.
+        a.text(r#"{"type":"match.input","payload":{"vote":true}}"#).await;
+        let vote = b.expect("match.vote_start").await["payload"].clone();
+        assert_eq!(vote["eligible_count"], 2);
+        for client in [&mut a, &mut b] {
+            client.send("vote.cast", json!({"vote_id": vote["vote_id"], "option_id": "b"})).await;
+        }
+        let result = a.expect("match.vote_result").await["payload"].clone();
+        assert_eq!((&result["winner"], &result["turnout"]), (&json!("b"), &json!(1.0)));
+        // By name or by id, and nobody minds one that is not there.
+        a.text(r#"{"type":"match.input","payload":{"remove":"nobody"}}"#).await;
+        a.text(r#"{"type":"match.input","payload":{"remove":"Rusty"}}"#).await;
+        assert_eq!(b.expect("match.player_left").await["payload"]["player_id"], rusty["player_id"]);
+        a.text(&json!({"type": "match.input", "payload": {"remove": id}}).to_string()).await;
+        assert_eq!(b.expect("match.player_left").await["payload"]["player_id"], spark["player_id"]);
+        b.expect_where("match.state", |state| state["steps"].as_object().unwrap().len() == 2).await;
+    });
+}
+
+#[test]
+fn a_hostile_script_ends_and_its_neighbours_play_on() {
+    let folder = Folder::of(&counter("", "1"));
+    folder.save("config.lua", "return { good = 'match.lua', bad = 'bad.lua' }");
+    folder.save(
+        "bad.lua",
+        "match_size = 2 function tick(s) while true do pcall(function() while true do end end) end end",
+    );
+    let config = support::config(|config| config.server.games = folder.0.display().to_string());
+    let threads = tessera::server::Threads { workers: 1, arbiters: 1 };
+    let server = tessera::server::in_background(config, threads, None).unwrap();
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, mut b) = (Client::new(&base, "alice").await, Client::new(&base, "bob").await);
+        let (mut c, mut d) = (Client::new(&base, "carol").await, Client::new(&base, "dave").await);
+        for client in [&mut a, &mut b] {
+            client.send("matchmaker.add", json!({"mode": "good"})).await;
+        }
+        let before = a.expect("match.state").await["payload"]["n"].as_u64().unwrap();
+        for client in [&mut c, &mut d] {
+            client.send("matchmaker.add", json!({"mode": "bad"})).await;
+        }
+        let finished = c.expect("match.finished").await["payload"]["result"].clone();
+        assert_eq!(finished, json!({"status": "script_failed", "callback": "tick"}));
+        d.expect("match.finished").await;
+        a.expect_where("match.state", |state| state["n"].as_u64() > Some(before + 50)).await;
+        c.send("matchmaker.add", json!({"mode": "good"})).await;
+        c.expect("matchmaker.queued").await;
     });
 }

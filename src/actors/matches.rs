@@ -296,8 +296,8 @@ impl Handler<Open> for MatchActor {
             return;
         }
         self.seat_group(waiting, ctx);
-        if open.bots > 0 {
-            self.add_bots(open.bots, ctx);
+        for _ in 0..open.bots {
+            self.add_bot(None);
         }
         self.update_card();
         if wanted > 0 && self.stage.roster.is_deserted() {

@@ -53,8 +53,13 @@ pub trait Game {
     /// A vote was vetoed.
     fn vote_vetoed(&mut self, _cx: &mut GameCx<'_>, _template: &str, _by: PlayerId) {}
 
-    /// A bot took a seat (`join` was called for it before). Games with bots act for them in `tick`.
-    fn bot_added(&mut self, _cx: &mut GameCx<'_>, _bot: PlayerId) {}
+    /// A bot of that name took a seat (`join` was called for it before). Games with bots act for them in `tick`.
+    fn bot_added(&mut self, _cx: &mut GameCx<'_>, _bot: PlayerId, _name: &str) {}
+
+    /// What bots of this game are called, in order; those beyond the list are numbered.
+    fn bot_names(&self) -> &[String] {
+        &[]
+    }
 
     /// The votes open in this match now; told whenever one opens or closes.
     fn open_votes(&mut self, _open: &[OpenVote]) {}
@@ -156,8 +161,11 @@ pub enum Effect {
         /// Why, for the player to read.
         reason: String,
     },
-    /// Adds bots while seats are free.
-    AddBots(u32),
+    /// Adds a bot, if a seat is free.
+    AddBot {
+        /// Its name.
+        name: String,
+    },
     /// Takes a bot's seat away.
     RemoveBot(PlayerId),
     /// Asks the matchmaker for this many players.

@@ -108,7 +108,7 @@ impl Game for Skirmish {
         self.fighters.retain(|f| f.player != player);
     }
 
-    fn bot_added(&mut self, _cx: &mut GameCx<'_>, bot: PlayerId) {
+    fn bot_added(&mut self, _cx: &mut GameCx<'_>, bot: PlayerId, _name: &str) {
         if let Some(fighter) = self.fighters.iter_mut().find(|f| f.player == bot) {
             fighter.bot = true;
         }

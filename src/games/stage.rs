@@ -96,6 +96,8 @@ pub struct Stage {
     joinable: bool,
     when: Vec<When>,
     ending: Option<Json>,
+    /// What the bots in it are called.
+    bots: Vec<(PlayerId, String)>,
     effects: Vec<Effect>,
     acts: Vec<Act>,
 }
@@ -125,6 +127,7 @@ impl Stage {
             joinable: true,
             when,
             ending: None,
+            bots: Vec::new(),
             effects: Vec::new(),
             acts: Vec::new(),
         })
@@ -180,10 +183,37 @@ impl Stage {
             return Err(Denied::Refused(refused.reason));
         }
         if bot {
-            self.with_game(unix_us, |game, cx| game.bot_added(cx, player));
+            let name = self.bot_name(player).unwrap_or_default().to_owned();
+            self.with_game(unix_us, |game, cx| game.bot_added(cx, player, &name));
         }
         self.settle();
         Ok(true)
+    }
+
+    /// A bot takes a seat, called as `asked`, or by the first name of the game's that no bot here has.
+    ///
+    /// # Errors
+    /// As [`Self::join`].
+    pub fn join_bot(&mut self, bot: PlayerId, asked: Option<&str>, now_us: u64, unix_us: u64) -> Result<(), Denied> {
+        let name = asked.map_or_else(|| self.free_bot_name(), str::to_owned);
+        self.bots.push((bot, name));
+        let joined = self.join(bot, true, None, now_us, unix_us);
+        if joined.is_err() {
+            self.bots.retain(|(id, _)| *id != bot);
+        }
+        joined.map(drop)
+    }
+
+    /// What that bot is called; none for people.
+    pub fn bot_name(&self, player: PlayerId) -> Option<&str> {
+        self.bots.iter().find(|(id, _)| *id == player).map(|(_, name)| name.as_str())
+    }
+
+    fn free_bot_name(&self) -> String {
+        let taken = |name: &str| self.bots.iter().any(|(_, known)| known == name);
+        let names = self.game.bot_names().iter().find(|name| !taken(name)).cloned();
+        let numbered = || (1..).map(|n| format!("bot{n}")).find(|name| !taken(name));
+        names.or_else(numbered).unwrap_or_default()
     }
 
     /// A seat or a spectator's place becomes free; false when the player had neither.
@@ -195,6 +225,7 @@ impl Stage {
             return false;
         }
         self.with_game(unix_us, |game, cx| game.leave(cx, player));
+        self.bots.retain(|(id, _)| *id != player);
         self.settle();
         if self.roster.is_deserted() && self.phase != Phase::Finished {
             self.end(r#"{"status":"empty"}"#);

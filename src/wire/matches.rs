@@ -254,6 +254,9 @@ pub struct Joined {
     pub max_players: u32,
     /// Who has one, in order of joining.
     pub players: Vec<PlayerId>,
+    /// Those of them that are bots; left out where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bots: Vec<PlayerId>,
     /// Whether `match.list` shows it.
     pub listed: bool,
     /// Whether it takes players now.
@@ -392,6 +395,10 @@ about_player! {
     PlayerJoined "match.player_joined" {
         /// Seats taken now.
         player_count: u32,
+        /// True for a bot; left out for people.
+        bot: bool,
+        /// What the bot is called.
+        name: String,
     }
     /// `match.player_left`: a seat is free.
     PlayerLeft "match.player_left" {

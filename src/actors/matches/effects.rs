@@ -60,7 +60,11 @@ impl MatchActor {
                 }
                 here
             }
-            Effect::AddBots(count) => self.add_bots(count, ctx),
+            Effect::AddBot { name } => {
+                let added = self.add_bot(Some(&name));
+                self.start_if_enough(ctx);
+                added
+            }
             Effect::RemoveBot(bot) => {
                 let is_bot = self.stage.roster.seats().iter().any(|seat| seat.player == bot && seat.bot);
                 if is_bot {
@@ -153,20 +157,15 @@ impl MatchActor {
         );
     }
 
-    pub(super) fn add_bots(&mut self, count: u32, ctx: &mut Context<Self>) -> bool {
-        let clock = self.realm.clock;
-        let mut added = 0;
-        while added < count && self.stage.roster.free() > 0 {
-            let bot = self.realm.make(PlayerId::new);
-            if self.stage.join(bot, true, None, clock.now_us(), clock.unix_us()).is_err() {
-                break;
-            }
+    /// Seats a bot, under the name the game `asked` for or its next one; false when there is no seat for it.
+    pub(super) fn add_bot(&mut self, asked: Option<&str>) -> bool {
+        let (clock, bot) = (self.realm.clock, self.realm.make(PlayerId::new));
+        let added = self.stage.join_bot(bot, asked, clock.now_us(), clock.unix_us()).is_ok();
+        if added {
             self.push_everyone(&self.player_joined(bot));
-            added += 1;
+            self.update_card();
         }
-        self.update_card();
-        self.start_if_enough(ctx);
-        added == count
+        added
     }
 }
 

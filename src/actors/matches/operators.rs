@@ -64,7 +64,7 @@ impl MatchActor {
             .iter()
             .map(|seat| {
                 serde_json::json!({
-                    "player_id": seat.player, "bot": seat.bot, "present": seat.present,
+                    "player_id": seat.player, "bot": seat.bot, "name": self.stage.bot_name(seat.player), "present": seat.present,
                     "veto_tokens": roster.veto_tokens.left(seat.player),
                 })
             })

@@ -17,7 +17,15 @@ use crate::wire::{Frame, Outbound, Reason, Refusal};
 impl MatchActor {
     pub(super) fn player_joined(&self, player: PlayerId) -> Frame {
         let player_count = Some(self.stage.roster.seats().len() as u32);
-        says::PlayerJoined { match_id: self.stage.id, player_id: player, player_count }.push()
+        let name = self.stage.bot_name(player).map(str::to_owned);
+        says::PlayerJoined {
+            match_id: self.stage.id,
+            player_id: player,
+            player_count,
+            bot: name.is_some().then_some(true),
+            name,
+        }
+        .push()
     }
 
     pub(super) fn tell_seated(&self, member: &Member, spectator: bool) {
@@ -85,6 +93,7 @@ impl MatchActor {
             player_count: stage.roster.seats().len() as u32,
             max_players: stage.mode.players.max,
             players: stage.roster.players().to_vec(),
+            bots: stage.roster.seats().iter().filter(|seat| seat.bot).map(|seat| seat.player).collect(),
             listed: self.card.as_ref().is_some_and(|card| card.listed),
             joinable: stage.joinable(),
             tick_hz: stage.mode.tick_hz,

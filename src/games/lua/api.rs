@@ -287,12 +287,11 @@ fn kick(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     ask(host, Effect::Kick { player, reason })
 }
 
-/// `game.bots.add(name)`.
+/// `game.bots.add(name)`: the bot sits down after the callback, if a seat is free.
 fn bots_add(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     let name = text(args.first()).filter(|n| plain_name(n, 32));
     let name = name.ok_or("bots.add requires (name), 1 to 32 characters of [A-Za-z0-9_-]")?;
-    host.expect_bot(name);
-    ask(host, Effect::AddBots(1))
+    ask(host, Effect::AddBot { name })
 }
 
 /// `game.bots.remove(bot_id or name)`: nothing happens where there is no such bot.

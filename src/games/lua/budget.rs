@@ -1,5 +1,7 @@
 //! What one callback may cost: instructions, processor time, and memory it keeps. Every entry into a script begins a
-//! fresh allowance, and when it is spent the script is stopped wherever it is.
+//! fresh allowance, and when it is spent the script is stopped wherever it is. The callbacks of one tick (inputs, the
+//! tick, the views after it) draw on an account that they share, so that many of them cannot do together what one may
+//! not: a neighbour's tick waits for that account at most.
 //!
 //! Three things make a plain instruction hook insufficient, and each has its answer here:
 //!
@@ -13,6 +15,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Instant;
 
 use mlua::{HookTriggers, Lua, VmState};
 
@@ -23,14 +26,17 @@ pub struct Allowance {
     pub instructions: u64,
     /// Instructions that loading a file and `init` may run, each.
     pub instructions_load: u64,
-    /// Processor microseconds one callback may take (ten times as long for loading and `init`). Over: as above.
+    /// Instructions that the callbacks of one tick may run together. Over: the rest of them do not run.
+    pub instructions_turn: u64,
+    /// Processor microseconds that one callback, and the callbacks of one tick together, may take (ten times as long
+    /// for loading and `init`). Over: as above.
     pub cpu_us: u64,
     /// Bytes the whole machine of one match may hold. Over: "not enough memory", and the callback is stopped.
     pub memory_bytes: usize,
     /// Bytes by which one callback may grow what is kept (loading and `init` may use all of `memory_bytes`): no
     /// single string or table of a surprise can be larger, so no single instruction can take long.
     pub growth_bytes: usize,
-    /// Callbacks of one name stopped in a row, after which the match ends.
+    /// Callbacks of one name stopped in a row, or ticks that ran out in a row, after which the match ends.
     pub strikes: u32,
 }
 
@@ -39,9 +45,10 @@ impl Default for Allowance {
         Self {
             instructions: 500_000,
             instructions_load: 5_000_000,
+            instructions_turn: 2_000_000,
             cpu_us: 25_000,
             memory_bytes: 8 << 20,
-            growth_bytes: 2 << 20,
+            growth_bytes: 1 << 20,
             strikes: 5,
         }
     }
@@ -52,8 +59,10 @@ impl Default for Allowance {
 pub(super) enum Entry {
     /// Running a file's body, and `init`.
     Load,
-    /// Everything that happens while the match plays.
+    /// What happens between ticks: players who come and go, votes that close.
     Callback,
+    /// What a tick does, at the account of its turn.
+    Turn,
 }
 
 /// What ran out.
@@ -76,7 +85,7 @@ impl Spent {
 
 /// Instructions between two looks at the meter: few enough that slow single instructions cannot add up to a late
 /// tick, many enough to cost a healthy script a few per cent.
-const HOOK_EVERY: u32 = 500;
+const HOOK_EVERY: u32 = 250;
 
 /// The running account of one machine.
 pub(super) struct Meter {
@@ -89,6 +98,13 @@ pub(super) struct Meter {
     /// `file:line` where it ran out, when that was inside a script.
     place: RefCell<Option<String>>,
     every_instruction: Cell<bool>,
+    /// What the turn has left.
+    turn_left: Cell<u64>,
+    turn_cpu_us: Cell<u64>,
+    /// The entry that runs: what it was given, and when it began by the wall clock.
+    entered: Cell<(Entry, u64, Option<Instant>)>,
+    /// It was given less than its own allowance, because its turn had no more.
+    short: Cell<bool>,
 }
 
 impl Meter {
@@ -102,6 +118,10 @@ impl Meter {
             spent: Cell::new(None),
             place: RefCell::default(),
             every_instruction: Cell::new(false),
+            turn_left: Cell::new(allowance.instructions_turn),
+            turn_cpu_us: Cell::new(allowance.cpu_us),
+            entered: Cell::new((Entry::Load, 0, None)),
+            short: Cell::new(false),
         });
         meter.hook(lua, HOOK_EVERY)?;
         Ok(meter)
@@ -111,15 +131,39 @@ impl Meter {
         self.allowance
     }
 
+    /// A new turn: its callbacks have a full account.
+    pub(super) fn new_turn(&self) {
+        self.turn_left.set(self.allowance.instructions_turn);
+        self.turn_cpu_us.set(self.allowance.cpu_us);
+    }
+
+    /// Whether this turn's account is empty.
+    pub(super) fn turn_is_over(&self) -> bool {
+        self.turn_left.get() == 0 || self.turn_cpu_us.get() == 0
+    }
+
+    /// Whether the entry was stopped because others of its turn had used what it needed.
+    pub(super) fn ran_short(&self) -> bool {
+        self.short.get() && matches!(self.spent.get(), Some(Spent::Instructions | Spent::Cpu))
+    }
+
     /// A fresh allowance.
     pub(super) fn begin(self: &Rc<Self>, lua: &Lua, entry: Entry) {
         let (instructions, cpu_us, memory) = match entry {
             Entry::Load => (self.allowance.instructions_load, self.allowance.cpu_us * 10, self.allowance.memory_bytes),
-            Entry::Callback => {
-                let grown = lua.used_memory() + self.allowance.growth_bytes;
-                (self.allowance.instructions, self.allowance.cpu_us, grown.min(self.allowance.memory_bytes))
+            Entry::Callback | Entry::Turn => {
+                let grown = (lua.used_memory() + self.allowance.growth_bytes).min(self.allowance.memory_bytes);
+                match entry {
+                    Entry::Turn => {
+                        (self.allowance.instructions.min(self.turn_left.get()), self.turn_cpu_us.get(), grown)
+                    }
+                    _ => (self.allowance.instructions, self.allowance.cpu_us, grown),
+                }
             }
         };
+        let turn = entry == Entry::Turn;
+        self.short.set(turn && (instructions < self.allowance.instructions || cpu_us < self.allowance.cpu_us / 2));
+        self.entered.set((entry, instructions, turn.then(Instant::now)));
         self.left.set(i64::try_from(instructions).unwrap_or(i64::MAX));
         self.cpu_us.set(cpu_us);
         self.cpu_until_us.set(None);
@@ -137,6 +181,18 @@ impl Meter {
     /// about a full machine must not itself fail.
     pub(super) fn end(&self, lua: &Lua) {
         let _ = lua.set_memory_limit(0);
+        let (Entry::Turn, given, Some(began)) = self.entered.get() else { return };
+        let used = given.saturating_sub(self.left());
+        self.turn_left.set(self.turn_left.get().saturating_sub(used));
+        let had_us = self.turn_cpu_us.get();
+        let used_us = match self.cpu_until_us.get() {
+            // The hook has asked the processor's clock: what is left is known.
+            Some(until_us) => had_us.saturating_sub(until_us.saturating_sub(cpu_now_us())),
+            // A short one. The wall clock costs a tenth of the processor's, and also runs while neighbours do: so much
+            // it may say, and no more.
+            None => (began.elapsed().as_micros() as u64).min(had_us / 8),
+        };
+        self.turn_cpu_us.set(had_us.saturating_sub(used_us));
     }
 
     /// What ran out during the current entry.
@@ -218,7 +274,6 @@ fn cpu_now_us() -> u64 {
 #[cfg(not(unix))]
 fn cpu_now_us() -> u64 {
     use std::sync::OnceLock;
-    use std::time::Instant;
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_micros() as u64
 }

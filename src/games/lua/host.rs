@@ -2,7 +2,7 @@
 //! the functions inside the machine and the game around it, never by two matches.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mlua::{Table, Value};
@@ -47,7 +47,6 @@ pub(super) struct Host {
     rng: RefCell<ChaCha8Rng>,
     votes: RefCell<Vec<OpenVote>>,
     bots: RefCell<Vec<(PlayerId, String)>>,
-    bots_named: RefCell<VecDeque<String>>,
     stored: RefCell<BTreeMap<StoreKey, Option<Json>>>,
     logs: Cell<(u64, u32)>,
     oddities: Cell<Oddities>,
@@ -68,7 +67,6 @@ impl Host {
             rng: RefCell::new(ChaCha8Rng::seed_from_u64(birth.seed)),
             votes: RefCell::default(),
             bots: RefCell::default(),
-            bots_named: RefCell::default(),
             stored: RefCell::default(),
             logs: Cell::default(),
             oddities: Cell::default(),
@@ -150,17 +148,8 @@ impl Host {
         votes.clone_into(&mut self.votes.borrow_mut());
     }
 
-    /// Remembers the name of a bot that was asked for until it takes its seat.
-    pub(super) fn expect_bot(&self, name: String) {
-        let mut named = self.bots_named.borrow_mut();
-        if named.len() < 64 {
-            named.push_back(name);
-        }
-    }
-
-    pub(super) fn bot_came(&self, bot: PlayerId) {
-        let name = self.bots_named.borrow_mut().pop_front().unwrap_or_default();
-        self.bots.borrow_mut().push((bot, name));
+    pub(super) fn bot_came(&self, bot: PlayerId, name: &str) {
+        self.bots.borrow_mut().push((bot, name.to_owned()));
     }
 
     pub(super) fn bot_left(&self, bot: PlayerId) {

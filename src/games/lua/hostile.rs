@@ -123,7 +123,7 @@ fn bombs_run_out_of_memory_and_nothing_else_does() {
         "local function deep(n) return 1 + deep(n + 1) end deep(1)",
         "local function deep(...) return 1 + deep(1, ...) end while true do pcall(deep) end",
         "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k .. k] end return t.xx",
-        "return ('x'):rep(2000000) .. ('y'):rep(2000000)",
+        "return ('x'):rep(900000) .. ('y'):rep(900000)",
     ] {
         let told = first_fault(body);
         let bounded = ["over its budget of", "stack overflow", "not enough memory"].iter().any(|w| told.contains(w));
@@ -168,7 +168,7 @@ fn every_callback_is_metered_and_the_match_ends_after_so_many_in_a_row() {
             let result = raw("{}");
             for _ in 0..7 {
                 let _ = m.join(1, None);
-                m.with(|game, cx| game.bot_added(cx, id(9)));
+                m.with(|game, cx| game.bot_added(cx, id(9), "Spark"));
                 m.input(1, "{}");
                 m.ticks(1);
                 m.view(None);
@@ -200,6 +200,67 @@ fn every_callback_is_metered_and_the_match_ends_after_so_many_in_a_row() {
         LuaGame::new(script, &raw("{}"), Birth { seed: 1, unix_us: 0 }).err().map(|e| e.to_string())
     });
     assert_eq!(begun.as_deref(), Some("match.lua:1: over its budget of instructions"));
+}
+
+#[test]
+fn what_a_tick_does_together_has_one_account() {
+    // Each of these is within its own budget, and a hundred players send one each: what is left out says so, once a
+    // tick, and a match that runs out five ticks in a row is over.
+    let text = "function init() return {inputs = 0, ticks = 0, views = 0} end
+        local function work(n) for i = 1, n do end end
+        function handle_input(id, input, state) state.inputs = state.inputs + 1 work(20000) return state end
+        function tick(state) state.ticks = state.ticks + 1 return state end
+        function get_state(id, state) state.views = state.views + 1 return state end";
+    let (seen, told) = guarded("a hundred inputs", move || {
+        let tight = Allowance { instructions_turn: 200_000, ..tight() };
+        let mut m = Played::of(script(&[("match.lua", text)], tight), 1);
+        m.join(1, None).unwrap();
+        m.ticks(1);
+        let mut seen = vec![m.view(Some(1))];
+        for _ in 0..6 {
+            (0..100).for_each(|_| m.input(1, "{}"));
+            m.ticks(1);
+            let nothing = m.view(Some(1));
+            assert_eq!(nothing, "", "the account is empty");
+        }
+        m.ticks(1);
+        seen.push(m.view(Some(1)));
+        (seen, m.told())
+    });
+    assert_eq!(seen, [r#"{"inputs":0,"ticks":1,"views":1}"#, ""], "nothing of a script runs after its match");
+    let ended = r#"finish {"status":"script_failed","callback":"turn"}"#;
+    assert_eq!(told.iter().filter(|line| *line == ended).count(), 1, "{told:#?}");
+    let first =
+        "fault turn match.lua:? the callbacks of one tick are over their budget together: handle_input was left out";
+    assert_eq!(told[0], first);
+    assert_eq!(told.len(), 3 + 1 + 1, "three told, the last straw, the end: {told:#?}");
+}
+
+#[test]
+fn however_many_spin_one_tick_costs_one_budget() {
+    let text = "function init() return {ran = 0} end
+        local function spin(state) state.ran = state.ran + 1 while true do end end
+        function handle_input(id, input, state) spin(state) end
+        function tick(state) spin(state) end
+        function get_state(id, state) spin(state) end
+        function vote_requested(state) spin(state) end
+        function snapshot(state) return state end";
+    let ran = guarded("everything spins", move || {
+        let tight = Allowance { instructions_turn: 100_000, strikes: 1_000, ..tight() };
+        let mut m = Played::of(script(&[("match.lua", text)], tight), 1);
+        m.join(1, None).unwrap();
+        let mut ran = Vec::new();
+        for _ in 0..3 {
+            (0..64).for_each(|_| m.input(1, "{}"));
+            m.ticks(1);
+            m.with(|game, cx| game.vote_requested(cx));
+            (0..8).for_each(|_| drop(m.view(Some(1))));
+            ran.push(String::from_utf8(m.game.snapshot().unwrap()).unwrap());
+        }
+        ran
+    });
+    // Two of 50,000 instructions each fill an account of 100,000; the other 72 calls of the tick cost nothing.
+    assert_eq!(ran, [r#"{"ran":2}"#, r#"{"ran":4}"#, r#"{"ran":6}"#]);
 }
 
 #[test]

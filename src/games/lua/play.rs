@@ -39,11 +39,22 @@ pub(super) const CALLBACKS: &[&str] = &[
     "restore",
 ];
 
+/// What is called within a tick or for the views after it, and draws on its account.
+const IN_TURN: &[&str] =
+    &["handle_input", "tick", "get_state", "spectate", "think", "vote_requested", "on_phase_started", "on_phase_ended"];
+
 /// Bytes of one view. Over: it is not sent, and its author is told. Half of what an outbox holds by default.
 pub const VIEW_BYTES_MAX: usize = 128 * 1024;
 
 /// Bytes of a refusal's reason; it has to be printable ASCII to be passed on.
 const REASON_BYTES_MAX: usize = 64;
+
+/// What a fault of all callbacks of one tick together is filed under.
+const TURN: &str = "turn";
+
+/// Bytes of a bot's name, and how many of a script's names are read.
+const BOT_NAME_BYTES_MAX: usize = 32;
+const BOT_NAMES_MAX: usize = 64;
 
 /// Players' ids kept as strings of the machine.
 const IDS_MAX: usize = 64;
@@ -66,6 +77,7 @@ pub struct LuaGame {
     audience: Audience,
     phases: Phases,
     bots: Option<Table>,
+    bot_names: Vec<String>,
     lookup: Lookup,
     ids: Vec<(PlayerId, LuaString)>,
     troubles: BTreeMap<&'static str, Trouble>,
@@ -73,6 +85,9 @@ pub struct LuaGame {
     over: bool,
     /// A callback was over its budget too often: nothing of the script runs any more.
     barred: bool,
+    /// The tick that the callbacks of this turn belong to, and whether one of them found the account empty.
+    turn: Option<u64>,
+    turn_told: bool,
 }
 
 /// How one callback has been doing.
@@ -158,11 +173,14 @@ impl LuaGame {
             state,
             phases: Phases::default(),
             bots: None,
+            bot_names: Vec::new(),
             lookup,
             ids: Vec::new(),
             troubles: BTreeMap::new(),
             over: false,
             barred: false,
+            turn: None,
+            turn_told: false,
         };
         game.load_bots();
         game.read_phases(options);
@@ -215,7 +233,12 @@ impl LuaGame {
         if self.barred {
             return Called::Failed;
         }
-        match self.machine.entry(Entry::Callback, || f.call::<R>(args)) {
+        let entry = if IN_TURN.contains(&name) { Entry::Turn } else { Entry::Callback };
+        if entry == Entry::Turn && self.machine.meter.turn_is_over() {
+            self.turn_is_over(name);
+            return Called::Failed;
+        }
+        match self.machine.entry(entry, || f.call::<R>(args)) {
             Ok(value) => {
                 if !self.troubles.is_empty()
                     && let Some(trouble) = self.troubles.get_mut(name)
@@ -224,6 +247,10 @@ impl LuaGame {
                 }
                 Called::Done(value)
             }
+            Err(_) if self.machine.meter.ran_short() => {
+                self.turn_is_over(name);
+                Called::Failed
+            }
             Err(error) => {
                 self.fail(name, player, &error);
                 Called::Failed
@@ -231,16 +258,38 @@ impl LuaGame {
         }
     }
 
+    /// The account of this tick could not pay for a callback: told once a tick.
+    fn turn_is_over(&mut self, name: &str) {
+        if !std::mem::replace(&mut self.turn_told, true) {
+            let text = format!("the callbacks of one tick are over their budget together: {name} was left out");
+            self.fail(TURN, None, &mlua::Error::runtime(text));
+        }
+    }
+
+    /// The first input of a tick, or the tick itself: whatever comes until the next one draws on one account.
+    fn begin_turn(&mut self, tick: u64) {
+        if self.turn == Some(tick) {
+            return;
+        }
+        self.turn = Some(tick);
+        self.machine.meter.new_turn();
+        if !std::mem::take(&mut self.turn_told)
+            && let Some(trouble) = self.troubles.get_mut(TURN)
+        {
+            trouble.strikes = 0;
+        }
+    }
+
     /// Tells the author what went wrong, and ends the match once a callback was over its budget too often in a row.
     fn fail(&mut self, callback: &'static str, player: Option<PlayerId>, error: &mlua::Error) {
-        let spent = self.machine.meter.spent();
+        let spent = callback == TURN || self.machine.meter.spent().is_some();
         let now_us = self.host().elapsed_us();
         let trouble = self.troubles.entry(callback).or_default();
         if now_us >= trouble.window_us + FAULTS_WINDOW_US {
             trouble.window_us = now_us;
             trouble.told = 0;
         }
-        trouble.strikes = if spent.is_some() { trouble.strikes + 1 } else { 0 };
+        trouble.strikes = if spent { trouble.strikes + 1 } else { 0 };
         let last_straw = trouble.strikes >= self.machine.meter.allowance().strikes.max(1);
         if trouble.told < FAULTS_TOLD || last_straw {
             trouble.told += 1;
@@ -253,7 +302,7 @@ impl LuaGame {
                 line: told.line,
                 message: told.message,
                 traceback: told.traceback,
-                over_budget: spent.is_some(),
+                over_budget: spent,
                 suppressed,
             };
             self.machine.host.tell(Effect::ScriptFault(Box::new(fault)));
@@ -382,7 +431,10 @@ impl LuaGame {
             Ok(env)
         })();
         match loaded {
-            Ok(env) => self.bots = Some(env),
+            Ok(env) => {
+                self.bot_names = names_of(&env);
+                self.bots = Some(env);
+            }
             Err(error) => self.fail("think", None, &error),
         }
     }
@@ -532,7 +584,8 @@ impl Game for LuaGame {
             let arguments = game.id(player).and_then(|id| {
                 let lua = &game.machine.lua;
                 let ctx = ctx.map_or_else(|| lua.create_table().map(Value::Table), |ctx| convert::decode(lua, ctx))?;
-                Ok((id, ctx, game.machine.remember(&game.state)?))
+                // A state too large to be remembered within the budget is not put back after a refusal.
+                Ok((id, ctx, game.machine.remember(&game.state).ok()))
             });
             let (id, ctx, journal) = match arguments {
                 Ok(arguments) => arguments,
@@ -552,7 +605,7 @@ impl Game for LuaGame {
                 Called::Failed => JoinRefused::default(),
             };
             // A refusal leaves no trace: nobody drives a script by being turned away over and over.
-            if let Err(error) = game.machine.undo(journal) {
+            if let Some(Err(error)) = journal.map(|journal| game.machine.undo(journal)) {
                 game.fail("join", Some(player), &error);
             }
             Err(refused)
@@ -571,6 +624,7 @@ impl Game for LuaGame {
     }
 
     fn input(&mut self, cx: &mut GameCx<'_>, player: PlayerId, input: &RawValue) {
+        self.begin_turn(cx.tick);
         self.within(cx, |game| match convert::decode(&game.machine.lua, input) {
             Ok(input) => game.apply_input(player, input),
             Err(error) => game.fail("handle_input", Some(player), &error),
@@ -579,6 +633,7 @@ impl Game for LuaGame {
 
     fn tick(&mut self, cx: &mut GameCx<'_>) {
         let dt_s = cx.dt_us as f64 / 1e6;
+        self.begin_turn(cx.tick);
         self.within(cx, |game| {
             if game.over {
                 return;
@@ -654,8 +709,12 @@ impl Game for LuaGame {
         });
     }
 
-    fn bot_added(&mut self, _cx: &mut GameCx<'_>, bot: PlayerId) {
-        self.host().bot_came(bot);
+    fn bot_added(&mut self, _cx: &mut GameCx<'_>, bot: PlayerId, name: &str) {
+        self.host().bot_came(bot, name);
+    }
+
+    fn bot_names(&self) -> &[String] {
+        &self.bot_names
     }
 
     fn open_votes(&mut self, open: &[OpenVote]) {
@@ -704,6 +763,17 @@ impl Game for LuaGame {
             _ => false,
         }
     }
+}
+
+/// The `names` of a bots' script: those that can be shown.
+fn names_of(env: &Table) -> Vec<String> {
+    let Ok(Value::Table(names)) = env.raw_get::<Value>("names") else { return Vec::new() };
+    let text = |name: Value| name.as_string().map(|name| name.to_string_lossy());
+    let fits = |name: &String| {
+        (1..=BOT_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|b| (b' '..=b'~').contains(&b))
+    };
+    let named = names.sequence_values::<Value>().take(BOT_NAMES_MAX).filter_map(Result::ok);
+    named.filter_map(text).filter(fits).collect()
 }
 
 /// A refusal's reason where it can be passed on: short printable ASCII.

@@ -107,7 +107,7 @@ fn said(effect: &Effect) -> String {
         Effect::CancelVote(id) => format!("cancel {id}"),
         Effect::SetJoinable(open) => format!("joinable {open}"),
         Effect::Kick { player, reason } => format!("kick {} {reason}", player.as_u128()),
-        Effect::AddBots(n) => format!("bots {n}"),
+        Effect::AddBot { name } => format!("bot {name}"),
         Effect::RemoveBot(bot) => format!("unbot {}", bot.as_u128()),
         Effect::Backfill(n) => format!("backfill {n}"),
         Effect::Notify { to, notification } => format!("notify {} {}", names(to), notification.get()),

@@ -135,7 +135,7 @@ fn every_call_of_game_becomes_its_effect() {
         ("game.match.finish({winner = P})", "finish {\"winner\":\"00000000-0000-0000-0000-000000000001\"}"),
         ("game.match.backfill(2)", "backfill 2"),
         ("game.match.kick(P, 'asleep')", "kick 1 asleep"),
-        ("game.bots.add('Spark')", "bots 1"),
+        ("game.bots.add('Spark')", "bot Spark"),
         (
             "game.notify(P, 'gift', 'For you', {n = 1})",
             "notify 1 {\"type\":\"gift\",\"subject\":\"For you\",\"content\":{\"n\":1}}",
@@ -314,7 +314,7 @@ fn bots_think_with_what_players_see() {
     ];
     let mut m = Played::of(script(&files, Allowance::default()), 1);
     m.join(9, None).unwrap();
-    m.with(|game, cx| game.bot_added(cx, id(9)));
+    m.with(|game, cx| game.bot_added(cx, id(9), "A"));
     m.ticks(2);
     assert_eq!(m.told(), [""; 0]);
     assert_eq!(m.view(Some(9)), r#"{"me":{"x":6}}"#);
