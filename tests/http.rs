@@ -565,7 +565,7 @@ fn records_are_for_everybody_and_votes_for_those_who_were_there() {
         record: r#"{"winner":"jungle","counts":{"jungle":1}}"#.into(),
     };
     let audit = r#"{"format":"audit/1","z":1,"a":2}"#;
-    server.keep(|store, done| store.record_vote(vote, audit.into(), done));
+    server.keep(|store, done| store.record_vote(vote, Box::new(move || audit.into()), done));
 
     let listed = server.get("/api/v1/matches?mode=arena&limit=1000&x=%zz", &bob);
     let shown = json!({"id": id, "match_id": id, "mode": "arena", "status": "finished", "result": {"winner": "ada"},

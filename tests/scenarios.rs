@@ -12,17 +12,33 @@ use tessera::scenario::{Scenario, invert};
 /// Servers that run at once: scenarios mostly wait, so more than there are cores.
 const AT_ONCE: usize = 24;
 
+/// Every file in `scenarios/` and the folders in it that names the schema of scenarios in its first line.
 fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|end| end == "toml"));
+    let mut folders = vec![folder()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "toml") {
+                let text = fs::read_to_string(&path).unwrap();
+                if text.lines().next().is_some_and(|first| first.ends_with("scenario.schema.json")) {
+                    files.push(path);
+                }
+            }
+        }
+    }
     files.sort();
     files
 }
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
 fn scenarios() -> Vec<(String, Scenario)> {
     let read = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let name = path.strip_prefix(folder()).unwrap_or(path).display().to_string();
         let scenario = Scenario::read(&fs::read_to_string(path).unwrap());
         (name.clone(), scenario.unwrap_or_else(|faults| panic!("{name}: {faults:?}")))
     };

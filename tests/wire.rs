@@ -364,7 +364,7 @@ fn told(effect: &VoteEffect) -> (&'static str, String) {
         VoteEffect::Tally(tally) => ("match.vote_tally", json(tally)),
         VoteEffect::Deadline(deadline) => ("match.vote_deadline", json(deadline)),
         VoteEffect::Turn(turn) => ("match.vote_turn", json(turn)),
-        VoteEffect::Closed(closed) => ("match.vote_result", closed.payload.clone()),
+        VoteEffect::Closed(closed) => ("match.vote_result", closed.payload.to_string()),
         VoteEffect::Vetoed(vetoed) => ("match.vote_vetoed", json(&vetoed.push)),
     }
 }

@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
 
 fn tamper(u: &mut Unstructured<'_>) -> Result<()> {
     let Some(closed) = play(u)? else { return Ok(()) };
-    let record = closed.record.to_json();
+    let record = closed.record.write().to_json();
     let again = recount(&record).unwrap_or_else(|broken| panic!("{broken}: {record}"));
     assert_eq!((again.payload.as_str(), again.disagrees), (closed.payload.as_str(), None), "{record}");
 

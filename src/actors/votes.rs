@@ -19,9 +19,9 @@ use crate::engine::votes::audit::Hash;
 use crate::engine::votes::draft::teams_of;
 use crate::engine::votes::frustration::Moods;
 use crate::engine::votes::motions::Called;
+use crate::engine::votes::parts::RecordParts;
 use crate::engine::votes::pools::Weigh;
-use crate::engine::votes::record::AuditRecord;
-use crate::engine::votes::told::{VoteEffect, VoteView};
+use crate::engine::votes::told::{Closed, Vetoed, VoteEffect, VoteView};
 use crate::engine::votes::veto::VetoRefusal;
 use crate::engine::votes::vote::Viewer;
 use crate::engine::votes::{BallotInput, CastRefusal, Fault, Vote, VoteConfig, VoteOpen};
@@ -323,18 +323,17 @@ impl VoteActor {
                 VoteEffect::Deadline(deadline) => self.push_everyone(&says::said("match.vote_deadline", &deadline)),
                 VoteEffect::Turn(turn) => self.push_everyone(&says::said("match.vote_turn", &turn)),
                 VoteEffect::Closed(closed) => {
-                    let status = serde_json::to_value(closed.result.status).ok();
-                    let status = status.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
-                    self.record(status, &closed.payload, &closed.record, ctx);
-                    let frame = says::result_frame(&closed.payload);
-                    let Ok(result) = serde_json::value::RawValue::from_string(closed.payload) else { continue };
-                    let outcome = VoteEnd::Result { result, moods: closed.moods, passed: closed.passed };
-                    self.ending = Some((frame, outcome));
+                    let Closed { result, payload, record, moods, passed } = *closed;
+                    self.record(result.status.word(), &payload, record, ctx);
+                    let frame = says::result_frame(&payload);
+                    let Ok(result) = serde_json::value::RawValue::from_string(payload.to_string()) else { continue };
+                    self.ending = Some((frame, VoteEnd::Result { result, moods, passed }));
                 }
                 VoteEffect::Vetoed(vetoed) => {
-                    self.record("vetoed", vetoed.record.result.get(), &vetoed.record, ctx);
-                    let frame = says::said("match.vote_vetoed", &vetoed.push);
-                    self.ending = Some((frame, VoteEnd::Vetoed(vetoed.push.vetoed_by)));
+                    let Vetoed { push, payload, record } = *vetoed;
+                    self.record("vetoed", &payload, record, ctx);
+                    let frame = says::said("match.vote_vetoed", &push);
+                    self.ending = Some((frame, VoteEnd::Vetoed(push.vetoed_by)));
                 }
             }
         }
@@ -342,7 +341,9 @@ impl VoteActor {
 
     /// Everything the result was derived from goes to the store. The result is said when it is there: whoever has heard
     /// it will find it, whatever happens to this process next. A store that does not answer holds nobody up for long.
-    fn record(&mut self, status: &str, payload: &str, record: &AuditRecord, ctx: &mut Context<Self>) {
+    ///
+    /// Writing a thousand ballots out takes longer than a tick may wait, so the store's thread does that.
+    fn record(&mut self, status: &str, payload: &str, record: RecordParts, ctx: &mut Context<Self>) {
         self.clear_tally();
         self.realm.directory.close_vote(&self.vote_id);
         let row = VoteRow {
@@ -358,7 +359,7 @@ impl VoteActor {
         let (vote_id, me) = (self.vote_id.clone(), ctx.address());
         self.realm.store.record_vote(
             row,
-            record.to_json(),
+            Box::new(move || record.write().to_json()),
             Box::new(move |written| {
                 if let Err(error) = written {
                     tracing::error!(%vote_id, %error, "a vote's record could not be written");
@@ -378,12 +379,14 @@ impl VoteActor {
     /// Everybody learns how it ended.
     fn announce(&mut self, ctx: &mut Context<Self>) {
         if let Some((frame, outcome)) = self.ending.take() {
-            self.push_everyone(&frame);
             self.tell_match(outcome);
+            self.push_everyone(&frame);
             self.sleep(ctx);
         }
     }
 
+    /// Told before the players are, so that whatever one of them does next finds the vote over; the match hears it
+    /// after this handler, so what follows from the vote is still seen after its result.
     fn tell_match(&mut self, outcome: VoteEnd) {
         self.over = true;
         self.realm.meters.votes_closed.fetch_add(1, Relaxed);

@@ -47,7 +47,8 @@ impl Rules<'_> {
         }
         self.matchmaking(name, mode);
         for (index, motion) in mode.motions.iter().enumerate() {
-            let configured = self.config.motions.keys().map(String::as_str);
+            // A vote template may be called by its name too: players put the map to the vote.
+            let configured = self.config.motions.keys().chain(self.config.vote_templates.keys()).map(String::as_str);
             let known: Vec<&str> = builtin::MOTIONS.iter().copied().chain(configured).collect();
             if !known.contains(&motion.as_str()) {
                 self.fault([at(&format!("motions[{index}]"))], unknown("motion", motion, &known));

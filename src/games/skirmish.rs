@@ -1,5 +1,6 @@
 //! `skirmish`, the game of the demo: two to eight players race for sparks in an arena. A vote of template `map_vote`
-//! decides where the walls are; one of template `power_up` decides what a spark is worth. Most sparks wins.
+//! decides where the walls are; one of template `power_up` decides what a spark is worth. Most sparks wins. A motion
+//! that passes may give the match as long again (`extend`) or begin it anew with the same players (`rematch`).
 
 use std::io::Write as _;
 
@@ -51,6 +52,10 @@ pub struct Skirmish {
     worth: u64,
     tick: u64,
     elapsed_ms: u64,
+    /// How long it lasts, extensions included.
+    duration_ms: u64,
+    /// Match time at which it began, or began anew.
+    began_ms: u64,
     over: bool,
 }
 
@@ -58,13 +63,18 @@ pub struct Skirmish {
 #[derive(Deserialize)]
 struct Decided {
     winner: Option<String>,
+    /// Of a motion, what passing it does.
+    on_pass: Option<String>,
 }
 
 impl Skirmish {
     /// A fresh arena.
     pub fn build(options: &RawValue) -> Result<Box<dyn Game>, BuildError> {
+        let options: Options = serde_json::from_str(options.get()).map_err(|e| BuildError(e.to_string()))?;
         Ok(Box::new(Self {
-            options: serde_json::from_str(options.get()).map_err(|e| BuildError(e.to_string()))?,
+            duration_ms: options.duration_s.saturating_mul(1000),
+            began_ms: 0,
+            options,
             fighters: Vec::new(),
             sparks: Vec::new(),
             map: "open".into(),
@@ -77,6 +87,19 @@ impl Skirmish {
 
     fn place(cx: &mut GameCx<'_>) -> (f64, f64) {
         (f64::from(cx.rng.random_range(50..=750)), f64::from(cx.rng.random_range(50..=550)))
+    }
+
+    /// The same players from the beginning, on the same map.
+    fn begin_anew(&mut self, cx: &mut GameCx<'_>) {
+        self.began_ms = cx.elapsed_us / 1000;
+        self.elapsed_ms = 0;
+        self.duration_ms = self.options.duration_s.saturating_mul(1000);
+        self.worth = 1;
+        self.sparks.clear();
+        for fighter in &mut self.fighters {
+            (fighter.x, fighter.y) = Self::place(cx);
+            (fighter.going, fighter.score) = (Move::default(), 0);
+        }
     }
 
     fn finish(&mut self, cx: &mut GameCx<'_>) {
@@ -125,7 +148,7 @@ impl Game for Skirmish {
             return;
         }
         self.tick = cx.tick + 1;
-        self.elapsed_ms = (cx.elapsed_us + cx.dt_us) / 1000;
+        self.elapsed_ms = ((cx.elapsed_us + cx.dt_us) / 1000).saturating_sub(self.began_ms);
         while self.sparks.len() < SPARKS {
             let spark = Self::place(cx);
             self.sparks.push(spark);
@@ -148,7 +171,7 @@ impl Game for Skirmish {
                 cx.effects.push(Effect::Broadcast { event: "spark_taken".into(), payload: own_json(event) });
             }
         }
-        if self.elapsed_ms >= self.options.duration_s * 1000 {
+        if self.elapsed_ms >= self.duration_ms {
             self.finish(cx);
         }
     }
@@ -157,8 +180,8 @@ impl Game for Skirmish {
         let phase = if self.over { "finished" } else { "playing" };
         let _ = write!(
             out,
-            "{{\"tick\":{},\"elapsed_ms\":{},\"phase\":\"{phase}\",\"worth\":{},\"map\":",
-            self.tick, self.elapsed_ms, self.worth
+            "{{\"tick\":{},\"elapsed_ms\":{},\"duration_ms\":{},\"phase\":\"{phase}\",\"worth\":{},\"map\":",
+            self.tick, self.elapsed_ms, self.duration_ms, self.worth
         );
         let _ = serde_json::to_writer(&mut *out, &self.map);
         out.extend_from_slice(b",\"sparks\":[");
@@ -176,9 +199,19 @@ impl Game for Skirmish {
         out.push(b'}');
     }
 
-    fn vote_resolved(&mut self, _cx: &mut GameCx<'_>, template: &str, result: &RawValue) {
-        let winner = serde_json::from_str::<Decided>(result.get()).ok().and_then(|decided| decided.winner);
-        match (template, winner) {
+    fn vote_resolved(&mut self, cx: &mut GameCx<'_>, template: &str, result: &RawValue) {
+        let Ok(decided) = serde_json::from_str::<Decided>(result.get()) else { return };
+        if let Some(on_pass) = decided.on_pass {
+            match (decided.winner.as_deref(), on_pass.as_str()) {
+                (Some("yes"), "extend") => {
+                    self.duration_ms = self.duration_ms.saturating_add(self.options.duration_s.saturating_mul(1000));
+                }
+                (Some("yes"), "rematch") => self.begin_anew(cx),
+                _ => {}
+            }
+            return;
+        }
+        match (template, decided.winner) {
             ("map_vote", Some(map)) => self.map = map,
             ("power_up", Some(power)) if power == "double" => self.worth = 2,
             _ => {}

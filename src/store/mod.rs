@@ -127,11 +127,12 @@ pub trait Store: Send + Sync + 'static {
     fn match_record(&self, id: MatchId, done: Done<Option<(MatchRow, Vec<ParticipantRow>)>>);
     /// What a player did so far, by mode.
     fn stats_of(&self, id: PlayerId, done: Done<Vec<StatsRow>>);
-    /// Records a vote that is over with its audit (JSON text); false when that match has one of that id.
-    fn record_vote(&self, vote: VoteRow, audit: String, done: Done<bool>);
-    /// One recorded vote.
+    /// Records a vote that is over with its audit (JSON text), which is written out on the store's own thread; false
+    /// when that match has one of that id.
+    fn record_vote(&self, vote: VoteRow, audit: AuditText, done: Done<bool>);
+    /// One recorded vote; one whose record is still waiting to be written counts as recorded.
     fn vote(&self, id: VoteId, done: Done<Option<VoteRow>>);
-    /// The audit of one recorded vote as JSON text.
+    /// The audit of one recorded vote as JSON text; as for [`Self::vote`].
     fn vote_audit(&self, id: VoteId, done: Done<Option<String>>);
     /// The recorded votes of a match, newest first.
     fn votes_of_match(&self, id: MatchId, limit: u32, done: Done<Vec<VoteRow>>);

@@ -362,6 +362,9 @@ pub struct StatsRow {
     pub forfeited: u64,
 }
 
+/// A text that takes time to write out, and is when its row is written.
+pub type AuditText = Box<dyn FnOnce() -> String + Send>;
+
 /// A vote that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoteRow {

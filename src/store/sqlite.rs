@@ -38,7 +38,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The store that ships. Cheap to share behind an `Arc`; dropping the last handle closes it.
 pub struct SqliteStore {
-    writes: Queue,
+    writes: Arc<Queue>,
     /// None for `:memory:`, where the writer reads.
     reads: Option<Queue>,
     metrics: Arc<Metrics>,
@@ -87,7 +87,7 @@ impl SqliteStore {
             threads.push(start_thread("store-read", move || read_loop(&reader, &waiting))?);
         }
         Ok(Self {
-            writes: Queue::new(writes),
+            writes: Arc::new(Queue::new(writes)),
             reads: (!in_memory).then(|| Queue::new(reads)),
             metrics,
             threads: Mutex::new(threads),
@@ -111,6 +111,23 @@ impl SqliteStore {
     ) {
         let queue = self.reads.as_ref().unwrap_or(&self.writes);
         queue.put(Call::boxed(Kind::Read, &self.metrics, done, work), &self.metrics);
+    }
+
+    /// Looks for one thing among what is on disk, and if it is not there, behind everything that waits to be written:
+    /// whoever was told that a vote is over finds its record.
+    fn find<T: Send + 'static>(
+        &self,
+        done: Done<Option<T>>,
+        work: impl Fn(&Connection) -> rusqlite::Result<Option<T>> + Send + Sync + 'static,
+    ) {
+        let work = Arc::new(work);
+        let again = Arc::clone(&work);
+        let (writes, metrics) = (Arc::clone(&self.writes), Arc::clone(&self.metrics));
+        let found = move |found| match found {
+            Ok(None) => writes.put(Call::boxed(Kind::Read, &metrics, done, move |db| again(db)), &metrics),
+            other => done(other),
+        };
+        self.read(Box::new(found), move |db| work(db));
     }
 }
 
@@ -167,14 +184,12 @@ impl Store for SqliteStore {
         begin_match(running: RunningRow, players: Vec<PlayerId>) -> ();
         end_interrupted(now_unix_ms: u64) -> u64;
         finish_match(record: MatchRow, participants: Vec<ParticipantRow>) -> bool;
-        record_vote(vote: VoteRow, audit: String) -> bool;
+        record_vote(vote: VoteRow, audit: AuditText) -> bool;
     }
     forward! { read records:
         matches(filter: MatchFilter) -> Vec<MatchRow>;
         match_record(id: MatchId) -> Option<(MatchRow, Vec<ParticipantRow>)>;
         stats_of(id: PlayerId) -> Vec<StatsRow>;
-        vote(id: VoteId) -> Option<VoteRow>;
-        vote_audit(id: VoteId) -> Option<String>;
         votes_of_match(id: MatchId, limit: u32) -> Vec<VoteRow>;
     }
     forward! { write desk:
@@ -190,6 +205,14 @@ impl Store for SqliteStore {
         audit_trail(limit: u32) -> Vec<AuditRow>;
         kv_get(scope: String, key: String) -> Option<KvRow>;
         kv_list(scope: String, prefix: String, limit: u32) -> Vec<KvRow>;
+    }
+
+    fn vote(&self, id: VoteId, done: Done<Option<VoteRow>>) {
+        self.find(done, move |db| records::vote(db, id.clone()));
+    }
+
+    fn vote_audit(&self, id: VoteId, done: Done<Option<String>>) {
+        self.find(done, move |db| records::vote_audit(db, id.clone()));
     }
 
     fn stats(&self) -> StoreStats {

@@ -326,6 +326,15 @@ pub struct Outcome {
     /// Why it was called off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whom it was about, for motions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<PlayerId>,
+    /// What its caller said beside it, for motions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Value>,
+    /// What passing it does, for motions: `kick`, `surrender`, `rematch`, `extend`, or `game`, which decides by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_pass: Option<String>,
     /// The seed that broke ties, in lowercase hex.
     pub seed: String,
     /// The root over all casts, in lowercase hex.

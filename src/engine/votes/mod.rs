@@ -10,8 +10,8 @@
 //! a ballot, [`window`] is its clock, [`coalesce`] its restraint, [`veto`] the tokens of its match, [`draft`] its turns,
 //! [`motions`] what players may call;
 //! [`vote`] is the vote itself and [`told`] what it says. At the close [`absent`] and [`pools`] gather what counts,
-//! [`result`] says what came out, [`frustration`] remembers who lost, and [`audit`], [`record`] and [`recount`] let
-//! anybody check it.
+//! [`result`] says what came out, [`frustration`] remembers who lost, [`parts`] are what a record is written from, and
+//! [`audit`], [`record`] and [`recount`] let anybody check it.
 
 pub mod absent;
 pub mod audit;
@@ -28,6 +28,7 @@ pub mod live;
 pub mod methods;
 pub mod motions;
 pub mod pairwise;
+pub mod parts;
 pub mod pools;
 pub mod profile;
 pub mod record;

@@ -5,6 +5,7 @@
 //! secret vote's record holds: the live result and its recount come from the same groups by the same function.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +30,8 @@ pub enum Pool {
 pub struct Group {
     /// Whose.
     pub pool: Pool,
-    /// What they say.
-    pub ballot: Ballot,
+    /// What they say; shared, so that a thousand of them are gathered without copying one.
+    pub ballot: Arc<Ballot>,
     /// How many there are.
     pub ballots: u64,
     /// Their weight together, in multiples of the vote's [`Weigh::unit`].
@@ -83,15 +84,16 @@ pub fn groups(
     weigh: &Weigh,
     players: &[PlayerId],
     spectators: &[PlayerId],
-    cast: &BTreeMap<PlayerId, Ballot>,
-    defaults: &BTreeMap<PlayerId, Ballot>,
+    cast: &BTreeMap<PlayerId, Arc<Ballot>>,
+    defaults: &BTreeMap<PlayerId, Arc<Ballot>>,
 ) -> (Vec<Group>, Turnout) {
     let mut turnout = Turnout::default();
     let mut groups: Vec<Group> = Vec::new();
     let mut at: std::collections::HashMap<(Pool, &Ballot), usize> = std::collections::HashMap::new();
     let mut add = |pool, ballot, weight: u64| {
-        let i = *at.entry((pool, ballot)).or_insert_with(|| {
-            groups.push(Group { pool, ballot: Ballot::clone(ballot), ballots: 0, weight: 0 });
+        let ballot: &Arc<Ballot> = ballot;
+        let i = *at.entry((pool, &**ballot)).or_insert_with(|| {
+            groups.push(Group { pool, ballot: Arc::clone(ballot), ballots: 0, weight: 0 });
             groups.len() - 1
         });
         groups[i].ballots += 1;
@@ -174,8 +176,8 @@ mod tests {
         PlayerId::from_u128(u128::from(n))
     }
 
-    fn choices(cast: &[(u8, u16)]) -> BTreeMap<PlayerId, Ballot> {
-        cast.iter().map(|(player, option)| (id(*player), Ballot::Choice(*option))).collect()
+    fn choices(cast: &[(u8, u16)]) -> BTreeMap<PlayerId, Arc<Ballot>> {
+        cast.iter().map(|(player, option)| (id(*player), Arc::new(Ballot::Choice(*option)))).collect()
     }
 
     fn weights_of(config: &VoteConfig, weigh: &Weigh, cast: &[(u8, u16)], defaults: &[(u8, u16)]) -> Vec<(u16, u128)> {

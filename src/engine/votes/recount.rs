@@ -5,6 +5,7 @@
 //! may come from anywhere: whatever is in it, reading it neither panics nor runs away.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -13,10 +14,11 @@ use super::ballot::{Ballot, BallotRules};
 use super::cast::{ballot, ballot_json, ballot_of_json};
 use super::config::{Visibility, VoteConfig};
 use super::draft::DraftOutcome;
+use super::parts::sort_groups;
 use super::pools::{Group, Pool, Turnout, Weigh, groups};
 use super::record::{AuditRecord, EndEntry, SealedCasts};
 use super::result::{End, Facts, VoteResult, result};
-use super::vote::{check_weights, sorted_groups};
+use super::vote::check_weights;
 use crate::ids::PlayerId;
 
 /// Bytes of a record: more than a thousand voters with every change of mind they may have. What is read of it takes a
@@ -167,7 +169,7 @@ fn open_casts(record: &AuditRecord, config: &VoteConfig, rules: &BallotRules) ->
     let entries = record.casts.as_deref().unwrap_or_default();
     let voters: BTreeSet<_> = record.eligible.iter().chain(&record.late).chain(&record.spectators).collect();
     let mut revisions: BTreeMap<PlayerId, u32> = BTreeMap::new();
-    let mut last: BTreeMap<PlayerId, Ballot> = BTreeMap::new();
+    let mut last: BTreeMap<PlayerId, Arc<Ballot>> = BTreeMap::new();
     let mut receipts = Vec::with_capacity(entries.len());
     let mut casts = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
@@ -202,17 +204,16 @@ fn open_casts(record: &AuditRecord, config: &VoteConfig, rules: &BallotRules) ->
         if config.is_draft() {
             casts.push((entry.voter, ballot.clone()));
         }
-        last.insert(entry.voter, ballot);
+        last.insert(entry.voter, Arc::new(ballot));
     }
     let defaults = config
         .default_votes
         .iter()
-        .filter_map(|(player, input)| Some((*player, ballot(input, &config.options, rules).ok()?)))
+        .filter_map(|(player, input)| Some((*player, Arc::new(ballot(input, &config.options, rules).ok()?))))
         .collect();
     let players: Vec<PlayerId> = record.eligible.iter().chain(&record.late).copied().collect();
     let weigh = Weigh { losses: record.losses.clone(), bonus_bp: record.frustration_bonus_bp };
-    let counted = groups(config, &weigh, &players, &record.spectators, &last, &defaults);
-    let (groups, turnout) = sorted_groups(config, counted);
+    let (groups, turnout) = groups(config, &weigh, &players, &record.spectators, &last, &defaults);
     Ok(Checked { receipts, casts, groups, turnout })
 }
 
@@ -250,9 +251,15 @@ fn sealed_casts(
             Pool::Spectators => &mut ballots.spectators,
         };
         *of_pool = of_pool.saturating_add(entry.ballots);
-        groups.push(Group { pool: entry.pool, ballot, ballots: entry.ballots, weight: entry.weight.into() });
+        groups.push(Group {
+            pool: entry.pool,
+            ballot: Arc::new(ballot),
+            ballots: entry.ballots,
+            weight: entry.weight.into(),
+        });
     }
-    let sorted = sorted_groups(config, (groups.clone(), cast)).0;
+    let mut sorted = groups.clone();
+    sort_groups(config, &mut sorted);
     if let Some(at) = (0..groups.len()).find(|at| groups[*at] != sorted[*at]) {
         return broken(format!("sealed.groups[{at}]"), "is out of order");
     }

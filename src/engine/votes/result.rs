@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::audit::Hash;
 use super::ballot::{BallotKind, OptionIx};
-use super::config::{BP, VoteConfig, VoteOption};
+use super::config::{BP, OnPass, VoteConfig, VoteOption};
 use super::count::{Count, CountStatus, Evidence, Round, TieFor};
 use super::draft::DraftOutcome;
 use super::methods::Method;
@@ -34,6 +34,21 @@ pub enum Status {
     Cancelled,
     /// Players vetoed it; only records say so.
     Vetoed,
+}
+
+impl Status {
+    /// The word on the wire and in records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Decided => "decided",
+            Self::Tie => "tie",
+            Self::NoVotes => "no_votes",
+            Self::NoQuorum => "no_quorum",
+            Self::NoConsensus => "no_consensus",
+            Self::Cancelled => "cancelled",
+            Self::Vetoed => "vetoed",
+        }
+    }
 }
 
 /// What put an end to a vote.
@@ -135,6 +150,9 @@ pub struct VoteResult {
     /// What its caller said beside it, for motions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Value>,
+    /// What passing it does, for motions: games read it, so that a motion may have any name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_pass: Option<OnPass>,
     /// What the lots were drawn from; its SHA-256 was announced at the start.
     pub seed: Hash,
     /// The root over all casts.
@@ -294,6 +312,7 @@ pub fn result(facts: &Facts<'_>) -> VoteResult {
         reason: None,
         target: config.target,
         args: facts.args.cloned(),
+        on_pass: (facts.method.name == "motion").then_some(config.on_pass),
         seed: facts.seed,
         ballots_root: facts.root,
     };

@@ -1,13 +1,15 @@
 //! What a vote tells: the payloads of its pushes as plain values, field for field as the wire names them, and the
 //! effects that carry them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::audit::{Hash, Sibling};
 use super::config::{Act, OnPass, Visibility, VoteOption, Who};
 use super::frustration::Moods;
-use super::record::AuditRecord;
+use super::parts::RecordParts;
 use super::result::{Amount, PerOption, VoteResult, WireRound};
 use crate::ids::{PlayerId, VoteId};
 
@@ -132,9 +134,9 @@ pub struct Closed {
     /// What came out.
     pub result: VoteResult,
     /// The payload of `match.vote_result`, encoded: broadcast these bytes and no others, the record holds the same.
-    pub payload: String,
-    /// Everything it was derived from.
-    pub record: AuditRecord,
+    pub payload: Arc<str>,
+    /// Everything it was derived from, to be written down where nobody waits.
+    pub record: RecordParts,
     /// How it left its voters, for the match's frustration.
     pub moods: Moods,
     /// What to do, when it was a motion that passed.
@@ -157,8 +159,10 @@ pub struct Passed {
 pub struct Vetoed {
     /// The payload of `match.vote_vetoed`.
     pub push: VoteVetoed,
-    /// Everything that was cast until then.
-    pub record: AuditRecord,
+    /// What is kept instead of a result, encoded.
+    pub payload: Arc<str>,
+    /// Everything that was cast until then, to be written down where nobody waits.
+    pub record: RecordParts,
 }
 
 /// The payload of `match.vote_vetoed`.

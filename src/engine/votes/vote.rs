@@ -4,9 +4,9 @@
 //! does the effects in order. Every millisecond here is of one monotonic clock; unix time is only ever shown.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::audit::{self, Hash, LeafBallot, Tree};
 use super::ballot::{Ballot, BallotKind, BallotRules};
@@ -14,13 +14,14 @@ use super::board::{Board, Posted};
 use super::cast::{InputFault, ballot, ballot_json};
 use super::coalesce::Coalesce;
 use super::config::{BP, Fault, LateJoin, Roll, Spectators, Visibility, VoteConfig, WindowType};
-use super::draft::{Draft, Teams, TurnEntry};
+use super::draft::{Draft, Teams};
 use super::frustration::{Moods, satisfied};
 use super::input::BallotInput;
 use super::methods::Method;
+use super::parts::{Cast, RecordParts};
 use super::pools::{Group, LOSSES_MAX, Pool, Turnout, Weigh, groups};
-use super::record::{AuditRecord, CastEntry, EndEntry, GroupEntry, SealedCasts};
-use super::result::{End, Facts, Status, at_least, result};
+use super::record::EndEntry;
+use super::result::{End, Facts, Status, VoteResult, at_least, result};
 use super::told::{
     Closed, Passed, Proof, Vetoed, VoteDeadline, VoteEffect, VoteStart, VoteTally, VoteTurn, VoteVetoed, VoteView,
 };
@@ -132,7 +133,7 @@ pub enum Viewer {
 pub struct Vote {
     id: VoteId,
     match_id: Option<MatchId>,
-    config: VoteConfig,
+    config: Arc<VoteConfig>,
     method: &'static Method,
     ballot_rules: BallotRules,
     seed: Hash,
@@ -145,8 +146,9 @@ pub struct Vote {
     eligible_weight: u128,
     late: Vec<PlayerId>,
     spectators: Vec<PlayerId>,
-    defaults: BTreeMap<PlayerId, Ballot>,
-    casts: Vec<Cast>,
+    defaults: BTreeMap<PlayerId, Arc<Ballot>>,
+    /// Shared with the record once the vote is over.
+    casts: Arc<Vec<Cast>>,
     tree: Tree,
     turnout: Turnout,
     board: Board,
@@ -177,13 +179,6 @@ struct Sent {
     cid: String,
     input: BallotInput,
     answer: CastOk,
-}
-
-/// One accepted cast.
-struct Cast {
-    voter: PlayerId,
-    revision: u32,
-    ballot: Ballot,
 }
 
 impl std::fmt::Debug for Vote {
@@ -225,7 +220,9 @@ impl Vote {
         let defaults = config
             .default_votes
             .iter()
-            .filter_map(|(player, input)| Some((*player, ballot(input, &config.options, &ballot_rules).ok()?)))
+            .filter_map(|(player, input)| {
+                Some((*player, Arc::new(ballot(input, &config.options, &ballot_rules).ok()?)))
+            })
             .collect();
         let draft = config.is_draft().then(|| Draft::new(config.turns.clone(), config.options.len(), open.teams));
         let mut window = Window::open(&config, open.now_ms);
@@ -261,7 +258,7 @@ impl Vote {
             late: Vec::new(),
             spectators,
             defaults,
-            casts: Vec::new(),
+            casts: Arc::default(),
             tree: Tree::default(),
             turnout: Turnout::default(),
             window,
@@ -273,7 +270,7 @@ impl Vote {
             opened_ms: open.now_ms,
             opened_unix_ms: open.unix_ms,
             root: None,
-            config,
+            config: Arc::new(config),
         };
         let mut effects = vec![VoteEffect::Started(vote.start())];
         effects.extend(vote.turn(open.now_ms).map(VoteEffect::Turn));
@@ -376,9 +373,10 @@ impl Vote {
             (Some(_), _) => {}
         }
         self.tree.push(receipt);
-        self.casts.push(Cast { voter: player, revision: answer.revision, ballot });
+        let cast = Cast { voter: player, revision: answer.revision, ballot: Arc::new(ballot) };
+        Arc::make_mut(&mut self.casts).push(cast);
 
-        let new = &self.casts[self.casts.len() - 1].ballot;
+        let new = &*self.casts[self.casts.len() - 1].ballot;
         if let (Some(draft), Ballot::Choice(option)) = (&mut self.draft, new) {
             draft.take(*option, Some(player));
             self.next_turn(now_ms, effects);
@@ -423,7 +421,7 @@ impl Vote {
         if self.vetoes.add(player) {
             let (record, ..) = self.finish(&End::Vetoed, now_ms, "");
             let push = VoteVetoed { vote_id: self.id.clone(), vetoed_by: player };
-            effects.push(VoteEffect::Vetoed(Box::new(Vetoed { push, record })));
+            effects.push(VoteEffect::Vetoed(Box::new(Vetoed { push, payload: record.result.clone(), record })));
         }
         Ok(VetoOk { spent: true })
     }
@@ -636,7 +634,7 @@ impl Vote {
 
     fn close(&mut self, end: End, why: &str, now_ms: u64, effects: &mut Vec<VoteEffect>) {
         let (record, result, moods) = self.finish(&end, now_ms, why);
-        let payload = record.result.get().to_owned();
+        let payload = record.result.clone();
         let passed = (self.config.method_name() == "motion"
             && result.status == Status::Decided
             && result.winner.as_deref() == Some("yes"))
@@ -644,21 +642,19 @@ impl Vote {
         effects.push(VoteEffect::Closed(Box::new(Closed { result, payload, record, moods, passed })));
     }
 
-    /// The ballots that count now, sorted so that their order says nothing about who cast when.
+    /// The ballots that count now.
     fn groups(&self) -> (Vec<Group>, Turnout) {
-        let cast: BTreeMap<PlayerId, Ballot> = self
+        let cast: BTreeMap<PlayerId, Arc<Ballot>> = self
             .voters
             .iter()
             .filter_map(|(player, voter)| Some((*player, self.casts[voter.last?].ballot.clone())))
             .collect();
         let players: Vec<PlayerId> = self.eligible.iter().chain(&self.late).copied().collect();
-        sorted_groups(
-            &self.config,
-            groups(&self.config, &self.weigh, &players, &self.spectators, &cast, &self.defaults),
-        )
+        groups(&self.config, &self.weigh, &players, &self.spectators, &cast, &self.defaults)
     }
 
-    fn finish(&mut self, end: &End, now_ms: u64, why: &str) -> (AuditRecord, super::result::VoteResult, Moods) {
+    /// Works out the result and gathers what the record will be written from.
+    fn finish(&mut self, end: &End, now_ms: u64, why: &str) -> (RecordParts, VoteResult, Moods) {
         let root = self.tree.root();
         self.root = Some(root);
         let (groups, turnout) = match (&self.draft, end) {
@@ -687,47 +683,41 @@ impl Vote {
         } else {
             Moods::default()
         };
-        let record = AuditRecord {
-            format: audit::FORMAT.into(),
+        if secret {
+            // From here on nothing in memory leads from a voter to a ballot either.
+            self.secret = Hash([0; 32]);
+            self.casts = Arc::default();
+            self.voters.values_mut().for_each(|voter| {
+                voter.last = None;
+                voter.sent.clear();
+            });
+        }
+        let record = RecordParts {
             vote_id: self.id.clone(),
             match_id: self.match_id,
             opened_at: self.opened_unix_ms,
             closed_at: self.unix(now_ms),
-            config: recorded_config(&self.config),
+            config: self.config.clone(),
             eligible: self.eligible.clone(),
             eligible_hash: self.eligible_hash,
             late: self.late.clone(),
             spectators: self.spectators.clone(),
             called_by: self.called_by,
             args: self.args.clone(),
-            frustration_bonus_bp: self.weigh.bonus_bp,
-            losses: if secret { BTreeMap::new() } else { self.weigh.losses.clone() },
-            seed_commit: audit::seed_commit(&self.seed),
+            weigh: self.weigh.clone(),
             seed: self.seed,
-            casts: (!secret).then(|| self.cast_entries()),
-            sealed: secret.then(|| SealedCasts {
-                receipts: self.tree.leaves().to_vec(),
-                cast: turnout,
-                groups: groups.iter().map(|group| group_entry(group, &self.config)).collect(),
-            }),
-            turns: self.draft.as_ref().map(|draft| self.turn_entries(draft)),
+            receipts: self.tree.leaves().to_vec(),
+            casts: self.casts.clone(),
+            turnout,
+            groups: if secret { groups } else { Vec::new() },
+            taken: self.draft.as_ref().map(|draft| draft.outcome().taken().to_vec()),
             end: match end {
                 End::Counted => EndEntry::Counted { why: why.to_owned() },
                 End::Cancelled { reason } => EndEntry::Cancelled { reason: reason.clone() },
                 End::Vetoed => EndEntry::Vetoed { by: self.vetoes.by().copied().collect() },
             },
-            result: RawValue::from_string(result.to_json())
-                .unwrap_or_else(|error| unreachable!("an encoded result is JSON: {error}")),
+            result: result.to_json().into(),
         };
-        if secret {
-            // From here on nothing in memory leads from a voter to a ballot either.
-            self.secret = Hash([0; 32]);
-            self.casts.clear();
-            self.voters.values_mut().for_each(|voter| {
-                voter.last = None;
-                voter.sent.clear();
-            });
-        }
         (record, result, moods)
     }
 
@@ -744,26 +734,6 @@ impl Vote {
             }
         }
         moods
-    }
-
-    fn cast_entries(&self) -> Vec<CastEntry> {
-        let entry = |(seq, (cast, receipt)): (usize, (&Cast, &Hash))| CastEntry {
-            seq: seq as u64,
-            voter: cast.voter,
-            revision: cast.revision,
-            ballot: ballot_json(&cast.ballot, &self.config.options),
-            receipt: *receipt,
-        };
-        self.casts.iter().zip(self.tree.leaves()).enumerate().map(entry).collect()
-    }
-
-    fn turn_entries(&self, draft: &Draft) -> Vec<TurnEntry> {
-        let entry = |(turn, taken): (usize, &super::draft::Taken)| TurnEntry {
-            turn: turn as u32,
-            option: self.config.options[usize::from(taken.option)].id.clone(),
-            by: taken.by,
-        };
-        draft.outcome().taken().iter().enumerate().map(entry).collect()
     }
 
     fn start(&self) -> VoteStart {
@@ -847,33 +817,6 @@ impl Voter {
             if constant { (last.input == *input).then_some(last) } else { same.iter().find(|s| s.input == *input) };
         found.map(|sent| sent.answer)
     }
-}
-
-/// Groups in an order that depends on the ballots alone.
-pub(super) fn sorted_groups(config: &VoteConfig, unsorted: (Vec<Group>, Turnout)) -> (Vec<Group>, Turnout) {
-    let (mut groups, turnout) = unsorted;
-    groups.sort_by_cached_key(|group| (group.pool, audit::canonical(&ballot_json(&group.ballot, &config.options))));
-    (groups, turnout)
-}
-
-fn group_entry(group: &Group, config: &VoteConfig) -> GroupEntry {
-    GroupEntry {
-        pool: group.pool,
-        ballot: ballot_json(&group.ballot, &config.options),
-        ballots: group.ballots,
-        weight: u64::try_from(group.weight).unwrap_or(u64::MAX),
-    }
-}
-
-/// The rules as a record keeps them: of a secret vote, without what they say about single players.
-fn recorded_config(config: &VoteConfig) -> Value {
-    let mut kept = config.clone();
-    if kept.visibility == Visibility::Secret {
-        kept.weights.clear();
-        kept.default_votes.clear();
-        kept.delegation.clear();
-    }
-    serde_json::to_value(kept).unwrap_or_else(|error| unreachable!("a configuration is plain data: {error}"))
 }
 
 /// Weights that could overflow the sums of a count.

@@ -155,7 +155,7 @@ pub(super) fn stats_of(db: &Connection, id: PlayerId) -> rusqlite::Result<Vec<St
     .collect()
 }
 
-pub(super) fn record_vote(db: &Connection, vote: VoteRow, audit: String) -> rusqlite::Result<bool> {
+pub(super) fn record_vote(db: &Connection, vote: VoteRow, audit: AuditText) -> rusqlite::Result<bool> {
     Ok(db
         .prepare_cached(
             "INSERT OR IGNORE INTO votes
@@ -171,7 +171,7 @@ pub(super) fn record_vote(db: &Connection, vote: VoteRow, audit: String) -> rusq
             int(vote.opened_unix_ms),
             int(vote.closed_unix_ms),
             vote.record,
-            audit,
+            audit(),
         ])?
         > 0)
 }

@@ -274,8 +274,8 @@ fn a_match_is_recorded_once_with_its_players_and_votes() {
         closed_unix_ms: 2_000,
         record: "{\"winner\":\"a\"}".into(),
     };
-    assert_eq!(now(|done| store.record_vote(vote.clone(), "{}".into(), done)), Ok(true));
-    assert_eq!(now(|done| store.record_vote(vote.clone(), "{\"x\":1}".into(), done)), Ok(false));
+    assert_eq!(now(|done| store.record_vote(vote.clone(), Box::new(|| "{}".into()), done)), Ok(true));
+    assert_eq!(now(|done| store.record_vote(vote.clone(), Box::new(|| "{\"x\":1}".into()), done)), Ok(false));
     assert_eq!(now(|done| store.vote_audit(vote.id.clone(), done)), Ok(Some("{}".into())));
     assert_eq!(now(|done| store.votes_of_match(ids[0], 50, done)), Ok(vec![vote.clone()]));
     assert_eq!(now(|done| store.vote(vote.id.clone(), done)), Ok(Some(vote)));
@@ -327,7 +327,7 @@ fn votes_of_two_matches_may_have_one_name_and_neither_is_lost() {
             closed_unix_ms: 2 + n as u64,
             record: format!("{{\"n\":{n}}}"),
         };
-        assert_eq!(now(|done| store.record_vote(vote.clone(), n.to_string(), done)), Ok(true));
+        assert_eq!(now(|done| store.record_vote(vote.clone(), Box::new(move || n.to_string()), done)), Ok(true));
         assert_eq!(now(|done| store.votes_of_match(match_id, 9, done)), Ok(vec![vote]));
     }
     assert_eq!(now(|done| store.vote("map".parse().unwrap(), done)).unwrap().unwrap().match_id, matches[1]);

@@ -43,7 +43,7 @@ fn a_clock_that_runs_out_takes_the_turn() {
     assert_eq!(reason(play.cast(3, "c")), "ok");
     let closed = play.closed();
     assert_eq!((closed.result.winner.as_deref(), closed.result.turnout.0), (Some("b"), 250));
-    assert_eq!(closed.record.turns.as_ref().unwrap().len(), 2);
+    assert_eq!(closed.record.write().turns.as_ref().unwrap().len(), 2);
 }
 
 #[test]

@@ -1,6 +1,9 @@
-//! Faults that other servers have, each by its name with our rule.
+//! Faults that other servers have, each by its name with our rule. The ones that take a whole server to show (two votes
+//! under one id, tokens refilled by rejoining, a hidden vote readable afterwards) are told again over sockets in
+//! `tests/votes`.
 
 use super::*;
+use crate::engine::votes::BallotKind;
 
 #[test]
 fn repeated_options_do_not_stuff_an_approval_ballot() {
@@ -21,18 +24,25 @@ fn a_list_in_a_plurality_vote_silences_nobody() {
 
 #[test]
 fn no_ballots_elect_nobody() {
-    let result = Play::open(abc(json!({})), 3).result();
-    assert_eq!(
-        (&result["status"], &result["winner"], &result["winners"]),
-        (&json!("no_votes"), &Value::Null, &json!([]))
-    );
+    for method in crate::engine::votes::METHODS.iter().filter(|method| method.name != "motion") {
+        let config = abc(json!({"method": method.name, "tie_break": "declared_order"}));
+        let result = Play::open(config, 3).result();
+        assert_eq!(
+            (&result["status"], &result["winner"], &result["winners"]),
+            (&json!("no_votes"), &Value::Null, &json!([])),
+            "{}",
+            method.name
+        );
+    }
 }
 
 #[test]
 fn a_first_ballot_of_ten_is_no_supermajority() {
-    let mut play = Play::open(abc(json!({"window_type": "adaptive"})), 9);
-    play.casts("1a").at(14_000);
-    assert!(!play.vote.closed(), "one of one is not three quarters of nine");
+    let mut play = Play::open(abc(json!({"window_type": "adaptive"})), 10);
+    play.casts("1a");
+    assert!(!play.told().iter().any(|told| told.starts_with("deadline")), "one of one is not three quarters of ten");
+    play.at(14_000);
+    assert!(!play.vote.closed());
 }
 
 #[test]
@@ -82,22 +92,39 @@ fn delegation_does_not_depend_on_the_order_of_a_list() {
     }
 }
 
+/// Three voters who go round in a circle: no method can tell the options apart, whoever is declared first is favoured.
 #[test]
-fn a_tie_word_favours_in_every_method() {
-    for method in ["plurality", "approval", "ranked", "borda", "score", "stv", "schulze"] {
-        if crate::engine::votes::method(method).is_none() {
-            continue;
+fn a_tie_word_favours_in_every_method_and_eliminates_in_none() {
+    for method in crate::engine::votes::METHODS.iter().filter(|method| method.name != "motion") {
+        for declared in [["a", "b", "c"], ["c", "b", "a"], ["b", "a", "c"]] {
+            let config = json!({"options": declared, "method": method.name, "tie_break": "declared_order"});
+            let mut play = Play::open(config, 3);
+            for (player, [first, second, third]) in [(1, ["a", "b", "c"]), (2, ["b", "c", "a"]), (3, ["c", "a", "b"])] {
+                let ballot = match method.ballot {
+                    BallotKind::Choice => json!(first),
+                    BallotKind::Approvals => json!([first]),
+                    BallotKind::Ranking => json!([first, second, third]),
+                    BallotKind::Scores => json!({first: 5, second: 3, third: 1}),
+                };
+                play.cast(player, ballot).unwrap();
+            }
+            let result = play.result();
+            if method.name == "ranked_pairs" {
+                continue; // It takes equal majorities in an order of its own, which its definition fixes.
+            }
+            let first = &result["ties"][0];
+            let favoured = first["favoured"].as_array().unwrap_or_else(|| panic!("{}: {result}", method.name));
+            assert!(favoured.contains(&json!(declared[0])), "{}: {first}", method.name);
+            assert_eq!((&first["by"], &result["tie_broken"]), (&json!("declared_order"), &json!(true)));
+            match first["about"].as_str() {
+                Some("win") => assert_eq!(result["winner"], declared[0], "{}", method.name),
+                // Who goes is whom the word does not favour; where their ballot goes may still decide.
+                Some("elimination") => {
+                    assert_eq!(result["rounds"][0]["eliminated"], json!([declared[2]]), "{}", method.name);
+                }
+                about => assert_eq!((method.name, about), ("star", Some("runoff"))),
+            }
         }
-        let config = json!({"options": ["a", "b"], "method": method, "tie_break": "declared_order", "max": 1});
-        let mut play = Play::open(config, 2);
-        for (player, option) in [(1, "b"), (2, "a")] {
-            let ballot = match method {
-                "score" => json!({option: 1}),
-                _ => json!(option),
-            };
-            play.cast(player, ballot).unwrap();
-        }
-        assert_eq!(play.result()["winner"], "a", "{method}: declared first, favoured");
     }
 }
 
@@ -106,7 +133,7 @@ fn a_hidden_vote_is_not_readable_before_the_close_and_a_secret_one_never() {
     let mut play = Play::open(abc(json!({"visibility": "secret"})), 3);
     let receipt = play.cast(1, "a").unwrap().receipt;
     play.casts("2b 3a");
-    let record = play.close().record.to_json();
+    let record = play.close().record.write().to_json();
     for player in [1, 2, 3] {
         let mentions = record.matches(&id(player).to_string()).count();
         assert_eq!(mentions, 1, "player {player} is named once, in the list of the eligible");

@@ -25,7 +25,7 @@ fn every_receipt_of_a_closed_vote_has_a_proof_that_ends_in_the_broadcast_root() 
         assert_eq!(result["ballots_root"], hex(root));
     }
     assert_eq!(play.vote.verify(Hash([0; 32])), None);
-    let record = play.closed().record.to_json();
+    let record = play.closed().record.write().to_json();
     for receipt in receipts {
         assert_eq!(AuditRecord::prove(&record, receipt), play.vote.verify(receipt), "the record proves the same");
     }
@@ -49,5 +49,5 @@ fn the_seed_is_the_one_that_was_committed_to() {
     let Some(VoteEffect::Started(start)) = play.said.first().cloned() else { panic!("expected a start") };
     let closed = play.close();
     assert_eq!(audit::seed_commit(&closed.result.seed), start.seed_commit);
-    assert_eq!(closed.record.seed_commit, start.seed_commit);
+    assert_eq!(closed.record.write().seed_commit, start.seed_commit);
 }

@@ -10,7 +10,7 @@ use crate::engine::votes::{BallotKind, METHODS};
 /// What was broadcast and the record's text.
 fn record_of(play: &mut Play) -> (String, String) {
     let closed = play.close();
-    (closed.payload.clone(), closed.record.to_json())
+    (closed.payload.to_string(), closed.record.write().to_json())
 }
 
 fn agrees(payload: &str, record: &str, what: &str) {
@@ -102,7 +102,7 @@ fn motions_drafts_silence_vetoes_and_cancellations_are_recounted() {
     vetoed.casts("1a");
     vetoed.vote.veto(id(2), true, vetoed.now_ms, &mut vetoed.said).unwrap();
     let Some(VoteEffect::Vetoed(told)) = vetoed.said.last() else { panic!("expected a veto") };
-    let again = recount(&told.record.to_json()).unwrap();
+    let again = recount(&told.record.write().to_json()).unwrap();
     assert_eq!(again.disagrees, None);
     assert!(again.payload.contains(r#""status":"vetoed""#));
 }

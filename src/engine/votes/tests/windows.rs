@@ -78,7 +78,7 @@ fn hybrid_closes_at_its_minimum_at_once_and_not_before() {
     assert!(!play.vote.closed());
     assert_eq!(play.vote.next_deadline_ms(), Some(START_MS + 4_000));
     play.at(4_000);
-    assert_eq!(play.closed().record.closed_at, START_UNIX_MS + 4_000);
+    assert_eq!(play.closed().record.write().closed_at, START_UNIX_MS + 4_000);
     let mut play = Play::open(config, 2);
     play.at(5_000).casts("1a 2a");
     assert!(play.vote.closed(), "past the minimum: with the last ballot");
