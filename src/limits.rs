@@ -204,6 +204,20 @@ pub const SOCKET_UNACKED_MS: u64 = 20_000;
 /// Response bytes collected per connection before they are written; above it the outbox is left to wait.
 pub const SOCKET_WRITE_BUFFER_BYTES: usize = 16_384;
 
+/// Connections that wait to be accepted: a storm of them, for as long as a worker is busy. Over: the kernel ignores
+/// them, and they try again.
+pub const SOCKET_BACKLOG: i32 = 4_096;
+
+/// Bytes that the raw transport reads at once, into a buffer that a thread's sockets share. Over: read again.
+pub const SOCKET_READ_BYTES: usize = 65_536;
+
+/// Reads of one socket before the others of its thread have their turn.
+pub const SOCKET_READS_MAX: u32 = 4;
+
+/// Messages of one read that are handled before their answers are sent: few enough that answers to a burst of the
+/// smallest do not fill the outbox.
+pub const SOCKET_EVENTS_MAX: u32 = 64;
+
 /// Descriptors kept for everything but players' sockets: the store, timers, logs, the listener.
 pub const DESCRIPTORS_RESERVED: u64 = 256;
 

@@ -29,10 +29,12 @@ use crate::games::catalogue::Catalogue;
 use crate::games::lua::{Birth, Watch, watch};
 use crate::gateway::address;
 use crate::gateway::echo::Echo;
-use crate::gateway::gate::{self, Gate};
+use crate::gateway::gate::Gate;
 use crate::gateway::http::{self, Ended, HttpRules, HttpState, Live, Passwords, Running};
+use crate::gateway::listen;
 use crate::gateway::player::PlayerBrain;
-use crate::gateway::ws::{SocketRules, upgrade};
+use crate::gateway::pump::SocketRules;
+use crate::gateway::upgrade::upgrade;
 use crate::ids::{MatchId, PlayerId};
 use crate::store::rows::SignIn;
 use crate::store::{SqliteStore, Store, StoreError, ask};
@@ -199,7 +201,7 @@ pub async fn start_with(
     realm.set_presence(presence);
     arbiters.push(queue);
 
-    let gate = Gate::new(&config.limits, &config.server.allowed_origins);
+    let gate = Gate::new(&config.limits, &config.server.allowed_origins, config.server.transport);
     let proxies = config.server.trusted_proxies.clone();
     let trusts_proxy: Arc<dyn Fn(IpAddr) -> bool + Send + Sync> =
         Arc::new(move |ip| proxies.iter().any(|network| network.contains(ip)));
@@ -237,7 +239,7 @@ pub async fn start_with(
         trusts_proxy,
     });
     let with_echo = config.server.echo;
-    let (addrs, server) = gate::serve(&gate, config.server.listen, threads.workers.max(1), move |app| {
+    let (addrs, server) = listen::serve(&gate, config.server.listen, threads.workers.max(1), move |app| {
         app.app_data(state.clone()).app_data(sockets.clone()).route("/ws", web::get().to(player_socket));
         if with_echo {
             app.route("/ws/echo", web::get().to(echo_socket));

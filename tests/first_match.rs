@@ -1,5 +1,6 @@
 //! The main job over real sockets: sign in, queue, be paired, play, vote, finish; and what must hold around it.
 
+#[macro_use]
 mod support;
 
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use support::{Client, pair, run, server, stranger};
+use support::{Client, pair, run, server, stranger, transports};
 use tessera::actors::matches::Command;
 use tessera::actors::realm::MatchOrder;
 use tessera::client::{Base, request};
@@ -17,11 +18,28 @@ use tessera::games::{Game, GameCx, JoinRefused};
 use tessera::ids::PlayerId;
 use tessera::server::Threads;
 
+on_both_transports! {
+    the_smoke_flow_of_existing_clients_in_both_dialects,
+    one_input_is_one_step_and_the_match_ends_at_tick_150,
+    forty_tickets_in_order_are_twenty_pairs_of_neighbours,
+    two_racing_find_or_create_meet,
+    a_second_connect_on_a_live_socket_never_doubles_a_push,
+    a_newer_session_of_a_player_takes_over_the_seat_and_the_older_is_told,
+    a_wrong_ballot_is_refused_with_its_cid_and_spoils_nothing_for_anybody,
+    casts_around_the_close_are_counted_or_refused_and_the_match_goes_on,
+    a_veto_spends_one_token_and_ends_the_vote_without_a_result,
+    every_message_answers_what_is_wrong_with_it_and_echoes_the_cid,
+    a_match_that_ends_calls_its_open_votes_off_first_and_a_leave_frees_the_seat_at_once,
+    a_direct_message_is_acknowledged_and_arrives,
+    a_seat_survives_a_lost_connection_and_a_resume_tells_exactly_what_was_missed,
+    beside_a_client_that_never_reads_a_neighbour_misses_no_tick,
+    a_game_that_panics_ends_its_match_alone,
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("text, not {value}"))
 }
 
-#[test]
 fn the_smoke_flow_of_existing_clients_in_both_dialects() {
     let server = server(|_| {});
     let base = Base::from(server.addr);
@@ -73,7 +91,6 @@ fn the_smoke_flow_of_existing_clients_in_both_dialects() {
     });
 }
 
-#[test]
 fn one_input_is_one_step_and_the_match_ends_at_tick_150() {
     let server = server(|config| {
         let smoke = config.modes.get_mut("smoke").unwrap();
@@ -104,7 +121,6 @@ fn one_input_is_one_step_and_the_match_ends_at_tick_150() {
     });
 }
 
-#[test]
 fn forty_tickets_in_order_are_twenty_pairs_of_neighbours() {
     let server = server(|_| {});
     let base = Base::from(server.addr);
@@ -134,7 +150,6 @@ fn forty_tickets_in_order_are_twenty_pairs_of_neighbours() {
     });
 }
 
-#[test]
 fn two_racing_find_or_create_meet() {
     let server = server(|_| {});
     let base = Base::from(server.addr);
@@ -183,7 +198,6 @@ fn whoever_looks_for_a_match_finds_the_oldest_with_room_no_matter_who_made_it() 
     });
 }
 
-#[test]
 fn a_second_connect_on_a_live_socket_never_doubles_a_push() {
     let server = server(|_| {});
     let base = Base::from(server.addr);
@@ -204,7 +218,6 @@ fn a_second_connect_on_a_live_socket_never_doubles_a_push() {
     });
 }
 
-#[test]
 fn a_newer_session_of_a_player_takes_over_the_seat_and_the_older_is_told() {
     let server = server(|_| {});
     let base = Base::from(server.addr);
@@ -240,7 +253,6 @@ fn with_vote(config: &mut tessera::config::Config, vote: Value) {
     );
 }
 
-#[test]
 fn a_wrong_ballot_is_refused_with_its_cid_and_spoils_nothing_for_anybody() {
     let server = server(|config| {
         with_vote(
@@ -290,7 +302,6 @@ fn a_wrong_ballot_is_refused_with_its_cid_and_spoils_nothing_for_anybody() {
     });
 }
 
-#[test]
 fn casts_around_the_close_are_counted_or_refused_and_the_match_goes_on() {
     let server = server(|config| {
         with_vote(
@@ -337,7 +348,6 @@ fn casts_around_the_close_are_counted_or_refused_and_the_match_goes_on() {
     });
 }
 
-#[test]
 fn a_veto_spends_one_token_and_ends_the_vote_without_a_result() {
     let server = server(|config| {
         with_vote(config, json!({"template": "map", "options": ["x", "y"], "window_ms": 3000, "veto_enabled": true}));
@@ -362,7 +372,6 @@ fn a_veto_spends_one_token_and_ends_the_vote_without_a_result() {
     });
 }
 
-#[test]
 fn every_message_answers_what_is_wrong_with_it_and_echoes_the_cid() {
     let server = server(|_| {});
     let base = Base::from(server.addr);
@@ -429,7 +438,6 @@ fn every_message_answers_what_is_wrong_with_it_and_echoes_the_cid() {
     });
 }
 
-#[test]
 fn a_match_that_ends_calls_its_open_votes_off_first_and_a_leave_frees_the_seat_at_once() {
     let server = server(|config| {
         with_vote(config, json!({"template": "map", "options": ["x", "y"], "window_ms": 60000}));
@@ -459,7 +467,6 @@ fn a_match_that_ends_calls_its_open_votes_off_first_and_a_leave_frees_the_seat_a
     });
 }
 
-#[test]
 fn a_direct_message_is_acknowledged_and_arrives() {
     let server = server(|_| {});
     let base = Base::from(server.addr);
@@ -475,7 +482,6 @@ fn a_direct_message_is_acknowledged_and_arrives() {
     });
 }
 
-#[test]
 fn a_seat_survives_a_lost_connection_and_a_resume_tells_exactly_what_was_missed() {
     let server = server(|_| {});
     let base = Base::from(server.addr);
@@ -511,6 +517,35 @@ fn a_seat_survives_a_lost_connection_and_a_resume_tells_exactly_what_was_missed(
     });
 }
 
+fn beside_a_client_that_never_reads_a_neighbour_misses_no_tick() {
+    let config = support::config(|config| {
+        let bench = config.modes.get_mut("bench").unwrap();
+        bench.tick_hz = 10;
+        bench.game_options.insert("state_bytes".into(), 48_000.into());
+    });
+    // One worker and one arbiter: whatever a stalled client holds up, it holds up for its neighbour.
+    let server = tessera::server::in_background(config, Threads { workers: 1, arbiters: 1 }, None).unwrap();
+    let base = Base::from(server.addr);
+    let (realm, gate) = (server.realm.clone(), server.gate.clone());
+    run(async move {
+        let (_never_reads, mut neighbour, _) = pair(&base, "bench").await;
+        let tick = |state: Value| state["payload"]["tick"].as_u64().expect("a tick");
+        let mut last = tick(neighbour.expect("match.state").await);
+        let (mut seen, mut beside) = (0, 0);
+        // Once states replace each other in its outbox, it has stopped taking them.
+        while beside < 15 {
+            let now = tick(neighbour.expect("match.state").await);
+            assert_eq!(now, last + 1, "after {seen} states, {beside} of them beside the stalled client");
+            last = now;
+            seen += 1;
+            beside += u32::from(gate.metrics().replaced.get() > 2);
+            assert!(seen < 300, "the client never stalled");
+        }
+        assert_eq!(realm.meters.mode(&"bench".into()).skipped.load(Ordering::Relaxed), 0);
+        assert_eq!(gate.metrics().open(), 2, "it stalled, and is not cut yet");
+    });
+}
+
 /// Plays nothing, and panics when it is told to.
 struct Bomb;
 
@@ -528,7 +563,6 @@ impl Game for Bomb {
     }
 }
 
-#[test]
 fn a_game_that_panics_ends_its_match_alone() {
     let config = support::config(|config| {
         config.modes.insert("bomb".into(), Mode { game: "bomb".into(), ..Mode::default() });

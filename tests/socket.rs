@@ -1,18 +1,57 @@
 //! The socket against clients that misbehave: raw TCP, by hand. One test per promise of the design's section on the
 //! socket; framing cases by the dozen are in `ws_conformance.rs`.
 
+#[macro_use]
 mod raw;
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raw::{BINARY, CLOSE, FIN, PING, PONG, Raw, Seen, Server, TEXT, counted, header, upgrade_request, wait_until};
+use raw::{
+    BINARY, CLOSE, FIN, PING, PONG, Raw, Seen, Server, TEXT, counted, header, transports, upgrade_request, wait_until,
+};
 use tessera::actors::{CloseCode, Cut, Outlet};
+use tessera::config::Transport;
 use tessera::engine::sessions::{Lane, SlotKind};
-use tessera::gateway::ws::End;
+use tessera::gateway::pump::End;
 use tessera::limits::Limits;
 use tessera::wire::Frame;
+
+on_both_transports! {
+    everything_that_waits_leaves_in_one_batch_and_in_order,
+    a_client_that_does_not_read_is_cut_when_its_outbox_is_full_and_stays_resumable,
+    a_client_that_reads_late_gets_the_newest_state_and_few_stale_ones,
+    a_resumed_connection_is_served_by_its_old_session,
+    a_message_over_the_limit_is_refused_in_its_place,
+    fragments_are_put_together_under_the_same_limit,
+    a_message_far_over_the_limit_ends_the_connection_at_its_header,
+    a_stranger_is_not_even_skipped,
+    bad_text_closes_1007_and_bad_framing_1002,
+    a_binary_frame_is_answered_and_the_connection_stays,
+    too_many_messages_are_refused_one_by_one,
+    a_hopeless_flood_is_closed_1008,
+    bytes_one_at_a_time_are_as_good_as_any,
+    frames_behind_the_handshake_in_one_segment_are_read,
+    an_answered_close_ends_the_connection_at_once,
+    our_close_follows_what_waits_and_its_answer_ends_it,
+    a_close_that_is_not_answered_is_cut,
+    a_close_after_much_that_waits_loses_none_of_it,
+    who_does_not_sign_in_is_closed_1008,
+    the_silent_are_pinged_and_then_cut,
+    a_client_that_vanishes_leaves_nothing_behind,
+    a_brain_that_panics_takes_its_own_connection_only,
+    a_restart_says_goodbye_to_everyone_and_lets_nobody_in,
+    the_gate_refuses_before_the_upgrade,
+    what_is_no_websocket_handshake_is_refused,
+    a_request_to_upgrade_what_is_no_socket_is_answered_and_done_with,
+    a_body_that_nobody_reads_ends_the_connection,
+    #[cfg(target_os = "linux")]
+    an_announced_gigabyte_costs_a_stranger_its_connection_and_us_nothing,
+    #[cfg(target_os = "linux")]
+    #[ignore = "takes 20,000 descriptors; run by hand"]
+    ten_thousand_idle_connections_fit_in_150_mib,
+}
 
 fn limits() -> Limits {
     Limits { connects_per_s: 0, ..Limits::default() }
@@ -32,7 +71,6 @@ fn state(text: &str) -> Frame {
 
 // What leaves
 
-#[test]
 fn everything_that_waits_leaves_in_one_batch_and_in_order() {
     let server = Server::start(limits());
     let mut raw = signed_in(&server);
@@ -54,7 +92,6 @@ fn everything_that_waits_leaves_in_one_batch_and_in_order() {
     assert_eq!(server.gate.metrics().replaced.get(), 2);
 }
 
-#[test]
 fn a_client_that_does_not_read_is_cut_when_its_outbox_is_full_and_stays_resumable() {
     let server = Server::start(limits());
     let mut raw = signed_in(&server);
@@ -87,7 +124,6 @@ fn a_client_that_does_not_read_is_cut_when_its_outbox_is_full_and_stays_resumabl
     again.expect_text("last");
 }
 
-#[test]
 fn a_client_that_reads_late_gets_the_newest_state_and_few_stale_ones() {
     let server = Server::start(limits());
     let mut raw = signed_in(&server);
@@ -118,7 +154,6 @@ fn a_client_that_reads_late_gets_the_newest_state_and_few_stale_ones() {
     assert_eq!(server.gate.metrics().cut(Cut::Overflow), 0);
 }
 
-#[test]
 fn a_resumed_connection_is_served_by_its_old_session() {
     let server = Server::start(limits());
     let mut first = signed_in(&server);
@@ -151,7 +186,6 @@ fn a_resumed_connection_is_served_by_its_old_session() {
 
 // What arrives
 
-#[test]
 fn a_message_over_the_limit_is_refused_in_its_place() {
     let server = Server::start(limits());
     let mut raw = signed_in(&server);
@@ -170,7 +204,6 @@ fn a_message_over_the_limit_is_refused_in_its_place() {
     raw.expect_text("payload_too_large");
 }
 
-#[test]
 fn fragments_are_put_together_under_the_same_limit() {
     let server = Server::start(limits());
     let mut raw = signed_in(&server);
@@ -199,7 +232,6 @@ fn fragments_are_put_together_under_the_same_limit() {
     raw.expect_eof();
 }
 
-#[test]
 fn a_message_far_over_the_limit_ends_the_connection_at_its_header() {
     let server = Server::start(limits());
     for first in [FIN | TEXT, FIN | BINARY, TEXT] {
@@ -211,7 +243,6 @@ fn a_message_far_over_the_limit_ends_the_connection_at_its_header() {
     }
 }
 
-#[test]
 fn a_stranger_is_not_even_skipped() {
     let server = Server::start(limits());
     let mut raw = Raw::open(server.addr, "/ws");
@@ -221,7 +252,6 @@ fn a_stranger_is_not_even_skipped() {
     raw.expect_close(1009);
 }
 
-#[test]
 fn bad_text_closes_1007_and_bad_framing_1002() {
     let server = Server::start(limits());
     for (frames, code) in [
@@ -242,7 +272,6 @@ fn bad_text_closes_1007_and_bad_framing_1002() {
     }
 }
 
-#[test]
 fn a_binary_frame_is_answered_and_the_connection_stays() {
     let server = Server::start(limits());
     let mut raw = Raw::open(server.addr, "/ws");
@@ -253,7 +282,6 @@ fn a_binary_frame_is_answered_and_the_connection_stays() {
     raw.expect_text("still here");
 }
 
-#[test]
 fn too_many_messages_are_refused_one_by_one() {
     let server = Server::start(Limits { frames_per_s: 1, frames_burst: 20, ..limits() });
     let mut raw = Raw::open(server.addr, "/ws");
@@ -274,7 +302,6 @@ fn too_many_messages_are_refused_one_by_one() {
     });
 }
 
-#[test]
 fn a_hopeless_flood_is_closed_1008() {
     let server = Server::start(Limits { frames_per_s: 1, frames_burst: 1, ..limits() });
     let mut raw = Raw::open(server.addr, "/ws");
@@ -291,7 +318,6 @@ fn a_hopeless_flood_is_closed_1008() {
     while raw.next() != Seen::Eof {}
 }
 
-#[test]
 fn bytes_one_at_a_time_are_as_good_as_any() {
     let server = Server::start(limits());
     let mut raw = Raw::tcp(server.addr);
@@ -306,7 +332,6 @@ fn bytes_one_at_a_time_are_as_good_as_any() {
     raw.expect_text("slowly");
 }
 
-#[test]
 fn frames_behind_the_handshake_in_one_segment_are_read() {
     let server = Server::start(limits());
     let mut raw = Raw::tcp(server.addr);
@@ -318,7 +343,6 @@ fn frames_behind_the_handshake_in_one_segment_are_read() {
 
 // How it ends
 
-#[test]
 fn an_answered_close_ends_the_connection_at_once() {
     let server = Server::start(limits());
     let mut raw = signed_in(&server);
@@ -332,7 +356,6 @@ fn an_answered_close_ends_the_connection_at_once() {
     assert!(connection.is_ended());
 }
 
-#[test]
 fn our_close_follows_what_waits_and_its_answer_ends_it() {
     let server = Server::start(limits());
     let mut raw = signed_in(&server);
@@ -345,7 +368,6 @@ fn our_close_follows_what_waits_and_its_answer_ends_it() {
     assert_eq!(server.ended(), End::Ours(CloseCode::Restart));
 }
 
-#[test]
 fn a_close_that_is_not_answered_is_cut() {
     let server = Server::start(limits());
     let mut raw = signed_in(&server);
@@ -356,7 +378,6 @@ fn a_close_that_is_not_answered_is_cut() {
     assert_eq!(server.gate.metrics().cut(Cut::CloseTimeout), 1);
 }
 
-#[test]
 fn a_close_after_much_that_waits_loses_none_of_it() {
     let server = Server::start(limits());
     let mut raw = signed_in(&server);
@@ -370,7 +391,6 @@ fn a_close_after_much_that_waits_loses_none_of_it() {
     raw.expect_eof();
 }
 
-#[test]
 fn who_does_not_sign_in_is_closed_1008() {
     let server = Server::start(Limits { auth_timeout_ms: 300, ..limits() });
     let mut signed = signed_in(&server);
@@ -384,7 +404,6 @@ fn who_does_not_sign_in_is_closed_1008() {
     signed.expect_text("still here");
 }
 
-#[test]
 fn the_silent_are_pinged_and_then_cut() {
     let server = Server::start(Limits { ping_s: 1, silent_s: 3, ..limits() });
     let mut raw = signed_in(&server);
@@ -397,7 +416,6 @@ fn the_silent_are_pinged_and_then_cut() {
     assert_eq!(server.ended(), End::Lost);
 }
 
-#[test]
 fn a_client_that_vanishes_leaves_nothing_behind() {
     let server = Server::start(limits());
     let raw = signed_in(&server);
@@ -408,7 +426,6 @@ fn a_client_that_vanishes_leaves_nothing_behind() {
     assert!(connection.outlet().connection().is_none());
 }
 
-#[test]
 fn a_brain_that_panics_takes_its_own_connection_only() {
     let server = Server::start(limits());
     let mut other = signed_in(&server);
@@ -421,7 +438,6 @@ fn a_brain_that_panics_takes_its_own_connection_only() {
     wait_until("it is counted out", || server.gate.metrics().open() == 1);
 }
 
-#[test]
 fn a_restart_says_goodbye_to_everyone_and_lets_nobody_in() {
     let server = Server::start(limits());
     let mut players: Vec<_> = (0..5).map(|_| signed_in(&server)).collect();
@@ -438,7 +454,6 @@ fn a_restart_says_goodbye_to_everyone_and_lets_nobody_in() {
 
 // Who is let in
 
-#[test]
 fn the_gate_refuses_before_the_upgrade() {
     let status = |server: &Server, more: &str| {
         let mut raw = Raw::tcp(server.addr);
@@ -471,7 +486,6 @@ fn the_gate_refuses_before_the_upgrade() {
     }
 }
 
-#[test]
 fn what_is_no_websocket_handshake_is_refused() {
     let server = Server::start(limits());
     let request = |text: &str| Raw::tcp(server.addr).request(text)[9..12].to_owned();
@@ -480,6 +494,31 @@ fn what_is_no_websocket_handshake_is_refused() {
     assert_eq!(request(&upgrade_request("/ws", "").replace("GET", "POST")), "404");
     assert_eq!(request(&upgrade_request("/nowhere", "")), "404");
     wait_until("nothing was admitted for good", || server.gate.metrics().open() == 0);
+}
+
+fn a_request_to_upgrade_what_is_no_socket_is_answered_and_done_with() {
+    let server = Server::start(limits());
+    let mut raw = Raw::tcp(server.addr);
+    // A request before it on the same connection is nothing special.
+    assert!(raw.request("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").starts_with("HTTP/1.1 404 "));
+    assert!(raw.request(&upgrade_request("/nowhere", "")).starts_with("HTTP/1.1 404 "));
+    assert_eq!(raw.rest(), "", "what would follow need not be HTTP");
+    // Both in one segment, and then frames at once.
+    let mut raw = Raw::tcp(server.addr);
+    let plain = "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n";
+    raw.bytes(&[plain.as_bytes(), upgrade_request("/ws", "").as_bytes(), &raw::frame(FIN | TEXT, b"early")].concat());
+    assert!(raw.request("").starts_with("HTTP/1.1 404 "));
+    assert!(raw.request("").starts_with("HTTP/1.1 101 "));
+    raw.expect_text("early");
+}
+
+fn a_body_that_nobody_reads_ends_the_connection() {
+    let server = Server::start(limits());
+    let mut raw = Raw::tcp(server.addr);
+    raw.bytes(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+    let head = raw.request("");
+    assert!(head.starts_with("HTTP/1.1 404 ") && head.contains("connection: close"), "{head}");
+    assert_eq!(raw.rest(), "", "and not only when the last chunk comes");
 }
 
 // What it costs, measured on a server in a process of its own
@@ -491,6 +530,7 @@ struct OtherProcess {
 }
 
 const LISTEN: &str = "TESSERA_SOCKET_TEST_LISTEN";
+const TRANSPORT: &str = "TESSERA_SOCKET_TEST_TRANSPORT";
 
 impl OtherProcess {
     fn start() -> Self {
@@ -498,6 +538,7 @@ impl OtherProcess {
         let mut child = Command::new(std::env::current_exe().expect("this binary"))
             .args(["--ignored", "--exact", "serve_for_another_process", "--nocapture"])
             .env(LISTEN, "127.0.0.1:0")
+            .env(TRANSPORT, format!("{:?}", transports::transport()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -532,8 +573,13 @@ impl Drop for OtherProcess {
 #[ignore = "run by other tests, in a process of its own"]
 fn serve_for_another_process() {
     let Ok(listen) = std::env::var(LISTEN) else { return };
+    let raw = std::env::var(TRANSPORT).is_ok_and(|transport| transport == "Raw");
+    transports::on(if raw { Transport::Raw } else { Transport::Actors }, || serve(&listen));
+}
+
+fn serve(listen: &str) {
     let push_ms: u64 = std::env::var("TESSERA_SOCKET_TEST_PUSH_MS").ok().and_then(|ms| ms.parse().ok()).unwrap_or(0);
-    let server = Server::listening(&listen, Limits { connections_per_addr_max: 0, ..limits() }, &[]);
+    let server = Server::listening(listen, Limits { connections_per_addr_max: 0, ..limits() }, &[]);
     println!("listening on {}", server.addr);
     let (eof_tx, eof) = std::sync::mpsc::channel::<()>();
     std::thread::spawn(move || {
@@ -553,7 +599,6 @@ fn serve_for_another_process() {
     }
 }
 
-#[test]
 #[cfg(target_os = "linux")]
 fn an_announced_gigabyte_costs_a_stranger_its_connection_and_us_nothing() {
     let server = OtherProcess::start();
@@ -568,9 +613,7 @@ fn an_announced_gigabyte_costs_a_stranger_its_connection_and_us_nothing() {
     assert!(grown < 5 * 1_024, "{grown} KiB after {taken} MiB");
 }
 
-#[test]
 #[cfg(target_os = "linux")]
-#[ignore = "takes 20,000 descriptors; run by hand"]
 fn ten_thousand_idle_connections_fit_in_150_mib() {
     let server = OtherProcess::start();
     let empty = server.resident_kib();

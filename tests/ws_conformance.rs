@@ -5,10 +5,23 @@
 //! The suite itself, with `pip install autobahntestsuite==0.8.2` under Python 2.7 and `wstest -m fuzzingclient`, is the
 //! bar: 301 cases of groups 1-7, 9 and 10, none failed, none non-strict, no wrong close, limits 54 of 54.
 
+#[macro_use]
 mod raw;
 
-use raw::{BINARY, CLOSE, FIN, PING, PONG, Raw, Seen, Server, TEXT, frame};
+use raw::{BINARY, CLOSE, FIN, PING, PONG, Raw, Seen, Server, TEXT, frame, transports};
 use tessera::limits::Limits;
+
+on_both_transports! {
+    framing_1,
+    pings_2,
+    reserved_bits_3,
+    opcodes_4,
+    fragmentation_5,
+    text_6,
+    closing_7,
+    limits_9,
+    misc_10,
+}
 
 /// What a client does.
 enum Do<'a> {
@@ -72,7 +85,6 @@ fn pong(body: &[u8]) -> Seen {
     Seen::Pong(body.to_vec())
 }
 
-#[test]
 fn framing_1() {
     let server = server();
     for length in [0, 1, 2, 125, 126, 127, 128, 65_535, 65_536, 70_000] {
@@ -90,7 +102,6 @@ fn framing_1() {
     }
 }
 
-#[test]
 fn pings_2() {
     let server = server();
     case(&server, "2.1", &[Frame(FIN | PING, b"")], &[pong(b"")]);
@@ -113,7 +124,6 @@ fn pings_2() {
     case(&server, "2.11", &bodies.iter().map(|body| Trickle(FIN | PING, body)).collect::<Vec<_>>(), &pongs);
 }
 
-#[test]
 fn reserved_bits_3() {
     let server = server();
     let hello = text("Hello, world!");
@@ -133,7 +143,6 @@ fn reserved_bits_3() {
     fails(&server, "3.7", &[Frame(FIN | 0x70 | CLOSE, b"")], &[], 1002);
 }
 
-#[test]
 fn opcodes_4() {
     let server = server();
     for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
@@ -144,7 +153,6 @@ fn opcodes_4() {
     }
 }
 
-#[test]
 fn fragmentation_5() {
     let server = server();
     let whole = text("fragment1fragment2");
@@ -182,7 +190,6 @@ fn fragmentation_5() {
     case(&server, "5.19", &long, &answers);
 }
 
-#[test]
 fn text_6() {
     let server = server();
     case(&server, "6.1.1", &[Frame(FIN | TEXT, b"")], &[text("")]);
@@ -283,7 +290,6 @@ fn text_6() {
     }
 }
 
-#[test]
 fn closing_7() {
     let server = server();
     let closed = |code| Seen::Close(code, String::new());
@@ -321,7 +327,6 @@ fn closing_7() {
     }
 }
 
-#[test]
 fn limits_9() {
     let server = server();
     for size in [64 << 10, 1 << 20, 16 << 20] {
@@ -387,7 +392,6 @@ fn expect_body(raw: &mut Raw, id: &str, body: &[u8]) {
     assert!(same, "case {id}: the echo differs");
 }
 
-#[test]
 fn misc_10() {
     let server = server();
     exchange(&server, "10.1.1", TEXT, &vec![b'*'; 65_536], 1_300);

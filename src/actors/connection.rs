@@ -1,11 +1,12 @@
 //! One connection as the rest of the server sees it: something to wake, to close politely, or to cut.
 //!
-//! The actor that owns the bytes lives on an HTTP worker and is frozen while its client does not read, so nothing here
-//! asks it for anything: what must work on a frozen socket works from outside, on the socket itself.
+//! What owns the bytes lives on an HTTP worker. Where that is an actor it is frozen while its client does not read, so
+//! nothing here asks it for anything: what must work on a frozen socket works from outside, on the socket itself.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use actix::{Message, Recipient};
@@ -21,6 +22,25 @@ use crate::wire::Dialect;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Wake;
+
+/// How the pump of a connection is told that something waits for it, or that it should close.
+#[derive(Debug)]
+pub enum Bell {
+    /// An actor, by a message.
+    Actor(Recipient<Wake>),
+    /// A task, by a poll.
+    Task(Waker),
+}
+
+impl Bell {
+    fn ring(&self) {
+        match self {
+            // The mailbox's bound is not what limits this: one wake at a time is in it, and one more for a cut.
+            Self::Actor(actor) => actor.do_send(Wake),
+            Self::Task(task) => task.wake_by_ref(),
+        }
+    }
+}
 
 /// The close codes this server sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,6 +91,12 @@ impl Cut {
     /// Its name in logs and metrics.
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1
+    }
+
+    /// Whether the client learns it from a reset. One that does not read would not notice anything else, and what the
+    /// kernel still holds for it would stay until it does.
+    pub fn resets(self) -> bool {
+        matches!(self, Self::Overflow | Self::Stalled)
     }
 }
 
@@ -129,12 +155,13 @@ pub struct Connection {
     seen_ms: AtomicU64,
     drains: AtomicU64,
     woken: AtomicBool,
-    pump: Mutex<Option<Recipient<Wake>>>,
+    pump: Mutex<Option<Bell>>,
     closing: Mutex<Option<Closing>>,
     is_closing: AtomicBool,
     ping: AtomicBool,
     is_ended: AtomicBool,
-    was_cut: AtomicBool,
+    /// One more than the [`Cut`], 0 while there is none.
+    cut: AtomicU8,
     socket: Mutex<Option<CutSocket>>,
 }
 
@@ -164,7 +191,7 @@ impl Connection {
             is_closing: AtomicBool::new(false),
             ping: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
-            was_cut: AtomicBool::new(false),
+            cut: AtomicU8::new(0),
             socket: Mutex::new(socket),
         });
         outlet.attach(&connection);
@@ -246,10 +273,7 @@ impl Connection {
         if self.woken.swap(true, Ordering::AcqRel) {
             return;
         }
-        if let Some(pump) = &*self.pump.lock() {
-            // The mailbox's bound is not what limits this: the flag above allows one wake in it at a time.
-            pump.do_send(Wake);
-        }
+        self.call_again();
     }
 
     /// The pump has listened: whatever comes from now on wakes it again. Called before it drains.
@@ -263,13 +287,23 @@ impl Connection {
         self.woken.store(true, Ordering::Release);
     }
 
-    /// How often the pump has listened, and whether it has been told to since.
+    /// Whether the pump has been told that something waits, and has not listened since.
+    pub fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
+    /// The client took a part of what left the pump: it is slow, not stalled.
+    pub fn took(&self) {
+        self.drains.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the pump has listened or the client taken, and whether it has been told to since.
     pub fn progress(&self) -> (u64, bool) {
         (self.drains.load(Ordering::Relaxed), self.woken.load(Ordering::Acquire))
     }
 
     /// The pump began: it is woken at once if something waits already.
-    pub fn started(&self, pump: Recipient<Wake>) {
+    pub fn started(&self, pump: Bell) {
         *self.pump.lock() = Some(pump);
         if self.woken.load(Ordering::Acquire) {
             self.call_again();
@@ -279,7 +313,7 @@ impl Connection {
     /// There is room again for a pump that took its allowance and left something waiting.
     pub fn call_again(&self) {
         if let Some(pump) = &*self.pump.lock() {
-            pump.do_send(Wake);
+            pump.ring();
         }
     }
 
@@ -332,29 +366,35 @@ impl Connection {
         self.is_closing.load(Ordering::Acquire)
     }
 
-    /// Ends the connection at once, from any thread, also when its actor is frozen: the kernel shuts the socket and
-    /// everything that waits for it learns that.
+    /// Ends the connection at once, from any thread. A pump that is a task is woken and ends it; for an actor, which may
+    /// be frozen, the kernel shuts the socket and everything that waits for it learns that.
     pub fn cut(&self, why: Cut) {
-        if self.was_cut.swap(true, Ordering::Relaxed) {
+        if self.cut.compare_exchange(0, why as u8 + 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
         self.metrics.count_cut(why);
         if let Some(CutSocket { socket, .. }) = self.socket.lock().as_ref() {
-            if matches!(why, Cut::Overflow | Cut::Stalled) {
-                // What the kernel still holds for a client that does not read would stay until it does, and it would
-                // not learn that it was cut: with this the socket is reset when the last descriptor goes.
+            if why.resets() {
+                // With this the socket is reset when the last descriptor goes.
                 let _ = socket.set_linger(Some(Duration::ZERO));
             }
             // Only a socket that is no longer connected refuses, and that one is at its end already.
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
-        // Without a duplicate, and it costs nothing with one: a pump that is still listening ends itself.
-        self.wake();
+        // Also a pump that was told already, or needs no telling while its client does not read: this is something else.
+        self.will_listen();
+        self.call_again();
     }
 
     /// Whether it was cut: a pump that learns it this way stops.
     pub fn was_cut(&self) -> bool {
-        self.was_cut.load(Ordering::Relaxed)
+        self.cut_for().is_some()
+    }
+
+    /// Why it was cut, if it was.
+    pub fn cut_for(&self) -> Option<Cut> {
+        let (cut, _) = Cut::ALL.get(usize::from(self.cut.load(Ordering::Relaxed)).checked_sub(1)?)?;
+        Some(*cut)
     }
 }
 

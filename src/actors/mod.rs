@@ -18,6 +18,6 @@ pub mod socket_metrics;
 pub mod ticker;
 pub mod votes;
 
-pub use connection::{CloseCode, Closing, Connection, Cut, CutSocket, Wake};
-pub use outlet::{Outlet, Resumed};
+pub use connection::{Bell, CloseCode, Closing, Connection, Cut, CutSocket, Wake};
+pub use outlet::{Outgoing, Outlet, Resumed};
 pub use socket_metrics::SocketMetrics;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use parking_lot::Mutex;
 
@@ -22,8 +23,40 @@ pub struct Outlet {
     metrics: Arc<SocketMetrics>,
 }
 
+/// One message on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A text message.
+    Text(ByteString),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+/// What waits. Only the echo says anything binary.
+#[derive(Debug, Clone)]
+enum Waiting {
+    Frame(Frame),
+    Binary(Bytes),
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.latest.len(),
+            Self::Binary(data) => data.len(),
+        }
+    }
+
+    fn said(self, dialect: Dialect) -> Outgoing {
+        match self {
+            Self::Frame(frame) => Outgoing::Text(frame.text(dialect).clone()),
+            Self::Binary(data) => Outgoing::Binary(data),
+        }
+    }
+}
+
 struct Inner {
-    outbox: Outbox<Frame>,
+    outbox: Outbox<Waiting>,
     connection: Option<Arc<Connection>>,
 }
 
@@ -67,11 +100,20 @@ impl Outlet {
 
     /// Takes frames that belong together: they leave together, for one wake.
     pub fn push_all<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
+        self.take(frames.into_iter().map(|frame| (frame.lane, Waiting::Frame(frame.clone()))));
+    }
+
+    /// Takes binary data in its turn among the frames, uncounted.
+    pub fn push_binary(&self, data: Bytes) {
+        self.take(std::iter::once((Lane::Uncounted, Waiting::Binary(data))));
+    }
+
+    fn take(&self, waiting: impl Iterator<Item = (Lane, Waiting)>) {
         let mut inner = self.inner.lock();
         let mut replaced = 0;
         let mut overflowed = false;
-        for frame in frames {
-            match inner.outbox.push(frame.lane, frame.latest.len(), frame.clone()) {
+        for (lane, one) in waiting {
+            match inner.outbox.push(lane, one.bytes(), one) {
                 Pushed::Queued | Pushed::Kept => {}
                 Pushed::Replaced => replaced += 1,
                 Pushed::Overflow => overflowed = true,
@@ -113,7 +155,7 @@ impl Outlet {
     /// Sends `first`, and then everything that was held for it.
     pub fn release(&self, first: &Frame) {
         let mut inner = self.inner.lock();
-        inner.outbox.release(first.clone(), first.latest.len());
+        inner.outbox.release(Waiting::Frame(first.clone()), first.latest.len());
         let connection = if inner.outbox.is_attached() { inner.connection.clone() } else { None };
         drop(inner);
         if let Some(connection) = connection {
@@ -123,7 +165,7 @@ impl Outlet {
 
     /// Whether a request with this correlation id, which came when `since` frames were counted, has been answered.
     pub fn replied(&self, cid: &Cid, since: u64) -> Replied {
-        self.inner.lock().outbox.reply(since, |frame| frame.answers(cid))
+        self.inner.lock().outbox.reply(since, |one| matches!(one, Waiting::Frame(frame) if frame.answers(cid)))
     }
 
     /// Counted frames so far.
@@ -153,7 +195,8 @@ impl Outlet {
     ) -> Result<Resumed, Gone> {
         self.missed(received)?;
         let (before, owed) = self.take_over(connection);
-        let lead = owed.iter().chain([connected]).map(|frame| (frame.clone(), frame.latest.len()));
+        let connected = Waiting::Frame(connected.clone());
+        let lead = owed.iter().chain([&connected]).map(|one| (one.clone(), one.bytes()));
         let mut inner = self.inner.lock();
         let Ok(missed) = inner.outbox.resume(received, lead) else {
             // The ring moved on between the question and the answer.
@@ -203,7 +246,7 @@ impl Outlet {
         connection: &Connection,
         dialect: Dialect,
         bytes_max: usize,
-        mut send: impl FnMut(ByteString),
+        mut send: impl FnMut(Outgoing),
     ) -> (usize, bool) {
         let mut inner = self.inner.lock();
         if !inner.serves(connection) {
@@ -211,12 +254,15 @@ impl Outlet {
         }
         let (mut frames, mut bytes) = (0u64, 0);
         while bytes < bytes_max
-            && let Some((frame, _)) = inner.outbox.pop()
+            && let Some((waiting, _)) = inner.outbox.pop()
         {
-            let text = frame.text(dialect).clone();
+            let said = waiting.said(dialect);
             frames += 1;
-            bytes += text.len();
-            send(text);
+            bytes += match &said {
+                Outgoing::Text(text) => text.len(),
+                Outgoing::Binary(data) => data.len(),
+            };
+            send(said);
         }
         let more = inner.outbox.is_attached() && !inner.outbox.is_empty();
         drop(inner);
@@ -228,14 +274,19 @@ impl Outlet {
         (bytes, more)
     }
 
+    /// Whether so much waits that whoever causes more of it should be heard later.
+    pub fn is_filling(&self) -> bool {
+        self.inner.lock().outbox.is_filling()
+    }
+
     /// Points `connection` here; answers the outlet it had and what that still owed it.
-    fn take_over(self: &Arc<Self>, connection: &Arc<Connection>) -> (Arc<Self>, Vec<Frame>) {
+    fn take_over(self: &Arc<Self>, connection: &Arc<Connection>) -> (Arc<Self>, Vec<Waiting>) {
         let before = connection.switch_outlet(self.clone());
         let mut owed = Vec::new();
         if !Arc::ptr_eq(&before, self) {
             let mut inner = before.inner.lock();
             if inner.serves(connection) {
-                owed.extend(std::iter::from_fn(|| inner.outbox.pop()).map(|(frame, _)| frame));
+                owed.extend(std::iter::from_fn(|| inner.outbox.pop()).map(|(one, _)| one));
                 inner.outbox.detach();
                 inner.connection = None;
             }
@@ -244,11 +295,11 @@ impl Outlet {
     }
 
     /// Serves `connection`, beginning with what it is owed.
-    fn adopt(&self, connection: &Arc<Connection>, owed: Vec<Frame>) -> Option<Arc<Connection>> {
+    fn adopt(&self, connection: &Arc<Connection>, owed: Vec<Waiting>) -> Option<Arc<Connection>> {
         let mut inner = self.inner.lock();
         inner.outbox.attach();
-        for frame in owed {
-            inner.outbox.push(Lane::Uncounted, frame.latest.len(), frame);
+        for one in owed {
+            inner.outbox.push(Lane::Uncounted, one.bytes(), one);
         }
         let replaced = inner.connection.replace(connection.clone());
         drop(inner);
@@ -297,7 +348,10 @@ mod tests {
         let mut seen = Vec::new();
         connection.listened();
         let outlet = connection.outlet();
-        outlet.drain(connection, connection.dialect(), usize::MAX, |text| seen.push(text.to_string()));
+        outlet.drain(connection, connection.dialect(), usize::MAX, |said| match said {
+            Outgoing::Text(text) => seen.push(text.to_string()),
+            Outgoing::Binary(data) => seen.push(format!("{data:?}")),
+        });
         seen.join(" ")
     }
 
@@ -376,6 +430,16 @@ mod tests {
         assert_eq!(drain(5), (8, true));
         assert_eq!(drain(5), (4, false));
         assert_eq!(drain(5), (0, false));
+    }
+
+    #[test]
+    fn binary_data_keeps_its_place() {
+        let session = outlet(16);
+        let first = connection(&session);
+        session.push(&frame("before", Lane::Counted));
+        session.push_binary(Bytes::from_static(b"data"));
+        session.push(&frame("after", Lane::Counted));
+        assert_eq!(drained(&first), "before b\"data\" after");
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod votes;
 
 pub use formats::Network;
 pub use secret::Secret;
-pub use sections::{Chat, DialectChoice, Reload, Server};
+pub use sections::{Chat, DialectChoice, Reload, Server, Transport};
 
 /// A configuration that passed every check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -47,8 +47,11 @@ pub struct Server {
     /// Seconds a session outlives its socket.
     #[schemars(range(max = 86_400))]
     pub resume_grace_s: u32,
-    /// Test aid: `/ws/echo` runs the same socket code with an echo brain.
+    /// Test aid: `/ws/echo` runs the same socket code with an echo brain, for messages of any kind up to 16 MiB. It has
+    /// no budgets: neither messages per second nor connections per address are counted there.
     pub echo: bool,
+    /// What carries the sockets: `actors`, or `raw`, which needs half the memory.
+    pub transport: Transport,
 }
 
 impl Default for Server {
@@ -67,6 +70,7 @@ impl Default for Server {
             ops_token: None,
             resume_grace_s: 60,
             echo: false,
+            transport: Transport::Actors,
         }
     }
 }
@@ -93,6 +97,16 @@ pub enum DialectChoice {
     /// The newest form.
     #[serde(rename = "latest")]
     Latest,
+}
+
+/// What carries the sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// An actor of actix-web-actors per connection.
+    Actors,
+    /// A task per connection that owns its TCP stream.
+    Raw,
 }
 
 /// Chat channels and their habits.

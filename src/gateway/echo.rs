@@ -7,7 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::guard::SizeRules;
-use super::ws::{Brain, InboundFault, SocketRules};
+use super::pump::{Brain, InboundFault, SocketRules};
 use crate::actors::Connection;
 use crate::engine::sessions::{Bounds, Lane};
 use crate::limits::{ECHO_BYTES_MAX, FRAME_SKIP_BYTES_MAX};
@@ -17,7 +17,8 @@ use crate::wire::Frame;
 pub struct Echo;
 
 impl Echo {
-    /// Its limits: messages up to 16 MiB, binary ones too, at any rate.
+    /// Its limits: messages up to 16 MiB, binary ones too, at any rate; and any number of connections from one address,
+    /// since a suite or a bench is one.
     pub fn rules() -> SocketRules {
         let bytes_max = ECHO_BYTES_MAX as usize;
         SocketRules {
@@ -31,6 +32,7 @@ impl Echo {
                 replay_frames_max: 0,
                 replay_bytes_max: 0,
             },
+            by_address: false,
         }
     }
 }
@@ -45,8 +47,8 @@ impl Brain for Echo {
         connection.outlet().push(&Frame { latest: text, seed: None, lane: Lane::Uncounted });
     }
 
-    fn binary(&mut self, _: &Arc<Connection>, data: Bytes) -> Option<Bytes> {
-        Some(data)
+    fn binary(&mut self, connection: &Arc<Connection>, data: Bytes) {
+        connection.outlet().push_binary(data);
     }
 
     fn fault(&mut self, _: &Arc<Connection>, _: InboundFault) {}

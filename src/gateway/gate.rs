@@ -1,26 +1,21 @@
-//! The gate: who may open a connection, and what a new connection's socket is told.
+//! The gate: who may open a connection.
 //!
 //! Everything here happens before the upgrade, so a refusal is one short HTTP answer and costs less than what it
 //! refuses. The gate also knows every open socket, through its [`Sentinel`], and can say goodbye to all of them.
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
 
-use actix_web::dev::{Extensions, Server};
+use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
-use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpResponse, HttpServer};
 use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::SockRef;
 
 use super::sentinel::{Patience, Sentinel};
-use crate::actors::{CloseCode, CutSocket, SocketMetrics};
+use crate::actors::{CloseCode, SocketMetrics};
+use crate::config::Transport;
 use crate::engine::rate::{Budgets, Rate, address_key};
 use crate::limits::{self, Limits};
 use crate::wire::{Detail, Reason, Refusal};
@@ -28,6 +23,7 @@ use crate::wire::{Detail, Reason, Refusal};
 /// Admission to one server's sockets. See the module.
 pub struct Gate {
     limits: Limits,
+    transport: Transport,
     origins: Vec<String>,
     doors: Mutex<Doors>,
     draining: AtomicBool,
@@ -55,28 +51,31 @@ pub fn refuse(refusal: &Refusal) -> HttpResponse {
 /// One admitted connection; dropping it makes room.
 pub struct Permit {
     gate: Arc<Gate>,
-    address: IpAddr,
+    /// Where it is counted by address.
+    address: Option<IpAddr>,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut doors = self.gate.doors.lock();
         doors.open -= 1;
-        if let Some(open) = doors.open_by_address.get_mut(&self.address) {
+        if let Some(address) = self.address
+            && let Some(open) = doors.open_by_address.get_mut(&address)
+        {
             *open -= 1;
             if *open == 0 {
-                doors.open_by_address.remove(&self.address);
+                doors.open_by_address.remove(&address);
             }
         }
     }
 }
 
 impl Gate {
-    /// A gate with these bounds. Raises the process's descriptor limit as far as it may go and clamps
-    /// `connections_max` to it; see [`Descriptors`].
-    pub fn new(limits: &Limits, allowed_origins: &[String]) -> Arc<Self> {
+    /// A gate with these bounds, to sockets on this transport. Raises the process's descriptor limit as far as it may
+    /// go and clamps `connections_max` to it; see [`Descriptors`].
+    pub fn new(limits: &Limits, allowed_origins: &[String], transport: Transport) -> Arc<Self> {
         let mut limits = limits.clone();
-        let descriptors = Descriptors::share(raise_descriptors(), limits.connections_max);
+        let descriptors = Descriptors::share(raise_descriptors(), limits.connections_max, transport);
         if descriptors.connections < limits.connections_max {
             tracing::warn!(
                 configured = limits.connections_max,
@@ -85,7 +84,7 @@ impl Gate {
             );
             limits.connections_max = descriptors.connections;
         }
-        if descriptors.duplicates < descriptors.connections {
+        if transport == Transport::Actors && descriptors.duplicates < descriptors.connections {
             tracing::warn!(
                 connections = descriptors.duplicates,
                 "beyond so many connections, one that does not read is cut by the kernel, not at once; raise `ulimit -n`"
@@ -102,6 +101,7 @@ impl Gate {
         };
         Arc::new(Self {
             limits,
+            transport,
             origins: allowed_origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect(),
             doors: Mutex::new(doors),
             draining: AtomicBool::new(false),
@@ -116,6 +116,16 @@ impl Gate {
         &self.limits
     }
 
+    /// What carries its sockets.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// How many descriptors may still be duplicated.
+    pub(super) fn spare_descriptors(&self) -> Arc<AtomicU32> {
+        self.spare_descriptors.clone()
+    }
+
     /// What the sockets have done so far.
     pub fn metrics(&self) -> &Arc<SocketMetrics> {
         &self.metrics
@@ -127,31 +137,44 @@ impl Gate {
     }
 
     /// Whether a client at `address` may open a connection at `now_ms`. `origin` is its `Origin` header: none is
-    /// fine (only browsers send one), and so is any where no allowlist is configured.
-    pub fn admit(self: &Arc<Self>, address: IpAddr, origin: Option<&str>, now_ms: u64) -> Result<Permit, Refusal> {
+    /// fine (only browsers send one), and so is any where no allowlist is configured. Without `by_address` only the
+    /// connections of all addresses together are bounded.
+    pub fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        origin: Option<&str>,
+        now_ms: u64,
+        by_address: bool,
+    ) -> Result<Permit, Refusal> {
         if self.draining.load(Ordering::Relaxed) {
             return Err(Reason::Draining.into());
         }
         let address = address_key(address);
         let mut doors = self.doors.lock();
-        doors
-            .attempts
-            .take(address, now_ms)
-            .map_err(|limited| Reason::RateLimited.with("retry_ms", limited.retry_ms))?;
+        if by_address {
+            doors
+                .attempts
+                .take(address, now_ms)
+                .map_err(|limited| Reason::RateLimited.with("retry_ms", limited.retry_ms))?;
+        }
         if !self.allows_origin(origin) {
             return Err(Reason::OriginRejected.into());
         }
         if doors.open >= self.limits.connections_max {
             return Err(Reason::CapacityReached.into());
         }
-        let open = doors.open_by_address.entry(address).or_insert(0);
-        if self.limits.connections_per_addr_max > 0 && *open >= self.limits.connections_per_addr_max {
-            return Err(Reason::RateLimited.with("connections_max", u64::from(self.limits.connections_per_addr_max)));
+        if by_address {
+            let open = doors.open_by_address.entry(address).or_insert(0);
+            if self.limits.connections_per_addr_max > 0 && *open >= self.limits.connections_per_addr_max {
+                return Err(
+                    Reason::RateLimited.with("connections_max", u64::from(self.limits.connections_per_addr_max))
+                );
+            }
+            *open += 1;
         }
-        *open += 1;
         doors.open += 1;
         drop(doors);
-        Ok(Permit { gate: self.clone(), address })
+        Ok(Permit { gate: self.clone(), address: by_address.then_some(address) })
     }
 
     /// From now on nobody is admitted.
@@ -171,61 +194,6 @@ impl Gate {
     }
 }
 
-/// The duplicate of a connection's descriptor, waiting in its extensions for an upgrade to take it.
-#[derive(Default)]
-pub(super) struct CutHandle(Mutex<Option<CutSocket>>);
-
-impl CutHandle {
-    pub(super) fn take(&self) -> Option<CutSocket> {
-        self.0.lock().take()
-    }
-}
-
-/// What is done for every accepted connection (`HttpServer::on_connect`): sets the socket's options.
-///
-/// Without the bound on unsent bytes, a client that stops reading is sent megabytes of states that are stale by the
-/// time it reads on, and they sit in kernel memory that no resident size shows.
-pub fn on_connect(gate: &Gate) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
-    let spare_descriptors = gate.spare_descriptors.clone();
-    move |stream, extensions| {
-        let Some(stream) = stream.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
-        let socket = SockRef::from(stream);
-        // An option that the platform refuses leaves the socket slower or larger, not wrong.
-        let _ = socket.set_tcp_nodelay(true);
-        let _ = socket.set_send_buffer_size(limits::SOCKET_SEND_BYTES);
-        let _ = socket.set_recv_buffer_size(limits::SOCKET_RECEIVE_BYTES);
-        #[cfg(target_os = "linux")]
-        {
-            let _ = socket.set_tcp_user_timeout(Some(Duration::from_millis(limits::SOCKET_UNACKED_MS)));
-            let _ = socket.set_tcp_notsent_lowat(limits::SOCKET_UNSENT_BYTES);
-        }
-        extensions.insert(CutHandle(Mutex::new(CutSocket::duplicate(&socket, &spare_descriptors))));
-    }
-}
-
-/// An HTTP server on `listen` with what its sockets need: [`on_connect`], room for refusals beyond the last admitted
-/// connection, a bounded write buffer, and an immediate end of closed connections (at its default the transport keeps
-/// an answered close open for a second). Answers the addresses it is bound to and the server, which runs when it is
-/// awaited; stopping it is up to the caller, signals included.
-pub fn serve(
-    gate: &Gate,
-    listen: impl ToSocketAddrs,
-    workers: usize,
-    routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
-) -> io::Result<(Vec<SocketAddr>, Server)> {
-    let server = HttpServer::new(move || App::new().configure(routes.clone()))
-        .workers(workers)
-        .on_connect(on_connect(gate))
-        .client_disconnect_timeout(Duration::ZERO)
-        .h1_write_buffer_size(limits::SOCKET_WRITE_BUFFER_BYTES)
-        .max_connections((gate.limits.connections_max as usize).saturating_add(1_024))
-        .backlog(4_096)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .bind(listen)?;
-    Ok((server.addrs(), server.run()))
-}
-
 /// Raises the soft limit on descriptors to the hard one; answers what it is now.
 fn raise_descriptors() -> u64 {
     let limit = getrlimit(Resource::Nofile);
@@ -234,8 +202,8 @@ fn raise_descriptors() -> u64 {
     current.unwrap_or(u64::MAX)
 }
 
-/// How the process's descriptors are shared out. A connection takes one; a second lets it be cut from outside while its
-/// client does not read. Where both do not fit, three quarters are connections and the rest duplicates for as many of
+/// How the process's descriptors are shared out. A connection takes one; where its pump is an actor, a second lets it be
+/// cut from outside while its client does not read. Where both do not fit, three quarters are connections and the rest duplicates for as many of
 /// them as come first: the others have the kernel's patience of [`limits::SOCKET_UNACKED_MS`].
 #[derive(Debug, PartialEq, Eq)]
 struct Descriptors {
@@ -244,8 +212,11 @@ struct Descriptors {
 }
 
 impl Descriptors {
-    fn share(open_max: u64, connections_max: u32) -> Self {
+    fn share(open_max: u64, connections_max: u32, transport: Transport) -> Self {
         let free = u32::try_from(open_max.saturating_sub(limits::DESCRIPTORS_RESERVED)).unwrap_or(u32::MAX);
+        if transport == Transport::Raw {
+            return Self { connections: connections_max.min(free).max(1), duplicates: 0 };
+        }
         let connections = connections_max.min((free / 2).max(free / 4 * 3)).max(1);
         Self { connections, duplicates: free.saturating_sub(connections).min(connections) }
     }
@@ -256,7 +227,8 @@ mod tests {
     use super::*;
 
     fn gate(limits: Limits, origins: &[&str]) -> Arc<Gate> {
-        Gate::new(&limits, &origins.iter().map(|origin| (*origin).to_owned()).collect::<Vec<_>>())
+        let origins: Vec<_> = origins.iter().map(|origin| (*origin).to_owned()).collect();
+        Gate::new(&limits, &origins, Transport::Raw)
     }
 
     fn address(text: &str) -> IpAddr {
@@ -267,7 +239,7 @@ mod tests {
     fn doors_open_again_when_somebody_leaves() {
         let limits = Limits { connections_max: 3, connections_per_addr_max: 2, connects_per_s: 0, ..Limits::default() };
         let gate = gate(limits, &[]);
-        let admit = |from: &str| gate.admit(address(from), None, 0);
+        let admit = |from: &str| gate.admit(address(from), None, 0, true);
         let first = admit("10.0.0.1");
         let _second = admit("10.0.0.1");
         assert_eq!(admit("10.0.0.1").err().map(|refusal| refusal.reason), Some(Reason::RateLimited));
@@ -282,16 +254,18 @@ mod tests {
     #[test]
     fn connects_are_budgeted_by_address() {
         let gate = gate(Limits { connects_per_s: 5, ..Limits::default() }, &[]);
-        let passed = (0..20).filter(|_| gate.admit(address("10.0.0.1"), None, 0).is_ok()).count();
+        let passed = (0..20).filter(|_| gate.admit(address("10.0.0.1"), None, 0, true).is_ok()).count();
         assert_eq!(passed, 5);
-        assert!(gate.admit(address("10.0.0.2"), None, 0).is_ok());
-        assert!(gate.admit(address("10.0.0.1"), None, 1_000).is_ok());
+        assert!(gate.admit(address("10.0.0.2"), None, 0, true).is_ok());
+        assert!((0..20).all(|_| gate.admit(address("10.0.0.1"), None, 0, false).is_ok()));
+        assert!(gate.admit(address("10.0.0.1"), None, 1_000, true).is_ok());
     }
 
     #[test]
     fn origins_are_compared_whole() {
-        let allowed =
-            |origins: &[&str], origin| gate(Limits::default(), origins).admit(address("10.0.0.1"), origin, 0).is_ok();
+        let allowed = |origins: &[&str], origin| {
+            gate(Limits::default(), origins).admit(address("10.0.0.1"), origin, 0, true).is_ok()
+        };
         let list = &["https://play.example", "http://localhost:3000/"];
         for (origins, origin, expected) in [
             (&[][..], Some("https://anything.example"), true),
@@ -319,7 +293,10 @@ mod tests {
             (u64::MAX, 50_000, 50_000, 50_000),
         ] {
             let shared = Descriptors { connections, duplicates };
-            assert_eq!(Descriptors::share(open_max, wanted), shared, "{wanted} connections of {open_max}");
+            let actors = Descriptors::share(open_max, wanted, Transport::Actors);
+            assert_eq!(actors, shared, "{wanted} connections of {open_max}");
         }
+        let raw = Descriptors::share(20_000, 50_000, Transport::Raw);
+        assert_eq!(raw, Descriptors { connections: 19_744, duplicates: 0 });
     }
 }

@@ -120,11 +120,11 @@ impl Guard {
 
     /// Reads from `chunk` up to the next event, taking off it what was read. `None`: all of it was. With `trusted`
     /// (an authenticated client) a message a little over the limit is skipped; without it the conversation ends.
-    pub fn read(&mut self, chunk: &mut Bytes, trusted: bool) -> Option<Inbound> {
+    pub fn read(&mut self, chunk: &mut &[u8], trusted: bool) -> Option<Inbound> {
         loop {
             let event = match self.state {
                 State::Over => {
-                    chunk.clear();
+                    *chunk = &[];
                     return None;
                 }
                 State::Header => match self.read_header(chunk)? {
@@ -169,7 +169,7 @@ impl Guard {
     }
 
     /// Reads a header, judging its first two bytes as soon as they are there. `None`: more bytes are needed.
-    fn read_header(&mut self, chunk: &mut Bytes) -> Option<Result<Header, &'static str>> {
+    fn read_header(&mut self, chunk: &mut &[u8]) -> Option<Result<Header, &'static str>> {
         self.fill_header(chunk, 2)?;
         let [first, second] = [self.header[0], self.header[1]];
         let extended = match second & 0x7f {
@@ -203,7 +203,7 @@ impl Guard {
     }
 
     /// `None` until the header holds `bytes` bytes.
-    fn fill_header(&mut self, chunk: &mut Bytes, bytes: usize) -> Option<()> {
+    fn fill_header(&mut self, chunk: &mut &[u8], bytes: usize) -> Option<()> {
         if self.header_bytes < bytes {
             let step = (bytes - self.header_bytes).min(chunk.len());
             chunk.copy_to_slice(&mut self.header[self.header_bytes..self.header_bytes + step]);
@@ -266,7 +266,7 @@ impl Guard {
         Ok(Some(Inbound::TooLarge(total)))
     }
 
-    fn read_data(&mut self, chunk: &mut Bytes, fin: bool, mask: [u8; 4], left: u64) -> Result<Option<Inbound>, Fault> {
+    fn read_data(&mut self, chunk: &mut &[u8], fin: bool, mask: [u8; 4], left: u64) -> Result<Option<Inbound>, Fault> {
         let step = left.min(chunk.len() as u64) as usize;
         take_unmasked(chunk, step, mask, &mut self.message);
         let left = left - step as u64;
@@ -301,7 +301,7 @@ impl Guard {
         Ok(())
     }
 
-    fn read_control(&mut self, chunk: &mut Bytes, op: Op, mask: [u8; 4], left: u64) -> Result<Option<Inbound>, Fault> {
+    fn read_control(&mut self, chunk: &mut &[u8], op: Op, mask: [u8; 4], left: u64) -> Result<Option<Inbound>, Fault> {
         let step = left.min(chunk.len() as u64) as usize;
         take_unmasked(chunk, step, mask, &mut self.control);
         let left = left - step as u64;
@@ -338,7 +338,7 @@ fn close_code(body: &[u8]) -> Result<Option<u16>, Fault> {
 }
 
 /// Moves `step` bytes from `chunk` to the end of `to`, taking the mask off.
-fn take_unmasked(chunk: &mut Bytes, step: usize, mask: [u8; 4], to: &mut BytesMut) {
+fn take_unmasked(chunk: &mut &[u8], step: usize, mask: [u8; 4], to: &mut BytesMut) {
     let start = to.len();
     to.extend_from_slice(&chunk[..step]);
     chunk.advance(step);
@@ -389,7 +389,7 @@ mod tests {
         let mut guard = Guard::new(RULES);
         let mut seen = Vec::new();
         for part in bytes.chunks(cuts.max(1)) {
-            let mut chunk = Bytes::copy_from_slice(part);
+            let mut chunk = part;
             while let Some(event) = guard.read(&mut chunk, trusted) {
                 seen.push(event);
             }
@@ -510,9 +510,10 @@ mod tests {
     #[test]
     fn an_announced_gigabyte_is_refused_before_its_first_byte() {
         let mut guard = Guard::new(RULES);
-        let mut chunk: Bytes = [announced(FIN | 2, 1 << 30), vec![0; 4]].concat().into();
-        assert_eq!(guard.read(&mut chunk, true), Some(Inbound::Fault(Fault::TooBig)));
-        let mut body = Bytes::from(vec![0; 1 << 16]);
+        let header = [announced(FIN | 2, 1 << 30), vec![0; 4]].concat();
+        assert_eq!(guard.read(&mut &header[..], true), Some(Inbound::Fault(Fault::TooBig)));
+        let body = vec![0; 1 << 16];
+        let mut body = &body[..];
         assert_eq!(guard.read(&mut body, true), None);
         assert!(body.is_empty() && guard.message.capacity() == 0);
     }

@@ -10,7 +10,7 @@ use actix::Addr;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::ws::{Brain, End, InboundFault};
+use super::pump::{Brain, End, InboundFault};
 use crate::actors::access::{AccessDenied, verify_access_token};
 use crate::actors::realm::Realm;
 use crate::actors::sessions::{
@@ -327,9 +327,8 @@ impl Brain for PlayerBrain {
         hear(&self.inner, connection, &text, received_ms);
     }
 
-    fn binary(&mut self, connection: &Arc<Connection>, _: Bytes) -> Option<Bytes> {
+    fn binary(&mut self, connection: &Arc<Connection>, _: Bytes) {
         self.inner.borrow().refuse(connection, None, Reason::BinaryUplink);
-        None
     }
 
     fn fault(&mut self, connection: &Arc<Connection>, fault: InboundFault) {

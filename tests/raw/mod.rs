@@ -4,6 +4,10 @@
 //! fails instead of hanging.
 #![allow(dead_code)]
 
+#[macro_use]
+#[path = "../transports/mod.rs"]
+pub mod transports;
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -16,8 +20,10 @@ use bytestring::ByteString;
 use tessera::actors::{CloseCode, Connection};
 use tessera::engine::sessions::Lane;
 use tessera::gateway::echo::Echo;
-use tessera::gateway::gate::{self, Gate};
-use tessera::gateway::ws::{self, Brain, End, InboundFault, SocketRules};
+use tessera::gateway::gate::Gate;
+use tessera::gateway::listen;
+use tessera::gateway::pump::{Brain, End, InboundFault, SocketRules};
+use tessera::gateway::upgrade::upgrade;
 use tessera::limits::Limits;
 use tessera::wire::Frame;
 
@@ -46,7 +52,7 @@ impl Server {
 
     pub fn listening(listen: &str, limits: Limits, origins: &[&str]) -> Self {
         let origins: Vec<String> = origins.iter().map(|origin| (*origin).to_owned()).collect();
-        let gate = Gate::new(&limits, &origins);
+        let gate = Gate::new(&limits, &origins, transports::transport());
         let (opened_tx, opened) = mpsc::channel();
         let (ended_tx, ended) = mpsc::channel();
         let (ready_tx, ready) = mpsc::channel();
@@ -58,7 +64,7 @@ impl Server {
                     config.app_data(web::Data::new(shared.clone()));
                     config.route("/ws", web::get().to(players)).route("/ws/echo", web::get().to(echo));
                 };
-                let (addrs, server) = gate::serve(&of_gate, listen, 1, routes).expect("a port");
+                let (addrs, server) = listen::serve(&of_gate, listen, 1, routes).expect("a port");
                 ready_tx.send((addrs[0], server.handle())).expect("the test waits");
                 server.await.expect("the server runs");
             });
@@ -100,12 +106,12 @@ async fn players(request: HttpRequest, payload: web::Payload, shared: web::Data<
     let peer = request.peer_addr().expect("a TCP peer").ip();
     let rules = SocketRules::players(shared.gate.limits());
     let tester = Tester { shared: shared.get_ref().clone() };
-    ws::upgrade(&request, payload, &shared.gate, peer, rules, |_| tester)
+    upgrade(&request, payload, &shared.gate, peer, rules, |_| tester)
 }
 
 async fn echo(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
     let peer = request.peer_addr().expect("a TCP peer").ip();
-    ws::upgrade(&request, payload, &shared.gate, peer, Echo::rules(), |_| Echo)
+    upgrade(&request, payload, &shared.gate, peer, Echo::rules(), |_| Echo)
 }
 
 /// Does what it is told: `auth` signs in, `panic` panics, `close` closes; the rest it says back.
@@ -132,9 +138,8 @@ impl Brain for Tester {
         connection.outlet().push(&counted(&text));
     }
 
-    fn binary(&mut self, connection: &Arc<Connection>, _: Bytes) -> Option<Bytes> {
+    fn binary(&mut self, connection: &Arc<Connection>, _: Bytes) {
         connection.outlet().push(&counted("binary_uplink_unsupported"));
-        None
     }
 
     fn fault(&mut self, connection: &Arc<Connection>, fault: InboundFault) {

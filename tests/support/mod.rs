@@ -1,6 +1,10 @@
 //! What integration tests share: a server on threads of its own, and clients that see what strangers' clients see.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+#[macro_use]
+#[path = "../transports/mod.rs"]
+pub mod transports;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -21,6 +25,7 @@ pub fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default();
     config.server.listen = ([127, 0, 0, 1], 0).into();
     config.server.data = ":memory:".into();
+    config.server.transport = transports::transport();
     config.limits.connects_per_s = 0;
     config.limits.registers_per_s = 0;
     config.limits.auths_per_s = 0;

@@ -212,6 +212,11 @@ impl<F: Clone> Outbox<F> {
         }
     }
 
+    /// Whether a quarter of what may wait does: time to hear no more from whoever causes it.
+    pub fn is_filling(&self) -> bool {
+        self.fifo_frames > self.bounds.frames_max / 4 || self.fifo_bytes > self.bounds.bytes_max / 4
+    }
+
     /// A socket is there: what is pushed from now on waits for it, and so do the slots.
     pub fn attach(&mut self) {
         self.attached = true;
