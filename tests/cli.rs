@@ -109,3 +109,45 @@ fn a_faulty_queue_is_told_line_by_line() {
     assert!(printed.contains(&format!("\n{name}:4:")), "{printed}");
     assert_eq!(String::from_utf8_lossy(&out.stderr), format!("tessera: 2 faults in {name}\n"));
 }
+
+/// A games folder for one test.
+fn games(name: &str, files: &[(&str, &str)]) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("tessera-cli-{name}-{}", std::process::id()));
+    for (file, text) in files {
+        let path = folder.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn the_demo_plays_a_games_folder_and_shows_its_votes() {
+    let rps = fs::read_to_string("scenarios/games/rps/match.lua").unwrap();
+    let folder = games("demo", &[("config.lua", "return { duel = 'rps/match.lua' }"), ("rps/match.lua", &rps)]);
+    let out = tessera(&["demo", "--games", folder.to_str().unwrap()]);
+    fs::remove_dir_all(&folder).unwrap();
+    let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(0), "{printed}\n{}", String::from_utf8_lossy(&out.stderr));
+    for told in
+        ["duel", "best_of opens: plurality", "result   best_of:", "shown {\"round\":1}", "finish   {\"rounds\":"]
+    {
+        assert!(printed.contains(told), "{told:?} is missing in:\n{printed}");
+    }
+    assert!(printed.ends_with("everything was seen of 1 games: sign-in, queue, match, inputs, votes, finish\n\n"));
+}
+
+#[test]
+fn the_demo_says_what_a_game_did_wrong() {
+    let folder = games("demo-bad", &[("match.lua", "match_size = 1\nfunction tick(s)\n  s.x.y = 1\nend")]);
+    let out = tessera(&["demo", "--games", folder.to_str().unwrap(), "--seconds", "7"]);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(
+        said,
+        "tessera: default: player1 was told of an error: match.lua:3: attempt to index a nil value (field 'x')\n"
+    );
+    assert_eq!(tessera(&["demo", "--games", "no-such-folder"]).status.code(), Some(1));
+    assert_eq!(tessera(&["demo", "--games", "--players", "3"]).status.code(), Some(2));
+}

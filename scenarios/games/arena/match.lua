@@ -1,5 +1,6 @@
 -- An arena: walk, shoot, score. Shows a shared state, modules, game.spatial, events, and bots that see what a player
 -- sees. Input: {move_x, move_y} in -1..1, and {shoot = true, aim_x, aim_y}.
+-- game_options: length_s, how long it lasts, and bots, how many of them join.
 
 match_size = 2
 max_players = 8
@@ -11,6 +12,7 @@ bots = { script = "bots/hunter.lua" }
 
 local shots = require("shots")
 
+local BOTS = { "Spark", "Blitz", "Volt" }
 local WIDTH, HEIGHT, SPEED, LENGTH_S, RELOAD_TICKS = 800, 600, 4, 90, 10
 
 local function clamp(v, low, high) return math.max(low, math.min(high, v)) end
@@ -22,7 +24,8 @@ local function spawn()
 end
 
 function init(config)
-  return { players = {}, shots = {}, length_s = number(config.length_s, LENGTH_S), clock_s = 0 }
+  return { players = {}, shots = {}, length_s = number(config.length_s, LENGTH_S), clock_s = 0,
+    bots_wanted = math.min(number(config.bots, 0), #BOTS), bots_asked = 0 }
 end
 
 function join(id, state)
@@ -60,6 +63,10 @@ end
 
 function tick(state, dt)
   state.clock_s = state.clock_s + dt
+  while state.bots_asked < state.bots_wanted do
+    state.bots_asked = state.bots_asked + 1
+    game.bots.add(BOTS[state.bots_asked])
+  end
   for _, p in pairs(state.players) do
     p.x = clamp(p.x + p.move_x * SPEED, 0, WIDTH)
     p.y = clamp(p.y + p.move_y * SPEED, 0, HEIGHT)

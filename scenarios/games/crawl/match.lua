@@ -1,6 +1,6 @@
 -- A dungeon crawl for a group: at every fork the group ranks the paths, and the room they choose decides what it
 -- costs them. Shows ranked votes from vote_requested, vetoes, phases, seeded rooms and a shared ending.
--- Input: {action = "attack"} in a fight.
+-- Input: {action = "attack"} in a fight. game_options: rooms, and fight_ticks, how long a fight may last.
 
 match_size = 2
 max_players = 4
@@ -25,8 +25,11 @@ local function fork()
   return paths
 end
 
-function init()
-  return { players = {}, room = 0, gold = 0, phase = "fork", paths = fork(), log = {} }
+local function whole(v, otherwise) return math.type(v) == "integer" and v > 0 and v or otherwise end
+
+function init(config)
+  return { players = {}, room = 0, rooms = whole(config.rooms, ROOMS),
+    fight_ticks = whole(config.fight_ticks, FIGHT_TICKS), gold = 0, phase = "fork", paths = fork(), log = {} }
 end
 
 function join(id, state)
@@ -54,7 +57,7 @@ local function say(state, text)
 end
 
 local function enter(state, path)
-  state.room, state.phase, state.path, state.timer = state.room + 1, "fight", path, FIGHT_TICKS
+  state.room, state.phase, state.path, state.timer = state.room + 1, "fight", path, state.fight_ticks
   state.foe, state.asked = PATHS[path].foe, false
   say(state, "You take " .. PATHS[path].label)
   game.broadcast("room", { room = state.room, path = path })
@@ -84,7 +87,7 @@ function tick(state)
     end
     state.phase, state.paths = "fork", fork()
   end
-  if standing(state) == 0 or (state.phase == "fork" and state.room == ROOMS) then
+  if standing(state) == 0 or (state.phase == "fork" and state.room == state.rooms) then
     state._finished = true
     state._result = { status = standing(state) > 0 and "escaped" or "lost", gold = state.gold, rooms = state.room }
   end
@@ -120,7 +123,7 @@ end
 
 function get_state(id, state)
   return {
-    phase = state.phase, room = state.room, rooms = ROOMS, gold = state.gold, foe = state.foe, paths = state.paths,
+    phase = state.phase, room = state.room, rooms = state.rooms, gold = state.gold, foe = state.foe, paths = state.paths,
     players = state.players, log = state.log, me = state.players[id],
   }
 end

@@ -2,6 +2,7 @@
 //! a person to watch. Exits 0 only when every client saw everything it should have seen.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::engine::modes::{Mode, Players, ScheduledVote};
 use crate::server::{self, Background, Threads};
 
+mod games;
 mod player;
 mod screen;
 #[cfg(test)]
@@ -34,16 +36,26 @@ pub struct Args {
     /// Matches at once; more than one shows lateness instead of a match
     #[arg(long, value_name = "M", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     matches: u32,
-    /// Seconds a match lasts
-    #[arg(long, value_name = "S", default_value_t = 8, value_parser = clap::value_parser!(u64).range(7..=600))]
-    seconds: u64,
+    /// Seconds a match lasts; 8, and with --games at most 60
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(7..=600))]
+    seconds: Option<u64>,
     /// Ticks per second; 20 for one match, 60 for several
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..=128))]
     hz: Option<u32>,
+    /// Play every mode of this folder of Lua games instead; the project's own examples unless a folder is named
+    #[arg(
+        long, value_name = "DIR", num_args = 0..=1, default_missing_value = "scenarios/games",
+        conflicts_with_all = ["players", "matches", "hz"]
+    )]
+    games: Option<PathBuf>,
 }
 
 /// Plays and tells.
 pub fn run(args: Args) -> Outcome {
+    if let Some(folder) = &args.games {
+        return games::run(folder, args.seconds.unwrap_or(60));
+    }
+    let seconds = args.seconds.unwrap_or(8);
     let many = args.matches > 1;
     let players = args.players.unwrap_or(if many { 2 } else { 4 });
     let hz = args.hz.unwrap_or(if many { 60 } else { 20 });
@@ -52,7 +64,7 @@ pub fn run(args: Args) -> Outcome {
     let core = (many && cores > 1).then_some(0);
     let threads = if many { Threads { workers: 1, arbiters: 1 } } else { Threads::default() };
     let began = Instant::now();
-    let server = server::in_background(config(players, hz, args.seconds), threads, core).map_err(Failure::failed)?;
+    let server = server::in_background(config(players, hz, seconds), threads, core).map_err(Failure::failed)?;
     let ready = began.elapsed();
     if core.is_some() {
         server::pin_to(1);
@@ -61,8 +73,8 @@ pub fn run(args: Args) -> Outcome {
     let screen = Rc::new(RefCell::new(Screen::new(!many)));
     screen.borrow_mut().opening(&base, ready, players, args.matches, hz);
     let clients = players * args.matches;
-    let limit = Duration::from_secs(args.seconds + 20);
-    let progress = if many { bar(args.seconds) } else { ProgressBar::hidden() };
+    let limit = Duration::from_secs(seconds + 20);
+    let progress = if many { bar(seconds) } else { ProgressBar::hidden() };
     let seen = actix_web::rt::System::new().block_on(async {
         let ticking = progress.clone();
         let pulse = actix_web::rt::spawn(async move {
@@ -98,19 +110,25 @@ fn bar(seconds: u64) -> ProgressBar {
     bar
 }
 
-/// The built-in skirmish with two votes of its own: a ranked one on the map, and one that can be vetoed.
-fn config(players: u32, hz: u32, seconds: u64) -> Config {
+/// A server for this process alone: nothing is kept, and all clients come from this machine.
+fn quiet_config() -> Config {
     let mut config = Config::default();
     config.server.listen = ([127, 0, 0, 1], 0).into();
     config.server.data = ":memory:".into();
-    // Only the built-in game is shown, whatever lies around where this is run.
+    // Only what is asked for is shown, whatever lies around where this is run.
     config.server.games = String::new();
-    // All clients come from this machine.
+    config.server.dev_errors = true;
     config.limits.connects_per_s = 0;
     config.limits.auths_per_s = 0;
     config.limits.registers_per_s = 0;
     config.limits.api_per_s = 0;
     config.limits.connections_per_addr_max = 0;
+    config
+}
+
+/// The built-in skirmish with two votes of its own: a ranked one on the map, and one that can be vetoed.
+fn config(players: u32, hz: u32, seconds: u64) -> Config {
+    let mut config = quiet_config();
     let votes = [
         serde_json::json!({
             "template": "map_vote", "method": "ranked", "window_ms": 4000, "window_type": "ready_up",

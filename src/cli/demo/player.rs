@@ -117,15 +117,9 @@ async fn sign_in(
     gate: Rc<Semaphore>,
 ) -> Result<Client, String> {
     let _turn = gate.acquire().await.map_err(|error| error.to_string())?;
-    let secret = format!("{:0>43}=", format!("demo{n}"));
-    let body = json!({"device_id": format!("demo-device-{n:04}"), "device_secret": secret}).to_string();
-    let answer =
-        request(base, "POST", "/api/v1/auth/guest", &[], Some(&body)).await.map_err(|error| error.to_string())?;
-    let account: serde_json::Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
-    let token = account["access_token"].as_str().ok_or_else(|| format!("no account: {}", answer.body))?.to_owned();
-    let socket = connect(base, "/ws", &[]).await.map_err(|error| error.to_string())?;
+    let socket = enter(base, n).await?;
     let narrates = n == 0;
-    let mut client = Client {
+    Ok(Client {
         socket,
         name: format!("player{}", n + 1),
         seat: (n % players) as usize,
@@ -138,9 +132,21 @@ async fn sign_in(
         screen,
         narrates,
         players,
-    };
-    client.send("session.connect", json!({"token": token})).await?;
-    Ok(client)
+    })
+}
+
+/// A guest account of this machine's `n`th player, and a socket on which it has begun to sign in.
+pub async fn enter(base: &Base, n: u32) -> Result<Socket, String> {
+    let secret = format!("{:0>43}=", format!("demo{n}"));
+    let body = json!({"device_id": format!("demo-device-{n:04}"), "device_secret": secret}).to_string();
+    let answer =
+        request(base, "POST", "/api/v1/auth/guest", &[], Some(&body)).await.map_err(|error| error.to_string())?;
+    let account: serde_json::Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
+    let token = account["access_token"].as_str().ok_or_else(|| format!("no account: {}", answer.body))?.to_owned();
+    let mut socket = connect(base, "/ws", &[]).await.map_err(|error| error.to_string())?;
+    let hello = json!({"type": "session.connect", "cid": "session.connect", "payload": {"token": token}}).to_string();
+    socket.text(&hello).await.map_err(|error| error.to_string())?;
+    Ok(socket)
 }
 
 impl Client {
@@ -311,7 +317,7 @@ impl Client {
 }
 
 /// A ballot as a person would say it.
-fn spoken(ballot: &serde_json::Value) -> String {
+pub fn spoken(ballot: &serde_json::Value) -> String {
     match ballot {
         serde_json::Value::String(choice) => choice.clone(),
         serde_json::Value::Array(ranking) => {

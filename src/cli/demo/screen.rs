@@ -1,6 +1,7 @@
 //! What a person watching the demo sees: one line per event, and tallies as bars.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::client::Base;
@@ -16,13 +17,15 @@ pub struct Screen {
     colour: bool,
     votes: Vec<String>,
     labels: Vec<(String, String)>,
+    /// Ids and what a person would call them.
+    names: Vec<(String, String)>,
 }
 
 impl Screen {
     /// A screen that tells events (`tells`) or stays quiet until the end.
     pub fn new(tells: bool) -> Self {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { began: Instant::now(), tells, colour, votes: Vec::new(), labels: Vec::new() }
+        Self { began: Instant::now(), tells, colour, votes: Vec::new(), labels: Vec::new(), names: Vec::new() }
     }
 
     /// A line as it is.
@@ -45,6 +48,35 @@ impl Screen {
                 if matches == 1 { "" } else { "es" }
             ))
         ));
+    }
+
+    /// What is about to happen with a games folder.
+    pub fn folder(&mut self, base: &Base, ready: Duration, folder: &Path, modes: usize) {
+        self.line(&format!(
+            "\n  {}  {}",
+            self.bold("tessera demo"),
+            self.faint(&format!(
+                "{modes} games of {}, on a server at {base}, ready in {} ms",
+                folder.display(),
+                ready.as_millis()
+            ))
+        ));
+    }
+
+    /// The next mode of a folder.
+    pub fn mode(&self, name: &str, game: &str, players: u32, hz: u32) {
+        let how = format!("{game}, {players} players at {hz} Hz");
+        self.line(&format!("\n  {}  {}\n", self.bold(name), self.faint(&how)));
+    }
+
+    /// From now on this player's id reads as that name.
+    pub fn know(&mut self, id: String, name: &str) {
+        self.names.push((id, name.to_owned()));
+    }
+
+    /// The text with every known id read as its name.
+    pub fn named(&self, text: &str) -> String {
+        self.names.iter().fold(text.to_owned(), |text, (id, name)| text.replace(id, name))
     }
 
     /// One event of the story.
@@ -86,7 +118,7 @@ impl Screen {
                 let head = if j == 0 { format!("round {}", i + 1) } else { String::new() };
                 let row = match held {
                     Some(held) => self.bar(id, held.as_f64().unwrap_or(0.0), most),
-                    None => self.faint(&format!("{:<13} out", self.label(id))),
+                    None => self.faint(&format!("{} out", self.column(id))),
                 };
                 self.tell(&head, &row);
             }
@@ -121,7 +153,13 @@ impl Screen {
         let cells = ((number / most) * BAR_CELLS as f64).round() as usize;
         let bar = format!("{}{}", "█".repeat(cells), "░".repeat(BAR_CELLS - cells.min(BAR_CELLS)));
         let bar = if self.colour { format!("\x1b[36m{bar}\x1b[0m") } else { bar };
-        format!("{:<13} {bar} {number}", self.label(id))
+        format!("{} {bar} {number}", self.column(id))
+    }
+
+    /// An option's label, as wide as the widest of its vote.
+    fn column(&self, id: &str) -> String {
+        let widest = self.labels.iter().map(|(_, label)| label.chars().count()).fold(13, usize::max);
+        format!("{:<widest$}", self.label(id))
     }
 
     fn bold(&self, text: &str) -> String {
