@@ -17,10 +17,7 @@ fn bench(args: &[&str]) -> Output {
 
 /// The report of a run in which nothing was refused.
 fn report(args: &[&str]) -> Value {
-    let out = bench(args);
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-    let report: Value = serde_json::from_slice(&out.stdout).expect("JSON");
-    assert_eq!((&report["format"], &report["shape"]), (&1.into(), &args[0].into()));
+    let report = report_of(args);
     assert!(report["machine"]["cores"].as_u64() >= Some(1) && report["started"].as_str().unwrap().ends_with('Z'));
     for result in report["results"].as_array().unwrap() {
         let counts = &result["counts"];
@@ -34,6 +31,14 @@ fn report(args: &[&str]) -> Value {
             assert!(at("p50") > 0.0 && at("p50") <= at("p99") && at("p99") <= at("max"), "{latency}");
         }
     }
+    report
+}
+
+fn report_of(args: &[&str]) -> Value {
+    let out = bench(args);
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    let report: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!((&report["format"], &report["shape"]), (&1.into(), &args[0].into()));
     report
 }
 
@@ -72,6 +77,71 @@ fn idle_counts_the_connections_that_stayed() {
         assert_eq!(report["results"][0]["counts"]["answered"], 40, "20 in each of two rounds");
         #[cfg(target_os = "linux")]
         figure(&report["results"][0], "server memory per connection");
+    }
+}
+
+#[test]
+fn paced_sends_what_it_was_asked_to_and_everything_comes_back() {
+    let report = report(&["paced", "--connections", "10", "--per-s", "20", "--floor"]);
+    for result in report["results"].as_array().unwrap() {
+        let counts = &result["counts"];
+        assert_eq!(counts["sent"], counts["answered"]);
+        // 200 a second for 0.2 s, twice.
+        assert!((78..=82).contains(&counts["sent"].as_u64().unwrap()), "{counts}");
+        assert_eq!(result["latencies"][0]["count"], counts["answered"]);
+    }
+}
+
+#[test]
+fn ticks_sees_states_their_age_and_every_input() {
+    let report = report(&["ticks", "--matches", "3", "--players", "2", "--hz", "50", "--inputs-per-s", "40"]);
+    let result = &report["results"][0];
+    assert_eq!(result["counts"]["sent"], result["counts"]["answered"], "every input is seen by the game");
+    assert!(figure(result, "states received")["median"].as_f64() > Some(0.0));
+    let names: Vec<_> = result["latencies"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "off the schedule",
+            "emitted to received",
+            "input to state, from when it was due",
+            "how late the load itself was"
+        ]
+    );
+    assert!(report["server_config"].as_str().unwrap().contains("tick_hz = 50"));
+}
+
+#[test]
+fn votes_has_every_cast_replied_to() {
+    let args = ["votes", "--matches", "3", "--casts-per-s", "60", "--window-ms", "500"];
+    let result = &report(&args)["results"][0];
+    assert_eq!(result["counts"]["sent"], result["counts"]["answered"]);
+    let names: Vec<_> = result["latencies"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"cast to reply, from when it was due"), "{names:?}");
+}
+
+#[test]
+fn queue_seats_everybody_who_asked() {
+    let result = &report(&["queue", "--players", "12", "--match-size", "3", "--matches-per-s", "50"])["results"][0];
+    assert_eq!(result["counts"]["sent"], result["counts"]["answered"]);
+}
+
+#[test]
+fn churn_goes_through_whole_visits() {
+    let result = &report(&["churn", "--visitors", "3"])["results"][0];
+    assert_eq!(result["latencies"].as_array().unwrap().len(), 5);
+    assert!(figure(result, "visits")["median"].as_f64() > Some(0.0));
+}
+
+#[test]
+fn ladder_raises_the_load_and_names_a_knee() {
+    for of in ["ticks", "paced"] {
+        let args = ["ladder", "--of", of, "--from", "120", "--by", "2", "--steps", "2", "--p99-ms", "10000"];
+        let args = [&args[..], &["--players", "2", "--inputs-per-s", "5"]].concat();
+        let report = report_of(&args);
+        let result = &report["results"][0];
+        assert!(!result["steps"].as_array().unwrap().is_empty(), "{result}");
+        figure(result, "knee");
     }
 }
 

@@ -59,6 +59,9 @@ pub struct Round {
     pub refused: BTreeMap<String, u64>,
     /// Seconds into the window, the server's share of a core and the load's, in percent.
     pub cpu_over_time: Vec<[f64; 3]>,
+    /// Where the load was raised: what was asked for per second, what came, the 99th percentile in microseconds, the
+    /// server's share of a core in percent.
+    pub steps: Vec<[f64; 4]>,
     /// What a reader should know before believing the numbers.
     pub notes: Vec<String>,
 }

@@ -18,13 +18,17 @@ pub mod board;
 pub mod figures;
 pub mod floor;
 pub mod frame;
+pub mod hear;
 pub mod link;
 pub mod machine;
+pub mod metrics;
+pub mod pace;
 pub mod print;
 pub mod process;
 pub mod result;
 pub mod shapes;
 pub mod sign_in;
+pub mod stage;
 
 use std::time::Duration;
 

@@ -77,6 +77,17 @@ fn case(out: &mut String, result: &Outcome) {
             duration(p99.max)
         );
     }
+    for [asked, delivered, p99_us, cpu] in &result.steps {
+        let _ = writeln!(
+            out,
+            "    {:<width$}  {} /s asked for, {} /s came, p99 {}, server CPU {} %",
+            "step",
+            number(*asked),
+            number(*delivered),
+            duration(*p99_us),
+            number(*cpu)
+        );
+    }
     let _ = writeln!(out, "    {:<width$}  {}", "messages", counts(&result.counts));
 }
 

@@ -66,6 +66,10 @@ pub struct Outcome {
     pub counts: Counts,
     /// Seconds (rounds one after another), the server's share of a core, the load's; percent.
     pub cpu_over_time: Vec<[f64; 3]>,
+    /// Where the load was raised, every round's steps: asked for per second, delivered, p99 in microseconds, the
+    /// server's share of a core in percent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<[f64; 4]>,
 }
 
 /// Messages of all rounds.
@@ -191,6 +195,7 @@ pub fn outcome(subject: &str, case: &str, rounds: &[Round], measured_s: f64) -> 
         latencies: latencies(rounds, measured_s),
         counts,
         cpu_over_time: cpu_over_time.map(|point| point.map(rounded)).collect(),
+        steps: rounds.iter().flat_map(|round| &round.steps).map(|step| step.map(rounded)).collect(),
     }
 }
 

@@ -87,6 +87,17 @@ pub async fn connect(base: &Base, token: &str) -> Result<Came<Player>, BenchErro
     }
 }
 
+/// Signs the `n`th guest in and connects.
+///
+/// # Errors
+/// As [`token`] and [`connect`].
+pub async fn arrive(base: &Base, n: usize) -> Result<Came<Player>, BenchError> {
+    match token(base, n).await? {
+        Came::In(token) => connect(base, &token).await,
+        Came::Refused(code) => Ok(Came::Refused(code)),
+    }
+}
+
 /// Opens a socket that nobody signs in on.
 ///
 /// # Errors
@@ -104,10 +115,7 @@ pub async fn open(base: &Base, path: &str) -> Result<Came<(Sender, Receiver)>, B
 /// # Errors
 /// As [`token`] and [`connect`]; when nobody got in at all.
 pub async fn players(base: &Base, count: usize, board: &Board) -> Result<Vec<Player>, BenchError> {
-    let all = together(count, async |n| match token(base, n).await? {
-        Came::In(token) => connect(base, &token).await,
-        Came::Refused(code) => Ok(Came::Refused(code)),
-    });
+    let all = together(count, async |n| arrive(base, n).await);
     admitted(all.await?, board)
 }
 
@@ -137,7 +145,11 @@ pub async fn together<T>(
     .await
 }
 
-fn admitted<T>(all: Vec<Came<T>>, board: &Board) -> Result<Vec<T>, BenchError> {
+/// Those who got in; the others' refusals go on the board.
+///
+/// # Errors
+/// When nobody did.
+pub fn admitted<T>(all: Vec<Came<T>>, board: &Board) -> Result<Vec<T>, BenchError> {
     let mut admitted = Vec::with_capacity(all.len());
     let mut why = String::new();
     for came in all {

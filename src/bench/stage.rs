@@ -1,0 +1,95 @@
+//! Players in matches, as every shape that plays needs them: signed in, queued, seated.
+
+use super::board::Board;
+use super::hear::{ask, kind, text_after};
+use super::link::{Event, Receiver, Sender};
+use super::sign_in::{self, Player, refusal};
+use super::{BenchError, Cx};
+
+/// A player in a match.
+pub struct Seat {
+    /// The player's id.
+    pub id: String,
+    /// Which match.
+    pub match_id: String,
+    /// Where to send.
+    pub sender: Sender,
+    /// Where to listen.
+    pub receiver: Receiver,
+    /// Inputs sent so far: the state tells how many of them the game has seen.
+    pub inputs: u64,
+}
+
+/// Signs in players `from..from + count` and queues them for `mode` until all have a seat.
+///
+/// # Errors
+/// When the server is not there, or somebody gets no seat: a match that lacks players does not begin, so there would be
+/// nothing to measure.
+pub async fn seat(cx: &Cx<'_>, mode: &str, from: usize, count: usize, board: &Board) -> Result<Vec<Seat>, BenchError> {
+    let (began, base) = (std::cell::Cell::new(0), &cx.target.base);
+    let queued = sign_in::together(count, async |n| {
+        began.set(began.get() + 1);
+        (cx.progress)(&format!("player {} of {count}", began.get()));
+        sign_in::arrive(base, from + n).await
+    });
+    let mut players: Vec<Player> = sign_in::admitted(queued.await?, board)?;
+    if players.len() < count {
+        let why = board.refusals().into_keys().collect::<Vec<_>>().join(", ");
+        return Err(BenchError::unexpected(format!(
+            "{} of {count} players did not get in: {why}",
+            count - players.len()
+        )));
+    }
+    let mut text = Vec::new();
+    for player in &mut players {
+        ask(&mut text, "matchmaker.add", 0, &format!("{{\"mode\":\"{mode}\"}}"));
+        player.sender.text(&text);
+        player.sender.flush().await?;
+        until(&mut player.receiver, "matchmaker.queued").await?;
+    }
+    (cx.progress)("waiting for seats");
+    let seats = players.into_iter().map(async |mut player: Player| {
+        let said = until(&mut player.receiver, "match.matched").await?;
+        let match_id = text_after(&said, b"\"match_id\":\"").unwrap_or_default().to_owned();
+        Ok(Seat { id: player.id, match_id, sender: player.sender, receiver: player.receiver, inputs: 0 })
+    });
+    let all = futures_util::future::try_join_all(seats);
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, all)
+        .await
+        .map_err(|_| BenchError::unexpected(format!("not everybody in the queue of {mode:?} got a seat within 30 s")))?
+}
+
+/// Waits for a frame of this type, or for a refusal, which is an error here: staging is not what is measured.
+///
+/// # Errors
+/// When the server refuses, closes or breaks its protocol.
+pub async fn until(receiver: &mut Receiver, wanted: &str) -> Result<Vec<u8>, BenchError> {
+    loop {
+        match receiver.next().await? {
+            Event::Text(range) => {
+                let text = receiver.bytes(range);
+                match &*kind(text) {
+                    kind if kind == wanted => return Ok(text.to_vec()),
+                    "error" => {
+                        let code = refusal(&String::from_utf8_lossy(text)).unwrap_or_default();
+                        return Err(BenchError::unexpected(format!("refused while waiting for {wanted}: {code}")));
+                    }
+                    _ => {}
+                }
+            }
+            Event::Binary(_) => {}
+            Event::Closed(code) => {
+                return Err(BenchError::unexpected(format!("closed with {code} while waiting for {wanted}")));
+            }
+        }
+    }
+}
+
+/// The configuration of the mode that the shapes play.
+pub fn mode_config(players: u32, hz: u32, state_bytes: u32) -> String {
+    format!(
+        "\n[modes.bench]\ngame = \"builtin:bench\"\ntick_hz = {hz}\nplayers = {{ min = {players}, max = {players} }}\n\
+         game_options = {{ state_bytes = {state_bytes} }}\nreconnect = {{ grace_s = 0 }}\n"
+    )
+}
