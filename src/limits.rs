@@ -284,3 +284,10 @@ pub const MATCH_LIST_ROWS_MAX: usize = 500;
 /// Bytes of history that a join or a snapshot shows, the newest messages: well within what an outbox and its ring hold.
 /// Over: the older ones are left out; `GET chat/:channel_id/history` has them.
 pub const HISTORY_SHOWN_BYTES_MAX: usize = 65_536;
+
+/// Milliseconds between two `matchmaker.status` of one ticket, at least.
+pub const QUEUE_STATUS_EVERY_MS: u64 = 2_000;
+
+/// Tickets whose players are told their status at once. Over: the others are told the next time, so that a long queue
+/// costs its thread no more than a short one.
+pub const QUEUE_STATUSES_AT_ONCE_MAX: usize = 2_000;

@@ -102,6 +102,23 @@ pub fn games(config: &mut Config, origins: &Origins) -> Result<Catalogue, StartE
     Ok(catalogue)
 }
 
+/// Whether every mode of a configuration can be played: its game is there and takes the mode's options.
+///
+/// # Errors
+/// Every fault, a sentence each.
+pub fn playable(config: &mut Config, origins: &Origins) -> Result<(), StartError> {
+    let catalogue = games(config, origins)?;
+    let faults: Vec<_> = config
+        .modes
+        .iter()
+        .filter_map(|(name, mode)| {
+            let tried = catalogue.build(mode, Birth { seed: 0, unix_us: Clock.unix_us() });
+            tried.err().map(|BuildError(why)| format!("modes.{name}: {why}"))
+        })
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(StartError::Game(sentences(&faults))) }
+}
+
 fn sentences<T: ToString>(faults: &[T]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -579,7 +579,14 @@ fn a_game_that_panics_ends_its_match_alone() {
     run(async move {
         // Neighbours on the same arbiter, played by bots.
         for _ in 0..199 {
-            let order = MatchOrder { mode: "bench".into(), private: false, matched: Vec::new(), bots: 2, promised: 0 };
+            let order = MatchOrder {
+                mode: "bench".into(),
+                private: false,
+                matched: Vec::new(),
+                bots: 2,
+                promised: 0,
+                queued: None,
+            };
             assert!(realm.start_match(order).is_ok());
         }
         let (mut a, mut b, match_id) = pair(&base, "bomb").await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use support::{Client, pair, run, server, stranger};
 use tessera::actors::matches::{Leave, Parting};
 use tessera::client::{Base, request};
-use tessera::engine::modes::{Mode, ScheduledVote};
+use tessera::engine::modes::{Matchmaking, Mode, Players, ScheduledVote};
 use tessera::ids::{PlayerId, SessionId};
 
 /// Signs in as whoever `of` was and asks for its session, as a client that says it has `received` counted frames.
@@ -219,5 +219,43 @@ fn a_session_ends_with_the_sign_in_it_came_by_last() {
         client.expect("session.heartbeat").await;
         sign_out(&second).await;
         assert_eq!(client.expect("error").await["payload"]["reason"], "session_revoked");
+    });
+}
+
+#[test]
+fn a_group_that_shrinks_before_it_is_seated_goes_back_in_its_turn() {
+    let server = server(|config| {
+        let matchmaking = Matchmaking { size: Some(3), ..Matchmaking::default() };
+        let players = Players { min: 3, max: 3 };
+        let mode = Mode { game: "builtin:bench".into(), players, matchmaking, ..Mode::default() };
+        config.modes.insert("trio".into(), mode);
+    });
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        let mut waiting = Vec::new();
+        for name in ["ann", "bob"] {
+            let mut client = Client::new(&base, name).await;
+            client.send("matchmaker.add", json!({"mode": "trio"})).await;
+            client.expect("matchmaker.queued").await;
+            waiting.push(client);
+        }
+        // Bob finds a seat elsewhere at the very moment in which the group is made.
+        let elsewhere = realm.make(tessera::ids::MatchId::new);
+        let bob: PlayerId = waiting[1].player.parse().unwrap();
+        realm.directory.claim_seat(bob, elsewhere).expect("he has none");
+        for name in ["cid", "dan"] {
+            let mut client = Client::new(&base, name).await;
+            client.send("matchmaker.add", json!({"mode": "trio"})).await;
+            client.expect("matchmaker.queued").await;
+            waiting.push(client);
+        }
+        waiting[1].expect("matchmaker.removed").await;
+        let ids = [&waiting[0].player, &waiting[2].player, &waiting[3].player].map(Clone::clone);
+        for nth in [0, 2, 3] {
+            let matched = waiting[nth].expect("match.matched").await;
+            assert_eq!(matched["payload"]["players"], json!(ids), "in the order in which they came");
+        }
+        assert!(waiting[1].heard_of("match.matched").await.is_empty());
     });
 }

@@ -186,7 +186,15 @@ impl Directory {
     /// Claims the player's one seat for a match; the match that has it already when that is another.
     pub fn claim_seat(&self, player: PlayerId, match_id: MatchId) -> Result<(), MatchId> {
         match self.seats.entry(player) {
-            Entry::Occupied(taken) if *taken.get() != match_id => Err(*taken.get()),
+            Entry::Occupied(mut taken) if *taken.get() != match_id => {
+                let elsewhere = *taken.get();
+                // A match that died before it could clean up holds nobody.
+                if self.matches.get(&elsewhere).is_none_or(|card| card.addr.connected()) {
+                    return Err(elsewhere);
+                }
+                taken.insert(match_id);
+                Ok(())
+            }
             Entry::Occupied(_) => Ok(()),
             Entry::Vacant(free) => {
                 free.insert(match_id);
@@ -209,6 +217,11 @@ impl Directory {
     pub fn admit_match(&self, matches_max: u32) -> bool {
         let more = |live: u32| (live < matches_max).then_some(live + 1);
         self.matches_live.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// Takes back an admission: the match did not begin.
+    pub fn dismiss_match(&self) {
+        self.matches_live.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Shows a match that was admitted.

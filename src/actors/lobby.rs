@@ -65,8 +65,14 @@ impl LobbyActor {
         let card = match self.realm.directory.promise_seat(&find.mode, but) {
             Some(card) => card,
             None => {
-                let order =
-                    MatchOrder { mode: find.mode.clone(), private: false, matched: Vec::new(), bots: 0, promised: 1 };
+                let order = MatchOrder {
+                    mode: find.mode.clone(),
+                    private: false,
+                    matched: Vec::new(),
+                    bots: 0,
+                    promised: 1,
+                    queued: None,
+                };
                 match self.realm.start_match(order) {
                     Ok(card) => card,
                     Err(no_match) => return self.refuse(find, refusal_of(no_match)),

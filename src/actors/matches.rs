@@ -3,9 +3,10 @@
 //! It lives on a match arbiter beside its ticker and its votes. It pushes to outlets directly and never waits for
 //! anybody. When it dies of a panic, its drop tells the players and cleans the directory; nobody else notices.
 //!
-//! Here are the actor, its opening and its tick. What else it does is a file each: who comes and goes (`seats`), what
-//! games ask for (`effects`), its votes (`votes`), how it ends (`ending`), what operators may (`operators`).
+//! Here are the actor, its opening and its tick. What else it does is a file each: who comes and goes (`seats`), who
+//! loses the connection (`away`), what games ask for (`effects`), its votes (`votes`), how it ends (`ending`), what operators may (`operators`).
 
+mod away;
 mod effects;
 mod ending;
 mod messages;
@@ -70,6 +71,12 @@ pub struct MatchActor {
     unsaid: Option<Json>,
     started_ms: u64,
     everyone: Vec<PlayerId>,
+    /// Who did not come back in time, where the mode calls that a forfeit.
+    forfeited: Vec<PlayerId>,
+    /// How many players the game asked the queue for; without, as many as are missing.
+    wanted: Option<u32>,
+    /// What the queue was asked for last, per team.
+    asked_for: Vec<u32>,
     view: Vec<u8>,
     overflow_told_us: HashMap<PlayerId, u64>,
     /// The latest errors of its script, for operators.
@@ -143,6 +150,9 @@ impl MatchActor {
             unsaid: None,
             started_ms: 0,
             everyone: Vec::new(),
+            forfeited: Vec::new(),
+            wanted: None,
+            asked_for: Vec::new(),
             view: Vec::new(),
             overflow_told_us: HashMap::new(),
             faults: VecDeque::new(),
@@ -213,6 +223,7 @@ impl MatchActor {
                         let players = self.stage.roster.players().to_vec();
                         self.push_everyone(&says::Started { match_id: self.stage.id, players }.push());
                         self.update_card();
+                        self.ask_for_players();
                     }
                     Act::OpenScheduled(scheduled) => {
                         self.open_scheduled(scheduled, ctx);
@@ -284,18 +295,22 @@ impl Handler<Open> for MatchActor {
 
     fn handle(&mut self, open: Open, ctx: &mut Context<Self>) {
         self.card = Some(open.card);
-        let waiting = open.matched;
+        let (waiting, queued) = (open.matched, open.queued);
         let wanted = waiting.len();
         if let Some(why) = self.broken.take() {
             tracing::error!(match_id = %self.stage.id, mode = %self.stage.mode_name, %why, "a match's game could not be built");
             for member in &waiting {
+                self.realm.directory.release_seat(member.player, self.stage.id);
                 member.outlet.push(&seats::failed("game_unavailable"));
             }
             self.stage.cancel("game_unavailable");
             self.carry_out(ctx);
             return;
         }
-        self.seat_group(waiting, ctx);
+        self.seat_group(waiting, queued, open.bots, ctx);
+        if self.over {
+            return;
+        }
         for _ in 0..open.bots {
             self.add_bot(None);
         }

@@ -1,5 +1,7 @@
 //! The matchmaker: one pool of tickets per mode, looked at when something changed and when time alone could change
-//! something. Nothing polls.
+//! something. Nothing polls. What it says about those who wait is in [`status`].
+
+mod status;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -7,14 +9,19 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::directory::{MatchCard, Member};
-use super::matches::Reinforce;
-use super::realm::{MatchOrder, Realm};
+use super::directory::Member;
+use super::matches::{QueuedGroup, Reinforce};
+use super::realm::{MatchOrder, NoMatch, Realm};
 use super::sessions::{SnapshotPart, refusal_of};
 use crate::engine::matchmaking::{AddRefused, Added, Backfill, Group, Pool, RemoveRefused, Rules, Ticket};
 use crate::ids::{MatchId, PlayerId, SessionId, TicketId};
+use crate::limits::QUEUE_STATUS_EVERY_MS;
 use crate::wire::matchmaking as says;
 use crate::wire::{Cid, Outbound, Reason, Refusal};
+
+pub use status::{DescribeQueue, DescribeTicket};
+
+use status::clear_status;
 
 /// A player queues, perhaps with a party.
 #[derive(Message)]
@@ -92,30 +99,29 @@ pub struct ThawTickets {
     pub snapshot: bool,
 }
 
-/// A running match wants players.
+/// A running match wants players; what it asked for before no longer counts.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct AskBackfill {
     /// Its mode.
     pub mode: Arc<str>,
-    /// Which; `seats` 0 takes the wish back.
+    /// Which.
     pub match_id: MatchId,
-    /// How many.
-    pub seats: u32,
+    /// How many in each of the mode's teams; empty when it wants nobody.
+    pub seats: Vec<u32>,
 }
 
-/// The queue for an operator.
+/// A group came to nothing: its tickets go back, as old as they were.
 #[derive(Message)]
-#[rtype(result = "String")]
-pub struct DescribeQueue;
-
-/// One ticket, for its owner or an operator: JSON text, `None` when it is not waiting.
-#[derive(Message)]
-#[rtype(result = "Option<(Vec<PlayerId>, String)>")]
-pub struct DescribeTicket(
-    /// Which.
-    pub TicketId,
-);
+#[rtype(result = "()")]
+pub struct PutBack {
+    /// Their mode.
+    pub mode: Arc<str>,
+    /// The tickets, each with its turn in line.
+    pub tickets: Vec<(Ticket, u64)>,
+    /// Whose fault it was: a ticket with one of these is withdrawn.
+    pub gone: Vec<PlayerId>,
+}
 
 /// The actor.
 pub struct MatchmakerActor {
@@ -123,6 +129,8 @@ pub struct MatchmakerActor {
     pools: BTreeMap<Arc<str>, Pool>,
     /// Which pool a ticket is in.
     tickets: HashMap<TicketId, Arc<str>>,
+    /// The last ticket that was told how it stands, where there are too many to tell all at once.
+    told_up_to: usize,
     wake: Option<SpawnHandle>,
 }
 
@@ -135,7 +143,7 @@ impl MatchmakerActor {
             let rules = Rules::new(&mode.matchmaking, mode.players).ok()?;
             Some((name, Pool::new(rules, tickets_max)))
         });
-        Self { pools: pools.collect(), realm, tickets: HashMap::new(), wake: None }
+        Self { pools: pools.collect(), realm, tickets: HashMap::new(), told_up_to: 0, wake: None }
     }
 
     /// Adds a ticket, answers, and seats whoever that completes.
@@ -214,6 +222,7 @@ impl MatchmakerActor {
             groups.extend(polled.groups.into_iter().map(|group| (mode.clone(), group)));
             for ticket in polled.expired {
                 self.tickets.remove(&ticket.ticket_id);
+                clear_status(&self.realm, &ticket);
                 let frame = says::Expired { ticket_id: ticket.ticket_id }.push();
                 for player in &ticket.players {
                     if let Some(member) = self.realm.directory.member(*player) {
@@ -225,10 +234,16 @@ impl MatchmakerActor {
         groups
     }
 
-    fn seat_all(&mut self, groups: Vec<(Arc<str>, Group)>, ctx: &mut Context<Self>) {
-        let now_ms = self.realm.clock.now_ms();
-        for (mode, group) in groups {
-            self.seat(mode, group, now_ms);
+    fn seat_all(&mut self, mut groups: Vec<(Arc<str>, Group)>, ctx: &mut Context<Self>) {
+        // Each round that brings another one withdrew a ticket, so they come to an end.
+        while !groups.is_empty() {
+            let mut again = false;
+            for (mode, group) in groups.drain(..) {
+                again |= !self.seat(mode, group);
+            }
+            if again {
+                groups = self.poll();
+            }
         }
         self.sleep(ctx);
     }
@@ -246,32 +261,89 @@ impl MatchmakerActor {
         }
     }
 
-    fn seat(&mut self, mode: Arc<str>, group: Group, now_ms: u64) {
-        for ticket in &group.tickets {
+    /// Seats a group; false when it came to nothing and others may be possible now.
+    fn seat(&mut self, mode: Arc<str>, group: Group) -> bool {
+        let now_ms = self.realm.clock.now_ms();
+        let Group { tickets, turns, players, teams, bots, backfill } = group;
+        for ticket in &tickets {
             self.tickets.remove(&ticket.ticket_id);
-            self.realm.meters.queue_wait.record(now_ms.saturating_sub(ticket.added_ms) * 1_000);
+            clear_status(&self.realm, ticket);
         }
-        let matched: Vec<_> = group.players.iter().filter_map(|player| self.realm.directory.member(*player)).collect();
+        let waits: Vec<_> = tickets.iter().map(|ticket| now_ms.saturating_sub(ticket.added_ms)).collect();
+        let queued = QueuedGroup { tickets: tickets.into_iter().zip(turns).collect(), teams };
+        let directory = &self.realm.directory;
+        let gone = |player: &PlayerId| directory.member(*player).is_none() || directory.seat(*player).is_some();
+        let gone: Vec<_> = players.iter().copied().filter(gone).collect();
+        if !gone.is_empty() {
+            self.put_back(&mode, queued.tickets, &gone);
+            return false;
+        }
+        // Team by team, so that whoever reads the order of seats sees the sides.
+        let in_order = if queued.teams.is_empty() { players.clone() } else { queued.teams.concat() };
+        let matched: Vec<_> = in_order.iter().filter_map(|player| directory.member(*player)).collect();
         // Their tickets in other queues go before they are seated, so that nobody is matched twice.
-        for member in &matched {
-            self.withdraw(member.player, true);
+        for player in &players {
+            self.withdraw(*player, true);
         }
-        let failed = |refusal: Refusal, members: &[Member]| {
-            let frame = says::Failed { reason: refusal.reason.row().word.into() }.push();
-            for member in members {
+        if let Some(match_id) = backfill {
+            let Some(card) = self.realm.directory.card(match_id) else {
+                if let Some(pool) = self.pools.get_mut(&mode) {
+                    pool.cancel_backfill(match_id);
+                }
+                self.put_back(&mode, queued.tickets, &[]);
+                return false;
+            };
+            // `do_send` on purpose: no more than the seats it asked for.
+            card.addr.do_send(Reinforce { group: matched, queued });
+        } else {
+            let tickets = queued.tickets.clone();
+            let order = MatchOrder {
+                mode: mode.clone(),
+                private: false,
+                matched: matched.clone(),
+                bots,
+                promised: 0,
+                queued: Some(queued),
+            };
+            match self.realm.start_match(order) {
+                Ok(_) => {}
+                Err(NoMatch::SeatTaken(player)) => {
+                    self.put_back(&mode, tickets, &[player]);
+                    return false;
+                }
+                Err(no_match) => {
+                    let frame = says::Failed { reason: refusal_of(no_match).reason.row().word.into() }.push();
+                    matched.iter().for_each(|member| member.outlet.push(&frame));
+                }
+            }
+        }
+        for waited_ms in waits {
+            self.realm.meters.queue_wait.record(waited_ms * 1_000);
+        }
+        true
+    }
+
+    /// Tickets of a group that came to nothing go back in their turn, but for those that have somebody who is `gone`.
+    fn put_back(&mut self, mode: &Arc<str>, tickets: Vec<(Ticket, u64)>, gone: &[PlayerId]) {
+        let Some(pool) = self.pools.get_mut(mode) else { return };
+        for (ticket, turn) in tickets {
+            let ticket_id = ticket.ticket_id;
+            let players = ticket.players.clone();
+            if !players.iter().any(|player| gone.contains(player)) && pool.put_back(ticket, turn) {
+                self.tickets.insert(ticket_id, mode.clone());
+                for player in &players {
+                    // Who lost the connection meanwhile told a pool that did not have the ticket.
+                    let member = self.realm.directory.member(*player);
+                    if member.is_none_or(|member| member.outlet.connection().is_none()) {
+                        pool.freeze(*player);
+                    }
+                }
+                continue;
+            }
+            let frame = says::Removed::of(ticket_id).push();
+            for member in players.iter().filter_map(|player| self.realm.directory.member(*player)) {
                 member.outlet.push(&frame);
             }
-        };
-        if let Some(match_id) = group.backfill {
-            let told = self.realm.directory.card(match_id).map(|card| card.addr.try_send(Reinforce(matched.clone())));
-            if !matches!(told, Some(Ok(()))) {
-                failed(Reason::MatchNotFound.into(), &matched);
-            }
-            return;
-        }
-        let order = MatchOrder { mode, private: false, matched: matched.clone(), bots: group.bots, promised: 0 };
-        if let Err(no_match) = self.realm.start_match(order) {
-            failed(refusal_of(no_match), &matched);
         }
     }
 
@@ -280,6 +352,7 @@ impl MatchmakerActor {
         for pool in self.pools.values_mut() {
             let Some(ticket) = pool.withdraw_player(player) else { continue };
             self.tickets.remove(&ticket.ticket_id);
+            clear_status(&self.realm, &ticket);
             let frame = says::Removed::of(ticket.ticket_id).push();
             for member in ticket.players.iter().filter_map(|player| self.realm.directory.member(*player)) {
                 if tell {
@@ -293,31 +366,14 @@ impl MatchmakerActor {
         let mode = self.tickets.get(&ticket_id).ok_or(Reason::TicketNotFound)?;
         let pool = self.pools.get_mut(mode).ok_or(Reason::TicketNotFound)?;
         match pool.remove(ticket_id, by) {
-            Ok(_) => {
+            Ok(ticket) => {
                 self.tickets.remove(&ticket_id);
+                clear_status(&self.realm, &ticket);
                 Ok(())
             }
             Err(RemoveRefused::NotOwner) => Err(Reason::NotOwner.into()),
             Err(RemoveRefused::NotFound) => Err(Reason::TicketNotFound.into()),
         }
-    }
-
-    fn describe(mode: &str, pool: &Pool, ticket_id: TicketId, now_ms: u64) -> Option<serde_json::Value> {
-        let ticket = pool.get(ticket_id)?;
-        let status = pool.status(ticket_id, now_ms)?;
-        let why = pool.why_not(ticket_id);
-        Some(serde_json::json!({
-            "ticket_id": ticket_id,
-            "mode": mode,
-            "status": "pending",
-            "players": ticket.players,
-            "position": status.position,
-            "waited_ms": status.waited_ms,
-            "estimate_ms": status.estimate_ms,
-            "frozen": status.frozen,
-            "players_needed": pool.players_needed(ticket_id),
-            "why": why.as_ref().map(|why| serde_json::json!({"code": why.code(), "message": why.to_string()})),
-        }))
     }
 }
 
@@ -338,19 +394,12 @@ fn refused(refusal: AddRefused) -> Refusal {
     }
 }
 
-/// A running match asks for players, where its mode allows that.
-pub fn ask_backfill(realm: &Realm, card: Option<&Arc<MatchCard>>, seats: u32) -> bool {
-    let Some(card) = card else { return false };
-    let allowed = realm.mode(&card.mode).is_some_and(|(_, mode)| mode.matchmaking.backfill);
-    allowed
-        && realm.matchmaker().try_send(AskBackfill { mode: card.mode.clone(), match_id: card.match_id, seats }).is_ok()
-}
-
 impl Actor for MatchmakerActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(crate::limits::MAILBOX_MESSAGES_MAX);
+        ctx.run_interval(Duration::from_millis(QUEUE_STATUS_EVERY_MS), |this, _| this.tell_statuses());
     }
 }
 
@@ -459,40 +508,24 @@ impl Handler<AskBackfill> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, ask: AskBackfill, ctx: &mut Self::Context) {
-        if let Some(pool) = self.pools.get_mut(&ask.mode) {
-            pool.cancel_backfill(ask.match_id);
-            if ask.seats > 0 {
-                let _ = pool.backfill(Backfill { match_id: ask.match_id, seats: vec![ask.seats], traits: None });
-            }
-            self.look(ctx);
+        let AskBackfill { mode, match_id, seats } = ask;
+        let Some(pool) = self.pools.get_mut(&mode) else { return };
+        pool.cancel_backfill(match_id);
+        if seats.is_empty() {
+            return;
         }
+        if let Err(error) = pool.backfill(Backfill { match_id, seats, traits: None }) {
+            tracing::warn!(%match_id, %mode, %error, "a match asked for players in vain");
+        }
+        self.look(ctx);
     }
 }
 
-impl Handler<DescribeQueue> for MatchmakerActor {
-    type Result = String;
+impl Handler<PutBack> for MatchmakerActor {
+    type Result = ();
 
-    fn handle(&mut self, _: DescribeQueue, _: &mut Self::Context) -> String {
-        let now_ms = self.realm.clock.now_ms();
-        let modes: serde_json::Map<_, _> = self
-            .pools
-            .iter()
-            .map(|(mode, pool)| {
-                let tickets: Vec<_> =
-                    pool.tickets().filter_map(|ticket| Self::describe(mode, pool, ticket.ticket_id, now_ms)).collect();
-                (mode.to_string(), serde_json::json!({"tickets": tickets, "waiting": pool.len()}))
-            })
-            .collect();
-        serde_json::json!({"modes": modes, "wait": self.realm.meters.queue_wait.summary()}).to_string()
-    }
-}
-
-impl Handler<DescribeTicket> for MatchmakerActor {
-    type Result = Option<(Vec<PlayerId>, String)>;
-
-    fn handle(&mut self, DescribeTicket(ticket_id): DescribeTicket, _: &mut Self::Context) -> Self::Result {
-        let (mode, pool) = self.pools.get_key_value(self.tickets.get(&ticket_id)?)?;
-        let players = pool.get(ticket_id)?.players.clone();
-        Some((players, Self::describe(mode, pool, ticket_id, self.realm.clock.now_ms())?.to_string()))
+    fn handle(&mut self, PutBack { mode, tickets, gone }: PutBack, ctx: &mut Self::Context) {
+        self.put_back(&mode, tickets, &gone);
+        self.look(ctx);
     }
 }

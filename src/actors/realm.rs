@@ -17,7 +17,7 @@ use super::channels::{ChannelActor, ChatCommand};
 use super::clock::Clock;
 use super::directory::{CardState, Directory, MatchCard, Member};
 use super::lobby::LobbyActor;
-use super::matches::{MatchActor, Open};
+use super::matches::{MatchActor, Open, QueuedGroup};
 use super::matchmaker::MatchmakerActor;
 use super::meters::Meters;
 use super::presence::PresenceActor;
@@ -112,6 +112,8 @@ pub struct MatchOrder {
     pub bots: u32,
     /// Seats promised to joins that are on their way.
     pub promised: u32,
+    /// The tickets it comes from, if a queue made it.
+    pub queued: Option<QueuedGroup>,
 }
 
 /// Why no match was started.
@@ -123,6 +125,8 @@ pub enum NoMatch {
     Capacity,
     /// The server is going down.
     Draining,
+    /// One of those to be seated has a seat elsewhere.
+    SeatTaken(PlayerId),
 }
 
 impl Realm {
@@ -248,6 +252,13 @@ impl Realm {
         }
         let (match_id, seed, join_code) =
             self.make(|now_ms, rng| (MatchId::new(now_ms, rng), rng.next_u64(), order.private.then(|| join_code(rng))));
+        // Claimed before the match begins: nobody is told of one that lacks somebody.
+        let claimed = order.matched.iter().map(|member| member.player);
+        if let Some(taken) = claimed.clone().find(|player| self.directory.claim_seat(*player, match_id).is_err()) {
+            claimed.for_each(|player| self.directory.release_seat(player, match_id));
+            self.directory.dismiss_match();
+            return Err(NoMatch::SeatTaken(taken));
+        }
         let arbiter = &self.arbiters[self.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.arbiters.len()];
         let (realm, ticker, name) = (self.clone(), arbiter.ticker.clone(), mode_name.clone());
         let players_max = mode.players.max;
@@ -268,7 +279,7 @@ impl Realm {
             addr: addr.clone(),
         });
         // `do_send` on purpose: the first message of an actor that nobody else knows yet.
-        addr.do_send(Open { card: card.clone(), matched: order.matched, bots: order.bots });
+        addr.do_send(Open { card: card.clone(), matched: order.matched, bots: order.bots, queued: order.queued });
         self.directory.add_match(card.clone());
         // A match that could not even begin may be over before it was shown; it must not stay.
         let over = card.state.lock().phase == Phase::Finished;

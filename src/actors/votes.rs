@@ -16,7 +16,6 @@ use super::realm::Realm;
 use crate::engine::matches::roster::Roster;
 use crate::engine::modes::Json;
 use crate::engine::votes::audit::Hash;
-use crate::engine::votes::draft::teams_of;
 use crate::engine::votes::frustration::Moods;
 use crate::engine::votes::motions::Called;
 use crate::engine::votes::parts::RecordParts;
@@ -163,8 +162,6 @@ pub struct Opening<'a> {
     pub crowd: Crowd,
     /// Whom it tells when it is over.
     pub parent: Addr<MatchActor>,
-    /// The sizes of the match's teams, where its mode has any.
-    pub team_sizes: &'a [u32],
 }
 
 /// Where a vote's rules come from.
@@ -182,7 +179,7 @@ fn say(faults: Vec<Fault>) -> Vec<String> {
 
 /// Opens a vote on this thread, or says every fault.
 pub fn open_vote(opening: Opening<'_>, asked: Asked<'_>) -> Result<VoteHandle, Vec<String>> {
-    let Opening { realm, match_id, roster, weigh, open, crowd, parent, team_sizes } = opening;
+    let Opening { realm, match_id, roster, weigh, open, crowd, parent } = opening;
     let (config, electorate, called_by, args) = match asked {
         Asked::Written(json) => {
             (VoteConfig::from_json(json.get(), &realm.vote_templates()).map_err(say)?, None, None, None)
@@ -210,7 +207,6 @@ pub fn open_vote(opening: Opening<'_>, asked: Asked<'_>) -> Result<VoteHandle, V
     }
     let present = roster.seats().iter().filter(|seat| seat.present).map(|seat| seat.player).collect();
     let mut humans: Vec<_> = roster.seats().iter().filter(|seat| !seat.bot).map(|seat| seat.player).collect();
-    let seated: Vec<_> = roster.seats().iter().map(|seat| seat.player).collect();
     if let Some(electorate) = &electorate {
         humans.retain(|player| electorate.contains(player));
     }
@@ -225,7 +221,7 @@ pub fn open_vote(opening: Opening<'_>, asked: Asked<'_>) -> Result<VoteHandle, V
         eligible: humans,
         present,
         spectators: roster.spectators().to_vec(),
-        teams: teams_of(team_sizes, &seated),
+        teams: roster.teams(),
         weigh,
         called_by,
         args,

@@ -45,7 +45,15 @@ pub fn run(args: Args) -> Outcome {
             }
             Ok(())
         }
-        Ok((config, _)) => {
+        Ok((mut config, origins)) => {
+            if let Err(why) = crate::server::playable(&mut config, &origins) {
+                let faults = why.to_string();
+                for line in faults.lines() {
+                    writeln!(out, "{name}: {line}")?;
+                }
+                let count = faults.lines().count();
+                return Err(Failure::failed(format!("{count} fault{} in {name}", if count == 1 { "" } else { "s" })));
+            }
             let modes: Vec<&str> = config.modes.keys().map(String::as_str).collect();
             writeln!(out, "{name}: fine ({} modes: {})", modes.len(), modes.join(", "))?;
             Ok(())

@@ -11,7 +11,7 @@ use super::lua::{
     Allowance, Birth, Fault, LuaGame, NOT_A_MATCH, Script, ScriptMode, Sources, read_mode, read_what_works,
 };
 use super::{BuildError, GAMES, Game, built_in};
-use crate::engine::modes::Mode;
+use crate::engine::modes::{Mode, OnExpire};
 
 /// The games of one server.
 #[derive(Default)]
@@ -222,6 +222,16 @@ impl Catalogue {
     /// # Errors
     /// A sentence: the games there are, or what the game says about its options.
     pub fn build(&self, mode: &Mode, birth: Birth) -> Result<Box<dyn Game>, BuildError> {
+        let game = self.build_any(mode, birth)?;
+        if mode.reconnect.on_expire == OnExpire::Bot && !game.plays_bots() {
+            let why =
+                format!("reconnect.on_expire is \"bot\", and {} has no bots: expected leave or forfeit", mode.game);
+            return Err(BuildError(why));
+        }
+        Ok(game)
+    }
+
+    fn build_any(&self, mode: &Mode, birth: Birth) -> Result<Box<dyn Game>, BuildError> {
         let options =
             serde_json::value::to_raw_value(&mode.game_options).map_err(|error| BuildError(error.to_string()))?;
         if let Some(game) = mode.game.strip_prefix("builtin:").and_then(built_in) {
@@ -319,6 +329,29 @@ mod tests {
         let none = build("none.lua").unwrap_err().0;
         assert!(none.contains("game is \"lua:none.lua\", expected one of builtin:skirmish"), "{none}");
         assert!(none.ends_with("lua:rps/match.lua"), "{none}");
+    }
+
+    #[test]
+    fn a_bot_takes_over_only_in_games_that_have_bots() {
+        let folder = Folder::new("bots");
+        folder.save("with.lua", &format!("bots = {{}}\n{GAME}"));
+        folder.save("off.lua", &format!("bots = {{enabled = false}}\n{GAME}"));
+        folder.save("without.lua", GAME);
+        let catalogue = Catalogue::open(&folder.0).unwrap();
+        for (game, has_bots) in [
+            ("builtin:skirmish", true),
+            ("builtin:bench", false),
+            ("lua:with.lua", true),
+            ("lua:off.lua", false),
+            ("lua:without.lua", false),
+        ] {
+            let mut mode = Mode { game: game.into(), ..Mode::default() };
+            assert!(catalogue.build(&mode, birth()).is_ok(), "{game}");
+            mode.reconnect.on_expire = OnExpire::Bot;
+            let refused = catalogue.build(&mode, birth()).err().map(|why| why.0);
+            let expected = format!("reconnect.on_expire is \"bot\", and {game} has no bots: expected leave or forfeit");
+            assert_eq!(refused, (!has_bots).then_some(expected));
+        }
     }
 
     #[test]

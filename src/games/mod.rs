@@ -61,6 +61,14 @@ pub trait Game {
         &[]
     }
 
+    /// Whether bots can play it. Without, no mode of it may let a bot take over a seat.
+    fn plays_bots(&self) -> bool {
+        false
+    }
+
+    /// The player is back in a seat that a bot played on in.
+    fn bot_removed(&mut self, _cx: &mut GameCx<'_>, _player: PlayerId) {}
+
     /// The votes open in this match now; told whenever one opens or closes.
     fn open_votes(&mut self, _open: &[OpenVote]) {}
 

@@ -137,6 +137,16 @@ impl Game for Skirmish {
         }
     }
 
+    fn plays_bots(&self) -> bool {
+        true
+    }
+
+    fn bot_removed(&mut self, _cx: &mut GameCx<'_>, player: PlayerId) {
+        if let Some(fighter) = self.fighters.iter_mut().find(|f| f.player == player) {
+            (fighter.bot, fighter.going) = (false, Move::default());
+        }
+    }
+
     fn input(&mut self, _cx: &mut GameCx<'_>, player: PlayerId, input: &RawValue) {
         if let (Some(going), Some(f)) = (Move::read(input), self.fighters.iter_mut().find(|f| f.player == player)) {
             f.going = going;

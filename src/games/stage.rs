@@ -115,7 +115,8 @@ impl Stage {
         Ok(Self {
             id,
             mode_name,
-            roster: Roster::new(mode.players.max, mode.spectators, mode.veto_tokens_per_player),
+            roster: Roster::new(mode.players.max, mode.spectators, mode.veto_tokens_per_player)
+                .with_teams(&mode.matchmaking.teams),
             mode,
             game,
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -230,6 +231,34 @@ impl Stage {
         if self.roster.is_deserted() && self.phase != Phase::Finished {
             self.end(r#"{"status":"empty"}"#);
         }
+        true
+    }
+
+    /// A bot plays on in the seat of a player who did not come back; false when they have none. With nobody but bots
+    /// left, the match ends.
+    pub fn hand_to_bot(&mut self, player: PlayerId, unix_us: u64) -> bool {
+        if !self.roster.hand_to_bot(player) {
+            return false;
+        }
+        self.with_game(unix_us, |game, cx| game.bot_added(cx, player, ""));
+        self.settle();
+        if self.roster.is_deserted() && self.phase != Phase::Finished {
+            self.end(r#"{"status":"empty"}"#);
+        }
+        true
+    }
+
+    /// The player is back in the seat that a bot played on in; false when none does.
+    pub fn take_back(&mut self, player: PlayerId, now_us: u64, unix_us: u64) -> bool {
+        if !self.roster.is_bot(player) {
+            return false;
+        }
+        if let Some(seat) = self.roster.seat_mut(player) {
+            seat.bot = false;
+        }
+        self.roster.heard(player, now_us);
+        self.with_game(unix_us, |game, cx| game.bot_removed(cx, player));
+        self.settle();
         true
     }
 
@@ -647,6 +676,23 @@ mod tests {
         let mut cancelled = stage(smoke());
         cancelled.cancel("cancelled");
         assert_eq!(acts(&mut cancelled), r#"finished:{"status":"cancelled"}"#);
+    }
+
+    #[test]
+    fn a_bot_plays_on_in_the_seat_of_who_is_gone_until_they_are_back() {
+        let mut stage = stage(Mode { game: "builtin:skirmish".into(), tick_hz: 20, ..Mode::default() });
+        for player in [1, 2] {
+            stage.join(id(player), false, None, 0, 0).unwrap();
+        }
+        stage.start(0);
+        acts(&mut stage);
+        assert!(!stage.hand_to_bot(id(3), 0), "a stranger has no seat");
+        assert!(stage.hand_to_bot(id(1), 0) && stage.roster.is_bot(id(1)));
+        assert_eq!(stage.roster.players(), [id(1), id(2)], "the seat stays theirs");
+        assert_eq!(acts(&mut stage), "");
+        assert!(stage.take_back(id(1), 0, 0) && !stage.take_back(id(1), 0, 0));
+        assert!(stage.hand_to_bot(id(1), 0) && stage.hand_to_bot(id(2), 0));
+        assert_eq!(acts(&mut stage), r#"finished:{"status":"empty"}"#, "bots do not play for nobody");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use actix::prelude::*;
 
 use super::{MatchActor, says};
-use crate::actors::{channels, matchmaker, notifications};
+use crate::actors::{channels, notifications};
 use crate::games::{Effect, ScriptFault};
 use crate::ids::PlayerId;
 use crate::limits::{EVENT_BYTES_MAX, SCRIPT_FAULTS_KEPT_MAX};
@@ -75,8 +75,9 @@ impl MatchActor {
             Effect::Chat { channel, content } => channels::say(&self.realm, &channel, &content),
             Effect::Notify { to, notification } => notifications::notify(&self.realm, &to, &notification),
             Effect::Backfill(seats) => {
-                matchmaker::ask_backfill(&self.realm, self.card.as_ref(), seats);
-                true
+                self.wanted = Some(seats);
+                self.ask_for_players();
+                self.stage.mode.matchmaking.backfill
             }
             Effect::Log(line) => {
                 tracing::info!(match_id = %self.stage.id, mode = %self.stage.mode_name, "game: {line}");

@@ -6,7 +6,6 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::{MatchActor, says};
-use crate::actors::matchmaker;
 use crate::actors::ticker::Retire;
 use crate::engine::matches::Phase;
 use crate::engine::modes::Json;
@@ -56,6 +55,7 @@ impl MatchActor {
             return;
         }
         self.over = true;
+        let result = self.with_forfeits(result);
         self.meters.finished.fetch_add(1, Relaxed);
         if let Some([first, last]) = self.wakes.filter(|[first, last]| last.0 > first.0) {
             let (asked, took) = (last.0 - first.0, last.1 - first.1);
@@ -126,6 +126,19 @@ impl MatchActor {
         );
     }
 
+    /// The result, which says who forfeited where anybody did and the game does not say so itself.
+    fn with_forfeits(&self, result: Json) -> Json {
+        if self.forfeited.is_empty() {
+            return result;
+        }
+        let read = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(result.get());
+        let told = read.ok().and_then(|mut members| {
+            members.entry("forfeited").or_insert_with(|| serde_json::json!(self.forfeited));
+            serde_json::value::to_raw_value(&members).ok()
+        });
+        told.unwrap_or(result)
+    }
+
     pub(super) fn part_of(&self, player: PlayerId) -> ParticipantRow {
         let stayed = self.members.contains_key(&player);
         let outcome = if stayed { Outcome::Played } else { Outcome::Forfeited };
@@ -155,9 +168,7 @@ impl MatchActor {
             self.realm.directory.update(card, |state| state.phase = Phase::Finished);
         }
         self.realm.directory.remove_match(self.stage.id);
-        if self.stage.mode.matchmaking.backfill {
-            matchmaker::ask_backfill(&self.realm, self.card.as_ref(), 0);
-        }
+        self.ask_for_players();
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::directory::{MatchCard, Member};
 use super::super::lobby::FindOrCreate;
 use super::super::outlet::Outlet;
 use crate::engine::matches::inputs::Input;
+use crate::engine::matchmaking::Ticket;
 use crate::engine::modes::Json;
 use crate::engine::votes::frustration::Moods;
 use crate::engine::votes::told::Passed;
@@ -24,6 +25,17 @@ pub struct Open {
     pub matched: Vec<Member>,
     /// Bots to seat after them.
     pub bots: u32,
+    /// The tickets it came from, if a queue made it.
+    pub queued: Option<QueuedGroup>,
+}
+
+/// What a group of a queue was made of: its teams, and the tickets as they are put back if it comes to nothing.
+#[derive(Debug, Clone, Default)]
+pub struct QueuedGroup {
+    /// Its tickets, each with its turn in line.
+    pub tickets: Vec<(Ticket, u64)>,
+    /// The players of each team, in the order of the mode's teams; empty where it has none.
+    pub teams: Vec<Vec<PlayerId>>,
 }
 
 /// Somebody wants in. Answered with `match.joined` or a refusal.
@@ -181,10 +193,12 @@ pub struct RefundVeto(
 /// Players that the matchmaker found for a running match.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Reinforce(
+pub struct Reinforce {
     /// Who.
-    pub Vec<Member>,
-);
+    pub group: Vec<Member>,
+    /// The tickets they came from.
+    pub queued: QueuedGroup,
+}
 
 /// What an operator may tell a match.
 #[derive(Message)]

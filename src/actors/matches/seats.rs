@@ -2,10 +2,12 @@
 
 use actix::prelude::*;
 
-use super::{Join, Leave, MatchActor, Parting, PlayerAway, PlayerBack, Reinforce, says};
+use super::{Join, Leave, MatchActor, Parting, PlayerBack, QueuedGroup, Reinforce, says};
 use crate::actors::directory::Member;
 use crate::actors::lobby::FindAgain;
-use crate::actors::sessions::{Seated, SnapshotPart, Unseated};
+use crate::actors::matchmaker::{AskBackfill, PutBack};
+use crate::actors::sessions::{Seated, Unseated};
+use crate::engine::matches::Phase;
 use crate::engine::matches::roster::NoPlace;
 use crate::engine::sessions::SlotKind;
 use crate::games::stage::Denied;
@@ -112,8 +114,11 @@ impl MatchActor {
         let Join { member, cid, ctx: join_ctx, spectate, invited, promised } = join;
         let player = member.player;
         let outlet = member.outlet.clone();
+        let reclaims = !self.over && !spectate && self.take_back(player);
         let already = self.stage.roster.is_seated(player) || (spectate && self.stage.roster.is_spectator(player));
-        let outcome = if already {
+        let outcome = if reclaims {
+            Ok(true)
+        } else if already {
             Ok(false)
         } else if self.over {
             Err(Refusal::from(Reason::MatchNotFound))
@@ -153,6 +158,7 @@ impl MatchActor {
                 }
                 self.start_if_enough(ctx);
                 self.carry_out(ctx);
+                self.ask_for_players();
             }
             Err(refusal) => match promised {
                 // The match filled up or closed since it was promised: that is ours to solve, not the player's.
@@ -229,20 +235,66 @@ impl MatchActor {
             for vote in self.votes.values() {
                 vote.roster_changed(&self.stage.roster);
             }
+            self.ask_for_players();
         }
     }
 
-    /// Seats a group that the matchmaker made; each hears of the match before its first state.
-    pub(super) fn seat_group(&mut self, mut group: Vec<Member>, ctx: &mut Context<Self>) {
+    /// Seats a group that the matchmaker made, before anybody is told of it. A group that is not complete comes to
+    /// nothing where the match cannot begin without: whoever can still play goes back into the queue, in their turn.
+    pub(super) fn seat_group(
+        &mut self,
+        mut group: Vec<Member>,
+        queued: Option<QueuedGroup>,
+        bots: u32,
+        ctx: &mut Context<Self>,
+    ) {
+        let reinforces = self.stage.phase() != Phase::Waiting;
+        for (team, players) in (1..).zip(queued.iter().flat_map(|queued| &queued.teams)) {
+            players.iter().for_each(|player| self.stage.roster.place(*player, team));
+        }
+        let (mut gone, mut shut_out) = (Vec::new(), 0);
         // Seats first, so that everybody is told of the same group.
-        group.retain(|member| match self.take_seat(member.player, None) {
-            // Who had joined by themselves meanwhile is in already.
-            Ok(newly) => newly,
-            Err(refusal) => {
-                member.outlet.push(&failed(refusal.reason.row().word));
-                false
+        group.retain(|member| {
+            if queued.is_some() && self.realm.directory.member(member.player).is_none() {
+                self.realm.directory.release_seat(member.player, self.stage.id);
+                gone.push(member.player);
+                return false;
+            }
+            match self.take_seat(member.player, None) {
+                // Who had joined by themselves meanwhile is in already.
+                Ok(newly) => newly,
+                Err(refusal)
+                    if queued.is_some() && matches!(refusal.reason, Reason::MatchFull | Reason::MatchLocked) =>
+                {
+                    // Ours to solve, not the player's: there was room when the group was made.
+                    shut_out += 1;
+                    false
+                }
+                Err(refusal) => {
+                    member.outlet.push(&failed(refusal.reason.row().word));
+                    gone.push(member.player);
+                    false
+                }
             }
         });
+        let short = self.stage.roster.seats().len() as u32 + bots < self.stage.mode.players.min;
+        if let Some(queued) = queued.filter(|_| !gone.is_empty() || shut_out > 0)
+            && (reinforces || short)
+        {
+            for member in group {
+                self.stage.leave(member.player, self.realm.clock.unix_us());
+                self.realm.directory.release_seat(member.player, self.stage.id);
+            }
+            if !reinforces {
+                self.stage.cancel("cancelled");
+            }
+            // `do_send` on purpose: once per group, and the tickets must not be lost.
+            let back = PutBack { mode: self.stage.mode_name.clone(), tickets: queued.tickets, gone };
+            self.realm.matchmaker().do_send(back);
+            self.carry_out(ctx);
+            self.ask_for_players();
+            return;
+        }
         let players = self.stage.roster.players().to_vec();
         let frames = says::Matched { match_id: self.stage.id, players }.frames();
         // Whoever was there before hears of each newcomer; the newcomers hear of one another by `match.matched`.
@@ -262,6 +314,36 @@ impl MatchActor {
         self.update_card();
         self.start_if_enough(ctx);
         self.carry_out(ctx);
+        self.ask_for_players();
+    }
+
+    /// Asks the queue for whoever is missing, team by team, where the mode lets matches do that. What the game asked for
+    /// comes first; without, a running match wants every seat of its size filled.
+    pub(super) fn ask_for_players(&mut self) {
+        let (Some(card), mode) = (&self.card, &self.stage.mode) else { return };
+        let playing = matches!(self.stage.phase(), Phase::Running | Phase::Paused) && !self.over;
+        let mut seats = Vec::new();
+        if mode.matchmaking.backfill && playing && self.stage.joinable() {
+            seats = self.stage.roster.free_in_teams(mode.matchmaking.size.unwrap_or(mode.players.max));
+            let mut too_many = seats.iter().sum::<u32>().saturating_sub(self.wanted.unwrap_or(u32::MAX));
+            // The fullest teams are the last to be helped.
+            while too_many > 0
+                && let Some(least) = seats.iter_mut().filter(|free| **free > 0).min()
+            {
+                let less = too_many.min(*least);
+                (*least, too_many) = (*least - less, too_many - less);
+            }
+            if seats.iter().all(|free| *free == 0) {
+                seats.clear();
+            }
+        }
+        if seats != self.asked_for {
+            let ask = AskBackfill { mode: card.mode.clone(), match_id: card.match_id, seats: seats.clone() };
+            // Refused when the queue is too busy: the next change of the roster asks again.
+            if self.realm.matchmaker().try_send(ask).is_ok() {
+                self.asked_for = seats;
+            }
+        }
     }
 }
 
@@ -287,8 +369,11 @@ impl Handler<Leave> for MatchActor {
             outlet.clear_slot(SlotKind::MatchState, self.stage.id.as_u128());
             outlet.push(&says::Left::default().frame(cid.as_ref()));
         }
-        if !stale {
-            self.leave(leave.player, leave.why.reason(), ctx);
+        match leave.why {
+            _ if stale => {}
+            // A session lives at least as long as the seat is held for it.
+            Parting::Expired if !self.over => self.expire(leave.player, ctx),
+            why => self.leave(leave.player, why.reason(), ctx),
         }
     }
 }
@@ -296,68 +381,15 @@ impl Handler<Leave> for MatchActor {
 impl Handler<Reinforce> for MatchActor {
     type Result = ();
 
-    fn handle(&mut self, Reinforce(group): Reinforce, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Reinforce { group, queued }: Reinforce, ctx: &mut Context<Self>) {
         if self.over {
-            for member in &group {
-                member.outlet.push(&failed(Reason::MatchNotFound.row().word));
-            }
-            return;
+            let (mode, gone) = (self.stage.mode_name.clone(), Vec::new());
+            return self.realm.matchmaker().do_send(PutBack { mode, tickets: queued.tickets, gone });
         }
-        self.seat_group(group, ctx);
-    }
-}
-
-impl Handler<PlayerAway> for MatchActor {
-    type Result = ();
-
-    fn handle(&mut self, PlayerAway { player, session }: PlayerAway, _: &mut Context<Self>) {
-        if self.members.get(&player).is_none_or(|member| member.session_id != session) {
-            return;
+        if let Some(wanted) = &mut self.wanted {
+            *wanted = wanted.saturating_sub(group.len() as u32);
         }
-        if self.stage.roster.set_present(player, false, self.realm.clock.now_us()) {
-            let grace_ms = u64::from(self.stage.mode.reconnect.grace_s) * 1_000;
-            let away =
-                says::PlayerDisconnected { match_id: self.stage.id, player_id: player, grace_ms: Some(grace_ms) };
-            self.push_others(player, &away.push());
-            for vote in self.votes.values() {
-                vote.roster_changed(&self.stage.roster);
-            }
-        }
-    }
-}
-
-impl Handler<PlayerBack> for MatchActor {
-    type Result = ();
-
-    fn handle(&mut self, PlayerBack { member, snapshot }: PlayerBack, ctx: &mut Context<Self>) {
-        let player = member.player;
-        let here = self.stage.roster.is_seated(player) || self.stage.roster.is_spectator(player);
-        if snapshot {
-            let joined = (here && !self.over).then(|| Box::new(self.joined(player)));
-            // `do_send` on purpose: once per session, which waits for it.
-            member.session.do_send(SnapshotPart::Match(joined));
-        }
-        if !here || self.over {
-            return;
-        }
-        if self.realm.directory.member(player).is_none() {
-            // The session ended while this was on its way, and could not say so of a seat that was not yet its own.
-            self.leave(player, Parting::Expired.reason(), ctx);
-            return;
-        }
-        for (seen_by, outlet) in self.crowd.borrow_mut().iter_mut() {
-            if *seen_by == player {
-                *outlet = member.outlet.clone();
-            }
-        }
-        self.tell_seated(&member, self.stage.roster.is_spectator(player));
-        self.members.insert(player, member);
-        if self.stage.roster.set_present(player, true, self.realm.clock.now_us()) {
-            self.push_others(player, &says::PlayerResumed { match_id: self.stage.id, player_id: player }.push());
-            for vote in self.votes.values() {
-                vote.roster_changed(&self.stage.roster);
-            }
-        }
+        self.seat_group(group, Some(queued), 0, ctx);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::actors::votes::{Asked, Opening, open_vote};
 use crate::engine::matches::Phase;
 use crate::engine::modes::Json;
 use crate::engine::votes::config::OnPass;
-use crate::engine::votes::draft::{Teams, teams_of};
+use crate::engine::votes::draft::Teams;
 use crate::engine::votes::motions::{Call, CallRefusal};
 use crate::engine::votes::told::Passed;
 use crate::games::{Effect, OpenVote};
@@ -64,7 +64,6 @@ impl MatchActor {
                 open: self.votes.values().collect(),
                 crowd: self.crowd.clone(),
                 parent: ctx.address(),
-                team_sizes: &self.stage.mode.matchmaking.teams,
             },
             asked,
         )?;
@@ -84,9 +83,9 @@ impl MatchActor {
             Phase::Finished => return Err(Reason::NotInMatch.into()),
         }
         let seated: Vec<_> = self.stage.roster.seats().iter().map(|seat| seat.player).collect();
-        let sizes = &self.stage.mode.matchmaking.teams;
         // Only a mode with teams has sides that could give up by themselves.
-        let teams = if sizes.is_empty() { Teams::new() } else { teams_of(sizes, &seated) };
+        let has_teams = !self.stage.mode.matchmaking.teams.is_empty();
+        let teams = if has_teams { self.stage.roster.teams() } else { Teams::new() };
         let asked = Call {
             caller: call.player,
             name: &call.template,

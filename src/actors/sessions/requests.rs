@@ -163,7 +163,7 @@ impl SessionActor {
             return;
         }
         let private = create.private || mode.private == Private::Always;
-        let order = MatchOrder { mode: mode_name, private, matched: Vec::new(), bots: 0, promised: 0 };
+        let order = MatchOrder { mode: mode_name, private, matched: Vec::new(), bots: 0, promised: 0, queued: None };
         match self.realm.start_match(order) {
             Ok(card) => {
                 let join = Join {
@@ -409,6 +409,9 @@ pub fn refusal_of(no_match: NoMatch) -> Refusal {
         NoMatch::UnknownMode => Reason::UnknownMode,
         NoMatch::Capacity => Reason::MatchCapacityReached,
         NoMatch::Draining => Reason::Draining,
+        NoMatch::SeatTaken(player) => {
+            return Reason::PartyMemberUnavailable.with("player_id", player.to_string());
+        }
     }
     .into()
 }

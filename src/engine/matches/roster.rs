@@ -1,6 +1,6 @@
 //! Who is in a match: seats in order of joining, spectators, who is away, and what each player has left to spend.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::engine::votes::veto::VetoTokens;
 use crate::ids::PlayerId;
@@ -13,6 +13,8 @@ pub struct Seat {
     pub player: PlayerId,
     /// Whether a bot sits in it.
     pub bot: bool,
+    /// Which of the mode's teams it belongs to, from 1; none where the mode has none, or all of them are full.
+    pub team: Option<u32>,
     /// False while the player's connection is gone and the seat is held.
     pub present: bool,
     /// When the player was last heard of, in monotonic microseconds.
@@ -29,6 +31,10 @@ pub struct Roster {
     seats_max: usize,
     spectators: Vec<PlayerId>,
     spectators_max: usize,
+    /// Seats per team, in order.
+    team_sizes: Vec<u32>,
+    /// The teams of players who are about to take a seat.
+    placed: HashMap<PlayerId, u32>,
     /// Who was shown out and may not come back.
     barred: VecDeque<PlayerId>,
     /// Outlive a leave: leaving and rejoining refills nothing.
@@ -55,9 +61,57 @@ impl Roster {
             seats_max: seats_max as usize,
             spectators: Vec::new(),
             spectators_max: spectators_max as usize,
+            team_sizes: Vec::new(),
+            placed: HashMap::new(),
             barred: VecDeque::new(),
             veto_tokens: VetoTokens::new(veto_tokens_each),
         }
+    }
+
+    /// The same with teams of these sizes.
+    pub fn with_teams(self, sizes: &[u32]) -> Self {
+        Self { team_sizes: sizes.to_vec(), ..self }
+    }
+
+    /// A player who takes a seat next belongs to this team, from 1; others go where there is room first.
+    pub fn place(&mut self, player: PlayerId, team: u32) {
+        self.placed.insert(player, team);
+    }
+
+    /// Seats that are free in each team; all that are free of `size` where there are no teams.
+    pub fn free_in_teams(&self, size: u32) -> Vec<u32> {
+        if self.team_sizes.is_empty() {
+            return vec![size.saturating_sub(self.seats.len() as u32)];
+        }
+        (1..).zip(&self.team_sizes).map(|(team, &size)| size.saturating_sub(self.in_team(team))).collect()
+    }
+
+    fn in_team(&self, team: u32) -> u32 {
+        self.seats.iter().filter(|seat| seat.team == Some(team)).count() as u32
+    }
+
+    /// Teams by number, each in the order its players were seated; where the mode has none, every seat is one.
+    pub fn teams(&self) -> BTreeMap<u32, Vec<PlayerId>> {
+        if self.team_sizes.is_empty() {
+            return (1..).zip(self.seats.iter().map(|seat| vec![seat.player])).collect();
+        }
+        let mut teams: BTreeMap<_, Vec<_>> = (1..=self.team_sizes.len() as u32).map(|team| (team, vec![])).collect();
+        for seat in &self.seats {
+            if let Some(team) = seat.team.and_then(|team| teams.get_mut(&team)) {
+                team.push(seat.player);
+            }
+        }
+        teams
+    }
+
+    /// A bot plays on in the seat of a player who did not come back; false when they have none.
+    pub fn hand_to_bot(&mut self, player: PlayerId) -> bool {
+        self.seat_mut(player).map(|seat| (seat.bot, seat.present) = (true, true)).is_some()
+    }
+
+    /// Whether a bot plays on in the seat of this player.
+    pub fn is_bot(&self, player: PlayerId) -> bool {
+        self.seats.iter().any(|seat| seat.player == player && seat.bot)
     }
 
     /// Keeps a player out from now on. Frees nothing: see [`Self::unseat`].
@@ -87,7 +141,14 @@ impl Roster {
         if self.seats.len() >= self.seats_max {
             return Err(NoPlace::Full);
         }
-        self.seats.push(Seat { player, bot, present: true, heard_us: now_us, warned_idle: false });
+        let has_room = |team: u32| {
+            let size = self.team_sizes.get(team.checked_sub(1)? as usize)?;
+            (self.in_team(team) < *size).then_some(team)
+        };
+        let wanted = self.placed.get(&player).copied().and_then(has_room);
+        let team = wanted.or_else(|| (1..=self.team_sizes.len() as u32).find_map(has_room));
+        self.placed.remove(&player);
+        self.seats.push(Seat { player, bot, team, present: true, heard_us: now_us, warned_idle: false });
         self.seated.push(player);
         Ok(())
     }
@@ -226,6 +287,26 @@ mod tests {
             roster.bar(id(100 + n));
         }
         assert!(!roster.is_barred(id(1)) && roster.is_barred(id(100)), "the oldest is forgotten first");
+    }
+
+    #[test]
+    fn teams_keep_their_players_when_others_go() {
+        let mut roster = Roster::new(5, 0, 0).with_teams(&[2, 2]);
+        roster.place(id(1), 2);
+        roster.place(id(9), 7);
+        for player in [1, 2, 3, 9, 5] {
+            roster.seat(id(player), false, 0).unwrap();
+        }
+        assert_eq!(roster.teams(), [(1, vec![id(2), id(3)]), (2, vec![id(1), id(9)])].into(), "and 5 is in neither");
+        assert_eq!(roster.free_in_teams(4), [0, 0]);
+        roster.unseat(id(2));
+        assert_eq!(roster.teams()[&2], [id(1), id(9)], "nobody changes sides because somebody left");
+        assert_eq!(roster.free_in_teams(4), [1, 0]);
+        assert!(roster.hand_to_bot(id(3)) && roster.is_bot(id(3)) && !roster.hand_to_bot(id(2)));
+
+        let mut alone = Roster::new(3, 0, 0);
+        alone.seat(id(1), false, 0).unwrap();
+        assert_eq!((alone.free_in_teams(3), alone.teams()), (vec![2], [(1, vec![id(1)])].into()));
     }
 
     #[test]

@@ -21,6 +21,8 @@ const BACKFILL_LOOK_MAX: usize = 1_024;
 pub struct Group {
     /// The tickets, oldest first.
     pub tickets: Vec<Ticket>,
+    /// The turn in line of each, to put it back with [`Pool::put_back`].
+    pub turns: Vec<u64>,
     /// Their players, in that order.
     pub players: Vec<PlayerId>,
     /// The players of each team, in the order of the mode's teams; empty when it has none.
@@ -155,6 +157,33 @@ impl Pool {
         ticket.added_ms = self.now_ms;
         let (ticket_id, seq) = (ticket.ticket_id, self.next_seq);
         self.next_seq += 1;
+        let slot = self.insert(ticket, seq);
+        self.ages.push_back((seq, slot));
+        self.list(slot);
+        Ok(Added { ticket_id, already_queued: false })
+    }
+
+    /// Puts a ticket of a [`Group`] that came to nothing back in its turn: it is as old as it was. Its group comes with
+    /// the next [`Self::poll`]. False when one of its players waits in another ticket by now.
+    pub fn put_back(&mut self, ticket: Ticket, turn: u64) -> bool {
+        let known = |player: &PlayerId| self.by_player.contains_key(player);
+        if ticket.players.iter().any(known) || self.by_ticket.contains_key(&ticket.ticket_id) {
+            return false;
+        }
+        let slot = self.insert(ticket, turn);
+        let at = self.ages.partition_point(|&(seq, _)| seq < turn);
+        match self.ages.get_mut(at) {
+            // The gap it left.
+            Some(gap) if gap.0 == turn => gap.1 = slot,
+            _ => self.ages.insert(at, (turn, slot)),
+        }
+        self.list(slot);
+        true
+    }
+
+    /// Gives a ticket a slot.
+    fn insert(&mut self, ticket: Ticket, seq: u64) -> u32 {
+        let ticket_id = ticket.ticket_id;
         let place = (self.rules.strategy.place)(&self.rules, &ticket.traits).unwrap_or(0);
         let homes = homes(self.rules.region, &ticket.traits);
         let size = ticket.players.len() as u32;
@@ -169,9 +198,7 @@ impl Pool {
         let absent = Vec::new();
         let entry = Entry { ticket, seq, size, place, home: 0, anywhere: None, homes, absent, due_ms: None };
         self.entries[slot as usize] = Some(entry);
-        self.ages.push_back((seq, slot));
-        self.list(slot);
-        Ok(Added { ticket_id, already_queued: false })
+        slot
     }
 
     fn check(&self, ticket: &Ticket) -> Result<(), AddRefused> {
@@ -477,9 +504,11 @@ impl Pool {
     fn form(&mut self, found: Found) -> Group {
         let teams = if self.rules.has_teams { vec![Vec::new(); self.rules.seats.len()] } else { Vec::new() };
         let tickets = Vec::with_capacity(found.members.len());
+        let turns = Vec::with_capacity(found.members.len());
         let players = Vec::with_capacity(self.rules.size as usize);
-        let mut group = Group { tickets, players, teams, bots: found.bots, backfill: None };
+        let mut group = Group { tickets, turns, players, teams, bots: found.bots, backfill: None };
         for (nth, slot) in found.members.into_iter().enumerate() {
+            let turn = self.entries[slot as usize].as_ref().map_or(0, |entry| entry.seq);
             let Some(ticket) = self.take(slot) else { continue };
             self.waits.matched_after(self.now_ms - ticket.added_ms);
             group.players.extend_from_slice(&ticket.players);
@@ -487,6 +516,7 @@ impl Pool {
                 group.teams[team].extend_from_slice(&ticket.players);
             }
             group.tickets.push(ticket);
+            group.turns.push(turn);
         }
         group
     }

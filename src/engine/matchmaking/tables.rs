@@ -239,6 +239,32 @@ fn running_matches_get_the_oldest_who_fit() {
 }
 
 #[test]
+fn a_group_that_came_to_nothing_goes_back_in_its_turn() {
+    let mut pool = Pool::new(rules("size = 3"), 10);
+    assert_eq!(told(&mut pool, "a b @5000"), "");
+    let c = ticket(pool.rules(), "c");
+    pool.add(c, 5_000).expect("it is taken");
+    let mut group = pool.poll(5_000).groups.pop().expect("a group");
+    assert_eq!(told(&mut pool, "@6000 d e"), "", "d and e came meanwhile");
+    // b is gone; a and c are as old as they were, and play before d and e.
+    for nth in [2, 0] {
+        assert!(pool.put_back(group.tickets[nth].clone(), group.turns[nth]));
+        assert!(!pool.put_back(group.tickets[nth].clone(), group.turns[nth]), "once");
+    }
+    assert_eq!(pool.tickets().map(letter).collect::<String>(), "acde");
+    assert_eq!(told(&mut pool, "@7000"), "@7000:acd");
+    assert_eq!(told(&mut pool, "@65999 @66000"), "@66000:x:e", "e expires by its own time");
+
+    let mut pool = Pool::new(rules("size = 2"), 10);
+    assert_eq!(told(&mut pool, "a"), "");
+    let b = ticket(pool.rules(), "b");
+    pool.add(b, 9).expect("it is taken");
+    group = pool.poll(9).groups.pop().expect("a group");
+    assert!(pool.put_back(group.tickets[0].clone(), group.turns[0]));
+    assert_eq!(told(&mut pool, "@59999 @60000"), "@60000:x:a", "what was put back expires by its first time");
+}
+
+#[test]
 fn whoever_waits_gets_that_ticket_back() {
     let mut pool = Pool::new(rules("size = 3"), 2);
     let add = |pool: &mut Pool, word: &str| {

@@ -717,6 +717,18 @@ impl Game for LuaGame {
         &self.bot_names
     }
 
+    /// A script that declares `bots` has them, unless it says that they are not enabled.
+    fn plays_bots(&self) -> bool {
+        match self.machine.lua.globals().raw_get::<Value>("bots") {
+            Ok(Value::Table(bots)) => !matches!(bots.raw_get::<Value>("enabled"), Ok(Value::Boolean(false))),
+            _ => false,
+        }
+    }
+
+    fn bot_removed(&mut self, _cx: &mut GameCx<'_>, player: PlayerId) {
+        self.host().bot_left(player);
+    }
+
     fn open_votes(&mut self, open: &[OpenVote]) {
         self.host().set_votes(open);
     }

@@ -1,0 +1,105 @@
+//! Players who lost their connection: the seat is held for a while, and then given up, forfeited or played on by a bot.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::{MatchActor, Parting, PlayerAway, PlayerBack, says};
+use crate::actors::sessions::SnapshotPart;
+use crate::engine::modes::OnExpire;
+use crate::ids::PlayerId;
+use crate::wire::Outbound;
+
+impl Handler<PlayerAway> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, PlayerAway { player, session }: PlayerAway, ctx: &mut Context<Self>) {
+        if self.members.get(&player).is_none_or(|member| member.session_id != session) {
+            return;
+        }
+        let since_us = self.realm.clock.now_us();
+        if !self.stage.roster.set_present(player, false, since_us) {
+            return;
+        }
+        let grace = Duration::from_secs(self.stage.mode.reconnect.grace_s.into());
+        let grace_ms = Some(grace.as_millis() as u64);
+        let away = says::PlayerDisconnected { match_id: self.stage.id, player_id: player, grace_ms };
+        self.push_others(player, &away.push());
+        for vote in self.votes.values() {
+            vote.roster_changed(&self.stage.roster);
+        }
+        ctx.run_later(grace, move |this, ctx| {
+            // Another absence has a clock of its own.
+            let still = |seat: &crate::engine::matches::roster::Seat| !seat.present && seat.heard_us == since_us;
+            if this.stage.roster.seats().iter().any(|seat| seat.player == player && still(seat)) {
+                this.expire(player, ctx);
+            }
+        });
+    }
+}
+
+impl MatchActor {
+    /// A player did not come back in time.
+    pub(super) fn expire(&mut self, player: PlayerId, ctx: &mut Context<Self>) {
+        match self.stage.mode.reconnect.on_expire {
+            OnExpire::Leave => self.leave(player, Parting::Expired.reason(), ctx),
+            OnExpire::Forfeit => {
+                if self.stage.roster.is_seated(player) && !self.forfeited.contains(&player) {
+                    self.forfeited.push(player);
+                }
+                self.leave(player, Some("forfeited"), ctx);
+            }
+            OnExpire::Bot => {
+                if !self.stage.hand_to_bot(player, self.realm.clock.unix_us()) {
+                    // Who only watched has no seat to play on in.
+                    return self.leave(player, Parting::Expired.reason(), ctx);
+                }
+                self.gone(player, true, Some("bot"));
+                self.carry_out(ctx);
+            }
+        }
+    }
+
+    /// The player takes over again from the bot in their seat; false when there is none.
+    pub(super) fn take_back(&mut self, player: PlayerId) -> bool {
+        let clock = self.realm.clock;
+        self.stage.roster.is_bot(player)
+            && self.realm.directory.claim_seat(player, self.stage.id).is_ok()
+            && self.stage.take_back(player, clock.now_us(), clock.unix_us())
+    }
+}
+
+impl Handler<PlayerBack> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, PlayerBack { member, snapshot }: PlayerBack, ctx: &mut Context<Self>) {
+        let player = member.player;
+        let here = self.stage.roster.is_seated(player) || self.stage.roster.is_spectator(player);
+        if snapshot {
+            let joined = (here && !self.over).then(|| Box::new(self.joined(player)));
+            // `do_send` on purpose: once per session, which waits for it.
+            member.session.do_send(SnapshotPart::Match(joined));
+        }
+        if !here || self.over {
+            return;
+        }
+        if self.realm.directory.member(player).is_none() {
+            // The session ended while this was on its way, and could not say so of a seat that was not yet its own.
+            self.leave(player, Parting::Expired.reason(), ctx);
+            return;
+        }
+        for (seen_by, outlet) in self.crowd.borrow_mut().iter_mut() {
+            if *seen_by == player {
+                *outlet = member.outlet.clone();
+            }
+        }
+        self.tell_seated(&member, self.stage.roster.is_spectator(player));
+        self.members.insert(player, member);
+        if self.stage.roster.set_present(player, true, self.realm.clock.now_us()) {
+            self.push_others(player, &says::PlayerResumed { match_id: self.stage.id, player_id: player }.push());
+            for vote in self.votes.values() {
+                vote.roster_changed(&self.stage.roster);
+            }
+        }
+    }
+}
