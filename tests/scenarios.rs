@@ -3,11 +3,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream;
 use tessera::cli::scenario::on_its_own_server;
 use tessera::scenario::{Scenario, invert};
+
+/// One test at a time: each of them fills the machine with servers.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Servers that run at once: scenarios mostly wait, so more than there are cores.
 const AT_ONCE: usize = 24;
@@ -47,6 +51,7 @@ fn scenarios() -> Vec<(String, Scenario)> {
 
 #[test]
 fn every_scenario_holds() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let scenarios = scenarios();
     assert!(scenarios.len() >= 15, "there are {} scenarios", scenarios.len());
     let accounts = actix_rt::System::new().block_on(async {
@@ -69,6 +74,7 @@ fn every_scenario_holds() {
 
 #[test]
 fn no_scenario_holds_when_an_expectation_is_turned_round() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let turned: Vec<(String, Scenario)> = scenarios()
         .iter()
         .flat_map(|(name, scenario)| {

@@ -126,13 +126,13 @@ fn skirmish_is_extended_and_played_again_when_its_players_say_so() {
     let server = server(|_, mode| {
         mode.game = "builtin:skirmish".into();
         mode.motions = ["extend", "rematch"].map(String::from).to_vec();
-        mode.game_options = json!({"duration_s": 3}).as_object().unwrap().clone();
+        mode.game_options = json!({"duration_s": 20}).as_object().unwrap().clone();
     });
     let base = Base::from(server.addr);
     run(async move {
         let ([mut ann, mut bob], _) = room::<2>(&base).await;
         let before = ann.expect_where("match.state", |state| state["elapsed_ms"].as_u64() >= Some(400)).await;
-        assert_eq!(before["payload"]["duration_ms"], 3_000);
+        assert_eq!(before["payload"]["duration_ms"], 20_000);
         for template in ["extend", "rematch"] {
             let start = called(&mut ann, template, json!({})).await;
             let vote_id = start["vote_id"].as_str().unwrap().to_owned();
@@ -141,14 +141,15 @@ fn skirmish_is_extended_and_played_again_when_its_players_say_so() {
             assert_eq!(result(&mut bob, &vote_id).await["winner"], "yes", "{template}");
             match template {
                 "extend" => {
-                    let state = ann.expect_where("match.state", |state| state["duration_ms"] != 3_000).await;
-                    assert_eq!(state["payload"]["duration_ms"], 6_000, "as long again");
+                    let state = ann.expect_where("match.state", |state| state["duration_ms"] != 20_000).await;
+                    assert_eq!(state["payload"]["duration_ms"], 40_000, "as long again");
                 }
                 _ => {
-                    let anew =
-                        |state: &Value| state["tick"].as_u64() > Some(8) && state["elapsed_ms"].as_u64() < Some(400);
+                    // Twenty ticks a second: the match is the same one, and its clock was put back.
+                    let ms = |state: &Value, key: &str, each: u64| state[key].as_u64().unwrap() * each;
+                    let anew = |state: &Value| ms(state, "elapsed_ms", 1) + 300 < ms(state, "tick", 50);
                     let state = bob.expect_where("match.state", anew).await;
-                    assert_eq!(state["payload"]["duration_ms"], 3_000, "as at the first time");
+                    assert_eq!(state["payload"]["duration_ms"], 20_000, "as at the first time");
                 }
             }
         }
