@@ -365,7 +365,7 @@ fn rules(config: &Config) -> Rules {
             DialectChoice::Seed => Some(Dialect::Seed202604),
         },
         resume_grace_s: config.server.resume_grace_s,
-        presence: true,
+        presence: config.presence.enabled,
     }
 }
 

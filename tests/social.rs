@@ -1,11 +1,17 @@
 //! Chat and presence as strangers' clients meet them: real sockets, a server of their own, nothing but the wire.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tessera::actors::channels::{ChatCommand, Listener, Welcome};
+use tessera::actors::{Connection, Outgoing, Outlet};
 use tessera::client::{Base, Event, Socket, connect, request};
 use tessera::config::Config;
+use tessera::engine::sessions::Bounds;
+use tessera::ids::{ChannelId, PlayerId, SessionId};
+use tessera::limits::Limits;
 use tessera::server::{Background, Threads, in_background};
 
 /// How long an answer may take before the test has failed; no test waits for it to pass.
@@ -24,6 +30,8 @@ fn server(change: impl FnOnce(&mut Config)) -> Background {
 /// A signed-in client that remembers what it was sent and not asked about yet.
 struct Client {
     id: String,
+    token: String,
+    session: String,
     socket: Socket,
     heard: VecDeque<Value>,
     asked: u32,
@@ -36,12 +44,20 @@ impl Client {
         let body = json!({"device_id": format!("device-of-{name}"), "device_secret": secret}).to_string();
         let answer = request(&base, "POST", "/api/v1/auth/guest", &[], Some(&body)).await.expect("an answer");
         let account: Value = serde_json::from_str(&answer.body).expect("JSON");
-        let socket = connect(&base, "/ws", &[]).await.expect("a socket");
-        let mut client = Self { id: String::new(), socket, heard: VecDeque::new(), asked: 0 };
-        let connected = client.ask("session.connect", json!({"token": account["access_token"]})).await;
+        let token = account["access_token"].as_str().expect("a token");
+        let mut client = Self::socket(server, token).await;
+        let connected = client.ask("session.connect", json!({"token": token})).await;
         assert_eq!(connected["type"], "session.connected", "{connected}");
+        client.session = connected["payload"]["session_id"].as_str().expect("an id").to_owned();
         client.id = connected["payload"]["player_id"].as_str().expect("an id").to_owned();
         client
+    }
+
+    /// A connection that has not signed in.
+    async fn socket(server: &Background, token: &str) -> Self {
+        let socket = connect(&Base::from(server.addr), "/ws", &[]).await.expect("a socket");
+        let (id, session) = (String::new(), String::new());
+        Self { id, token: token.to_owned(), session, socket, heard: VecDeque::new(), asked: 0 }
     }
 
     async fn send(&mut self, kind: &str, cid: Option<&str>, payload: Value) {
@@ -257,5 +273,97 @@ fn friends_see_each_other_come_play_hide_and_go() {
         let snapshot = ann.ask("presence.unsubscribe", ids).await;
         assert_eq!(snapshot["payload"]["players"], json!([]));
         assert!(ann.left(&["presence.changed"]).is_empty(), "and that is all there was to tell");
+    });
+}
+
+#[test]
+fn a_connection_that_comes_and_goes_is_nobodys_news_and_an_end_is_told_once() {
+    run(async {
+        let server = server(|config| config.server.resume_grace_s = 1);
+        let (mut ann, mut bob) = (Client::new(&server, "ann").await, Client::new(&server, "bob").await);
+        ann.ask("presence.subscribe", json!({"player_ids": [bob.id]})).await;
+        for round in 0..5 {
+            // Lost and back, or taken over by another connection while the old one still stands.
+            let mut again = Client::socket(&server, &bob.token).await;
+            if round % 2 == 0 {
+                bob.socket.close(None).await.expect("it closes");
+            }
+            let resume = json!({"session_id": bob.session, "received": 0});
+            let connected = again.ask("session.connect", json!({"token": bob.token, "resume": resume})).await;
+            assert_eq!(connected["payload"]["resumed"], true, "round {round}: {connected}");
+            (again.id, again.session) = (bob.id.clone(), bob.session.clone());
+            bob = again;
+        }
+        bob.socket.close(None).await.expect("it closes");
+        assert_eq!(ann.hears("presence.changed").await["status"], "offline", "when the grace is over");
+        ann.ask("presence.subscribe", json!({"player_ids": []})).await;
+        assert!(ann.left(&["presence.changed"]).is_empty(), "once");
+    });
+}
+
+#[test]
+fn presence_can_be_switched_off() {
+    run(async {
+        let server = server(|config| config.presence.enabled = false);
+        let (mut ann, mut bob) = (Client::new(&server, "ann").await, Client::new(&server, "bob").await);
+        let snapshot = ann.ask("presence.subscribe", json!({"player_ids": [bob.id]})).await;
+        assert_eq!(snapshot["payload"]["players"], json!([]), "nobody is shown");
+        assert_eq!(bob.ask("presence.update", json!({"status": "away"})).await["type"], "presence.updated");
+        for client in [&mut ann, &mut bob] {
+            client.ask("matchmaker.add", json!({"mode": "demo"})).await;
+        }
+        ann.hears("match.state").await;
+        assert!(ann.left(&["presence.changed"]).is_empty(), "and nothing is told");
+    });
+}
+
+#[test]
+fn five_thousand_hear_a_message_that_was_encoded_once_and_a_slow_one_delays_nobody() {
+    const CROWD: usize = 5_000;
+    const MESSAGES: usize = 40;
+    run(async {
+        let server = server(|_| {});
+        let realm = server.realm.clone();
+        let lobby: ChannelId = "lobby".into();
+        let mut ann = Client::new(&server, "ann").await;
+        ann.ask("chat.join", json!({"channel_id": "lobby"})).await;
+        let mut crowd = Vec::new();
+        for n in 0..CROWD {
+            // The first never reads, and has less room than there are messages.
+            let frames_max = if n == 0 { 16 } else { 1_024 };
+            let bounds = Bounds { frames_max, ..Outlet::bounds(&Limits::default()) };
+            let outlet = Outlet::new(bounds, Arc::default());
+            let connection = Connection::new([127, 0, 0, 1].into(), 0, outlet.clone(), None, Arc::default());
+            let (player, session_id) = realm.make(|now, rng| (PlayerId::new(now, rng), SessionId::new(now, rng)));
+            let who = Listener { player, session_id, outlet };
+            let join = || ChatCommand::Join { who: who.clone(), welcome: Welcome::Joined(None) };
+            while realm.tell_channel(&lobby, join()).is_err() {
+                // As many wait as may: the channel is on another thread.
+                tokio::task::yield_now().await;
+            }
+            crowd.push(connection);
+        }
+        for n in 0..MESSAGES {
+            let sent = ann.ask("chat.send", json!({"channel_id": "lobby", "content": format!("hello {n}")})).await;
+            assert_eq!(sent["type"], "chat.sent");
+        }
+        // Whoever said it is answered after all have been told.
+        let mut buffers: Vec<Option<*const u8>> = vec![None; MESSAGES];
+        for connection in &crowd[1..] {
+            let mut heard = Vec::new();
+            let outlet = connection.outlet();
+            outlet.drain(connection, connection.dialect(), usize::MAX, |frame| match frame {
+                Outgoing::Text(text) => heard.push(text),
+                Outgoing::Binary(_) => panic!("chat is text"),
+            });
+            assert!(heard[0].contains("chat.joined"));
+            assert_eq!(heard.len(), 1 + MESSAGES);
+            for (n, text) in heard[1..].iter().enumerate() {
+                assert!(text.contains(&format!("\"hello {n}\"")), "in order: {text}");
+                let buffer = *buffers[n].get_or_insert(text.as_ptr());
+                assert_eq!(buffer, text.as_ptr(), "all of them read the same bytes");
+            }
+        }
+        assert!(crowd[0].was_cut(), "who does not read loses the connection, and nobody else anything");
     });
 }

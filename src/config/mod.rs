@@ -9,7 +9,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `sections.rs` | `[server]` and `[chat]`; `[limits]` is [`crate::limits::Limits`], a mode [`crate::engine::modes::Mode`] |
+//! | `sections.rs` | `[server]`, `[chat]` and `[presence]`; `[limits]` is [`crate::limits::Limits`], a mode [`crate::engine::modes::Mode`] |
 //! | `builtin.rs` | the modes that are there without a file |
 //! | `source.rs` | file, environment and flags become one tree that knows where each value came from |
 //! | `shape.rs` | the tree against the schema: unknown keys, wrong types, ranges |
@@ -38,7 +38,7 @@ mod votes;
 
 pub use formats::Network;
 pub use secret::Secret;
-pub use sections::{Chat, DialectChoice, Reload, Server, Transport};
+pub use sections::{Chat, DialectChoice, Presence, Reload, Server, Transport};
 
 /// A configuration that passed every check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub struct Config {
     pub limits: Limits,
     /// Chat channels and their habits.
     pub chat: Chat,
+    /// Who sees who is there.
+    pub presence: Presence,
     /// Defaults of votes by name: a vote that says `template = NAME` starts from these keys.
     #[schemars(extend("propertyNames" = formats::text("name")))]
     pub vote_templates: BTreeMap<String, VoteKeys>,
@@ -71,6 +73,7 @@ impl Default for Config {
             server: Server::default(),
             limits: Limits::default(),
             chat: Chat::default(),
+            presence: Presence::default(),
             vote_templates: BTreeMap::new(),
             motions: BTreeMap::new(),
             modes: builtin::modes(),

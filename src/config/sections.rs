@@ -1,4 +1,4 @@
-//! The sections that belong to no other part of the code: `[server]` and `[chat]`.
+//! The sections that belong to no other part of the code: `[server]`, `[chat]` and `[presence]`.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -130,5 +130,19 @@ pub struct Chat {
 impl Default for Chat {
     fn default() -> Self {
         Self { open: vec!["lobby".into()], global: Vec::new(), slow_mode_s: 0, history: 200 }
+    }
+}
+
+/// `[presence]`: who sees who is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Presence {
+    /// Whether presence is kept and told. Without, nobody is shown to anybody, and `presence.update` is answered as ever.
+    pub enabled: bool,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
