@@ -226,6 +226,8 @@ pub const ECHO_BYTES_MAX: u32 = 16 << 20;
 
 /// Bytes of a request's body. Over: 413 `payload_too_large`, and the rest of it is not read.
 pub const HTTP_BODY_BYTES_MAX: usize = 65_536;
+/// Milliseconds that the body of a request may take to arrive. Over: `request_timeout`, and the connection closes.
+pub const HTTP_BODY_WAIT_MS: u64 = 5_000;
 
 /// Threads that hash passwords: 19 MiB and some 25 ms of a core each. One signs in 40 players a second and leaves the
 /// other cores to the ticks.

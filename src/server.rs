@@ -22,8 +22,9 @@ use crate::actors::realm::{GameBuilder, MatchArbiter, Realm, Rules};
 use crate::actors::sessions::Revoked;
 use crate::actors::ticker::Ticker;
 use crate::actors::{CloseCode, channels};
-use crate::config::{Config, DialectChoice, Origin, Origins, Reload};
+use crate::config::{self, Config, DialectChoice, Origin, Origins, Reload};
 use crate::engine::accounts::token_hash;
+use crate::engine::modes::Mode;
 use crate::games::BuildError;
 use crate::games::catalogue::Catalogue;
 use crate::games::lua::{Birth, Watch, watch};
@@ -102,21 +103,42 @@ pub fn games(config: &mut Config, origins: &Origins) -> Result<Catalogue, StartE
     Ok(catalogue)
 }
 
-/// Whether every mode of a configuration can be played: its game is there and takes the mode's options.
-///
-/// # Errors
-/// Every fault, a sentence each.
-pub fn playable(config: &mut Config, origins: &Origins) -> Result<(), StartError> {
-    let catalogue = games(config, origins)?;
-    let faults: Vec<_> = config
-        .modes
-        .iter()
-        .filter_map(|(name, mode)| {
-            let tried = catalogue.build(mode, Birth { seed: 0, unix_us: Clock.unix_us() });
-            tried.err().map(|BuildError(why)| format!("modes.{name}: {why}"))
-        })
-        .collect();
-    if faults.is_empty() { Ok(()) } else { Err(StartError::Game(sentences(&faults))) }
+/// Everything that is wrong with the games of a configuration: scripts that do not load, games that do not exist, and
+/// options that a game refuses. What is wrong with the rest is not looked at.
+pub fn try_games(config: &Config, origins: &Origins) -> Vec<config::Fault> {
+    let in_folder = |fault: &crate::games::lua::Fault| config::Fault {
+        path: "server.games".into(),
+        origin: origins.of("server.games"),
+        message: fault.to_string(),
+    };
+    let mut config = config.clone();
+    let mut catalogue = match Catalogue::open(Path::new(&config.server.games)) {
+        Ok(catalogue) => catalogue,
+        Err(faults) => return faults.iter().map(in_folder).collect(),
+    };
+    let said = |path: &str| origins.of(path) != Origin::Default;
+    let mut scripts = catalogue.configure(&mut config.modes, &Config::default().modes, &said).err().unwrap_or_default();
+    let tried = |mode: &Mode| match mode.game.strip_prefix("lua:") {
+        Some(file) if !scripts.is_empty() => {
+            let wrong = scripts.iter().find(|fault| fault.file == file);
+            wrong.map_or(Ok(()), |fault| Err(("game", fault.to_string())))
+        }
+        _ => {
+            let birth = Birth { seed: 0, unix_us: Clock.unix_us() };
+            let key = |why: &str| match why {
+                _ if !catalogue.knows(&mode.game) => "game",
+                _ if why.starts_with("reconnect.") => "reconnect",
+                _ => "game_options",
+            };
+            catalogue.build(mode, birth).map(drop).map_err(|BuildError(why)| (key(&why), why))
+        }
+    };
+    let mut faults = config.try_games(origins, &tried);
+    // What no mode of the configuration names is wrong in the folder itself.
+    let named = |file: &str| config.modes.values().any(|mode| mode.game.strip_prefix("lua:") == Some(file));
+    scripts.retain(|fault| !named(&fault.file));
+    faults.extend(scripts.iter().map(in_folder));
+    faults
 }
 
 fn sentences<T: ToString>(faults: &[T]) -> String {

@@ -1,7 +1,7 @@
 //! The program from outside: what it prints where, and with which exit code.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn tessera(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tessera")).args(args).output().expect("the program starts")
@@ -73,6 +73,47 @@ fn check_prints_a_schema_and_refuses_to_do_two_things() {
     assert!(schema["properties"]["modes"].is_object());
     assert_eq!(tessera(&["check", "--schema", "--print"]).status.code(), Some(2));
     assert_eq!(tessera(&["check", "no-such-file.toml"]).status.code(), Some(1));
+}
+
+#[test]
+fn check_tries_the_games_that_modes_name() {
+    let file = std::env::temp_dir().join(format!("tessera-check-games-{}.toml", std::process::id()));
+    let text = "[modes.duel]\ngame = \"builtin:skirmis\"\n[modes.race]\ngame = \"lua:nope/x.lua\"\n\
+                [modes.long]\ngame = \"builtin:skirmish\"\ngame_options = { durations = 3 }\ntick_hz = 300\n";
+    fs::write(&file, text).unwrap();
+    let out = tessera(&["check", file.to_str().unwrap()]);
+    let served = tessera(&["serve", "--config", file.to_str().unwrap()]);
+    fs::remove_file(&file).unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    let name = file.display();
+    assert_eq!(out.status.code(), Some(1));
+    for wanted in [
+        format!("{name}:2: modes.duel.game: game is \"builtin:skirmis\", expected one of "),
+        ", did you mean \"builtin:skirmish\"?\n".into(),
+        format!("{name}:4: modes.race.game: nope/x.lua: "),
+        format!("{name}:7: modes.long.game_options: unknown field `durations`, expected `duration_s`\n"),
+        format!("{name}:8: modes.long.tick_hz: "),
+    ] {
+        assert!(said.contains(&wanted), "{wanted} in\n{said}");
+    }
+    // A server says the same, line by line, and does not start.
+    assert_eq!(served.status.code(), Some(1));
+    let served = String::from_utf8_lossy(&served.stderr);
+    assert!(served.contains("line 2: modes.duel.game: ") && served.lines().count() == 5, "{served}");
+}
+
+#[test]
+fn the_demo_is_seen_whole_by_as_few_and_as_many_players_as_it_takes() {
+    let demos = ["2", "8"].map(|players| {
+        let args = ["demo", "--players", players];
+        Command::new(env!("CARGO_BIN_EXE_tessera")).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    });
+    for demo in demos {
+        let out = demo.unwrap().wait_with_output().unwrap();
+        let (said, wrong) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert_eq!(out.status.code(), Some(0), "{said}\n{wrong}");
+        assert!(said.contains("veto") && said.contains("finish"), "{said}");
+    }
 }
 
 #[test]

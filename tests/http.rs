@@ -316,6 +316,17 @@ fn a_body_is_read_no_further_than_its_limit() {
 }
 
 #[test]
+fn a_body_that_does_not_come_is_not_waited_for_without_end() {
+    let server = serve(|_| ());
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    stream.write_all(b"POST /api/v1/auth/login HTTP/1.1\r\nhost: t\r\ncontent-length: 50\r\n\r\n{").unwrap();
+    // The answer, and then the end of the connection, though it was to be kept alive.
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains(r#""code":"request_timeout""#), "{answer}");
+}
+
+#[test]
 fn unknown_paths_and_methods_answer_in_json() {
     let server = serve(|_| ());
     for (method, path, status) in [

@@ -233,6 +233,7 @@ impl MatchActor {
                         }
                     }
                     Act::Freed(player, reason) => {
+                        self.tell_kicked(player, &reason);
                         self.gone(player, true, Some(&reason));
                     }
                     Act::WarnIdle(player) => {

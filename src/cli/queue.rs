@@ -36,10 +36,11 @@ pub struct Args {
 /// When a file cannot be read or a mode is not there.
 pub fn run(args: &Args) -> Outcome {
     let arrivals = read(args)?;
-    let config = Config::load(args.config.as_deref(), std::iter::empty(), &Flags::default()).map_err(|faults| {
-        let name = args.config.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-        Failure::failed(format!("{name} has {} faults; see tessera check", faults.len()))
-    })?;
+    let config = Config::load(args.config.as_deref(), std::iter::empty(), &Flags::default(), &crate::server::try_games)
+        .map_err(|faults| {
+            let name = args.config.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+            Failure::failed(format!("{name} has {} faults; see tessera check", faults.len()))
+        })?;
     let mut runs = Vec::new();
     for name in &args.modes {
         let mode = config.0.modes.get(name).ok_or_else(|| {

@@ -37,10 +37,16 @@ pub struct Args {
 pub fn run(args: Args) -> Outcome {
     let flags = Flags { listen: args.listen, data: args.data, games: args.games };
     let (config, origins) =
-        Config::load(args.config.as_deref(), crate::config::process_env(), &flags).map_err(|faults| {
-            let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
-            Failure::failed(lines.join("\n"))
-        })?;
+        Config::load(args.config.as_deref(), crate::config::process_env(), &flags, &server::try_games).map_err(
+            |faults| {
+                for fault in &faults {
+                    eprintln!("{fault}");
+                }
+                let name =
+                    args.config.as_ref().map_or_else(|| "the configuration".into(), |file| file.display().to_string());
+                Failure::failed(format!("{} fault{} in {name}", faults.len(), if faults.len() == 1 { "" } else { "s" }))
+            },
+        )?;
     super::log_to_stderr();
     let default = Threads::default();
     let threads = Threads {

@@ -135,7 +135,23 @@ impl Origins {
             }
         }
     }
+
+    /// As [`Self::of`]; a table that nobody gave whole comes from where the first value in it did.
+    pub fn of_table(&self, path: &str) -> Origin {
+        let inside = |key: &&String| key.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '[']));
+        match self.of(path) {
+            Origin::Default => self.0.keys().find(inside).and_then(|key| self.0.get(key)).cloned(),
+            origin => Some(origin),
+        }
+        .unwrap_or(Origin::Default)
+    }
 }
+
+/// What is wrong with a mode: the key, and a sentence about it.
+pub type ModeFault = (&'static str, String);
+
+/// Says everything that is wrong with the games of a configuration.
+pub type GamesCheck<'a> = &'a dyn Fn(&Config, &Origins) -> Vec<Fault>;
 
 /// One thing that is wrong, in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +186,8 @@ impl fmt::Display for Fault {
 
 impl Config {
     /// Reads `file` (none: defaults alone) with `env` and `flags` laid over it. `env` may hold every variable of the
-    /// process; those that do not begin with `TESSERA__` are not looked at.
+    /// process; those that do not begin with `TESSERA__` are not looked at. What is wrong with the games of its modes
+    /// is for `games` to say, who knows them.
     ///
     /// # Errors
     /// Every fault there is, in the order of their lines, then those of the environment and the flags.
@@ -178,6 +195,7 @@ impl Config {
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
         flags: &Flags,
+        games: GamesCheck<'_>,
     ) -> Result<(Self, Origins), Vec<Fault>> {
         let text = match file {
             None => String::new(),
@@ -186,10 +204,10 @@ impl Config {
                 vec![Fault { path: String::new(), origin: Origin::Default, message }]
             })?,
         };
-        Self::read(&text, env, flags)
+        Self::read_with(&text, env, flags, games)
     }
 
-    /// [`Config::load`] from the text of a file. Secrets' files are still read from disk.
+    /// [`Config::load`] from the text of a file, whatever games its modes name. Secrets' files are still read from disk.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -197,6 +215,15 @@ impl Config {
         text: &str,
         env: impl IntoIterator<Item = (String, String)>,
         flags: &Flags,
+    ) -> Result<(Self, Origins), Vec<Fault>> {
+        Self::read_with(text, env, flags, &|_, _| Vec::new())
+    }
+
+    fn read_with(
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+        flags: &Flags,
+        games: GamesCheck<'_>,
     ) -> Result<(Self, Origins), Vec<Fault>> {
         let mut faults = Vec::new();
         let mut env = source::ours(env);
@@ -214,6 +241,7 @@ impl Config {
         if let Ok(mut config) = config {
             rules::check(&config, &origins, &mut faults);
             votes::check(&config, &origins, &mut faults);
+            faults.extend(games(&config, &origins));
             let (token, origin) = secret::resolve(secret, &config.server, &origins, &mut faults);
             config.server.ops_token = token;
             origins.0.insert("server.ops_token".into(), origin);
@@ -247,22 +275,15 @@ impl Config {
         schema
     }
 
-    /// Asks `known` about the game of every mode, so that whoever knows the games can refuse a mode before it is
-    /// played. `known` answers with a sentence about what is wrong.
-    ///
-    /// # Errors
-    /// A fault for each mode whose game is not known.
-    pub fn check_games(&self, origins: &Origins, known: &dyn Fn(&str) -> Result<(), String>) -> Result<(), Vec<Fault>> {
-        let faults: Vec<Fault> = self
-            .modes
-            .iter()
-            .filter_map(|(name, mode)| {
-                let path = format!("modes.{name}.game");
-                let message = known(&mode.game).err()?;
-                Some(Fault { origin: origins.of(&path), path, message })
-            })
-            .collect();
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    /// Tries the game of every mode, so that whoever knows the games can refuse a mode before it is played. `tried`
+    /// answers with the key of the mode that is wrong and a sentence about it.
+    pub fn try_games(&self, origins: &Origins, tried: &dyn Fn(&Mode) -> Result<(), ModeFault>) -> Vec<Fault> {
+        let wrong = |(name, mode): (&String, &Mode)| {
+            let (key, message) = tried(mode).err()?;
+            let path = format!("modes.{name}.{key}");
+            Some(Fault { origin: origins.of_table(&path), path, message })
+        };
+        self.modes.iter().filter_map(wrong).collect()
     }
 
     /// Checks again what must hold between keys, after modes were added that no file describes.

@@ -254,16 +254,15 @@ fn a_secret_is_read_and_never_shown() {
 }
 
 #[test]
-fn games_are_checked_by_who_knows_them() {
-    let (config, origins) = read("[modes.duel]\ngame = \"builtin:duel\"\n", &[]);
-    let known = |game: &str| match game {
-        "builtin:duel" => Err("no such game".to_owned()),
-        _ => Ok(()),
-    };
-    let faults = config.check_games(&origins, &known).unwrap_err();
-    assert_eq!(faults.len(), 1);
-    assert_eq!(faults[0].to_string(), "line 2: modes.duel.game: no such game");
-    assert_eq!(config.check_games(&origins, &|_| Ok(())), Ok(()));
+fn games_are_tried_by_who_knows_them_and_their_faults_stand_among_the_others() {
+    let tried =
+        |mode: &Mode| if mode.game == "builtin:duel" { Err(("game", "no such game".to_owned())) } else { Ok(()) };
+    let text = "[modes.duel]\ngame = \"builtin:duel\"\ntick_hz = 300\n";
+    let games: GamesCheck<'_> = &|config, origins| config.try_games(origins, &tried);
+    let faults = Config::read_with(text, [], &Flags::default(), games).unwrap_err();
+    let said: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(said[0], "line 2: modes.duel.game: no such game");
+    assert!(said[1].starts_with("line 3: modes.duel.tick_hz"), "{said:?}");
 }
 
 #[test]

@@ -46,9 +46,13 @@ pub(super) fn check(config: &Config, origins: &Origins, faults: &mut Vec<Fault>)
             faults.push(fault);
         }
     };
+    let only_once = "a vote_id names one vote and rules are for many: leave it out, each vote gets an id of its own";
     for (name, keys) in &config.vote_templates {
         for VoteFault { path, message } in VoteConfig::check_template(keys) {
             told(inside(&format!("vote_templates.{name}"), &path), message);
+        }
+        if keys.contains_key("vote_id") {
+            told(format!("vote_templates.{name}.vote_id"), only_once.into());
         }
     }
     for (name, keys) in &config.motions {
@@ -57,10 +61,16 @@ pub(super) fn check(config: &Config, origins: &Origins, faults: &mut Vec<Fault>)
         for VoteFault { path, message } in VoteConfig::check_template(&keys) {
             told(inside(&format!("motions.{name}"), &path), message);
         }
+        if keys.contains_key("vote_id") {
+            told(format!("motions.{name}.vote_id"), only_once.into());
+        }
     }
     for (name, mode) in &config.modes {
         for (at, scheduled) in mode.votes.iter().enumerate() {
             let call = &scheduled.vote;
+            if call.contains_key("vote_id") {
+                told(format!("modes.{name}.votes[{at}].vote_id"), only_once.into());
+            }
             for VoteFault { path, message } in
                 VoteConfig::from_map(call, &config.vote_templates).err().unwrap_or_default()
             {

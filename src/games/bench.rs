@@ -38,7 +38,7 @@ pub struct Bench {
 impl Bench {
     /// A fresh one.
     pub fn build(options: &RawValue) -> Result<Box<dyn Game>, BuildError> {
-        let options: Options = serde_json::from_str(options.get()).map_err(|e| BuildError(e.to_string()))?;
+        let options: Options = super::options(options)?;
         if options.state_bytes > STATE_BYTES_MAX {
             return Err(BuildError(format!(
                 "state_bytes is {}, expected at most {STATE_BYTES_MAX}",

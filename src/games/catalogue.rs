@@ -12,6 +12,7 @@ use super::lua::{
 };
 use super::{BuildError, GAMES, Game, built_in};
 use crate::engine::modes::{Mode, OnExpire};
+use crate::engine::votes::config::nearest;
 
 /// The games of one server.
 #[derive(Default)]
@@ -217,6 +218,12 @@ impl Catalogue {
         Some(self.scripts.lock().entry(file.to_owned()).or_insert(script).clone())
     }
 
+    /// Whether there is a game of that name, such as `builtin:demo` or `lua:arena/match.lua`.
+    pub fn knows(&self, game: &str) -> bool {
+        let built_in = game.strip_prefix("builtin:").and_then(built_in).is_some();
+        built_in || game.strip_prefix("lua:").is_some_and(|file| self.script(file).is_some())
+    }
+
     /// Builds the game of `mode`, on the thread that will play it: a script's machine never changes threads.
     ///
     /// # Errors
@@ -245,7 +252,9 @@ impl Catalogue {
         let scripts = self.scripts.lock();
         let scripts = scripts.keys().map(|file| format!("lua:{file}"));
         let known: Vec<_> = built_in.chain(scripts).collect();
-        Err(BuildError(format!("game is {:?}, expected one of {}", mode.game, known.join(", "))))
+        let meant = nearest(&mode.game, known.iter().map(String::as_str));
+        let meant = meant.map(|meant| format!(", did you mean {meant:?}?")).unwrap_or_default();
+        Err(BuildError(format!("game is {:?}, expected one of {}{meant}", mode.game, known.join(", "))))
     }
 }
 

@@ -49,7 +49,7 @@ impl Demo {
     /// A fresh arena.
     pub fn build(options: &RawValue) -> Result<Box<dyn Game>, BuildError> {
         Ok(Box::new(Self {
-            options: serde_json::from_str(options.get()).map_err(|e| BuildError(e.to_string()))?,
+            options: super::options(options)?,
             walkers: Vec::new(),
             tick: 0,
             elapsed_ms: 0,

@@ -256,6 +256,15 @@ pub struct OpenVote {
 #[error("{0}")]
 pub struct BuildError(pub String);
 
+/// The options of a built-in game, as its mode gives them.
+fn options<T: serde::de::DeserializeOwned>(given: &serde_json::value::RawValue) -> Result<T, BuildError> {
+    serde_json::from_str(given.get()).map_err(|error| {
+        // Where in the text it stands means nothing to who wrote it in another language.
+        let said = error.to_string();
+        BuildError(said.split(" at line ").next().unwrap_or(&said).to_owned())
+    })
+}
+
 /// One row of [`GAMES`].
 pub struct BuiltIn {
     /// What a mode writes after `builtin:`.

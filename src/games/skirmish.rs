@@ -70,7 +70,7 @@ struct Decided {
 impl Skirmish {
     /// A fresh arena.
     pub fn build(options: &RawValue) -> Result<Box<dyn Game>, BuildError> {
-        let options: Options = serde_json::from_str(options.get()).map_err(|e| BuildError(e.to_string()))?;
+        let options: Options = super::options(options)?;
         Ok(Box::new(Self {
             duration_ms: options.duration_s.saturating_mul(1000),
             began_ms: 0,

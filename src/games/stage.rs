@@ -98,6 +98,8 @@ pub struct Stage {
     ending: Option<Json>,
     /// What the bots in it are called.
     bots: Vec<(PlayerId, String)>,
+    /// When it was paused last, monotonic microseconds.
+    paused_us: u64,
     effects: Vec<Effect>,
     acts: Vec<Act>,
 }
@@ -129,6 +131,7 @@ impl Stage {
             when,
             ending: None,
             bots: Vec::new(),
+            paused_us: 0,
             effects: Vec::new(),
             acts: Vec::new(),
         })
@@ -381,10 +384,11 @@ impl Stage {
     }
 
     /// Stops the clock; false when it was not running.
-    pub fn pause(&mut self) -> bool {
+    pub fn pause(&mut self, now_us: u64) -> bool {
         let running = self.phase == Phase::Running;
         if running {
             self.phase = Phase::Paused;
+            self.paused_us = now_us;
         }
         running
     }
@@ -394,6 +398,11 @@ impl Stage {
         let paused = self.phase == Phase::Paused;
         if paused {
             self.phase = Phase::Running;
+            // Nobody is idle in a match that stands still.
+            let paused_us = now_us.saturating_sub(self.paused_us);
+            for seat in self.roster.seats_mut() {
+                seat.heard_us = (seat.heard_us + paused_us).min(now_us);
+            }
             if let Some(clock) = &mut self.clock {
                 clock.resume(now_us);
             }
@@ -424,6 +433,11 @@ impl Stage {
     /// Ticks this match gave up because it was late.
     pub fn skipped(&self) -> u64 {
         self.clock.as_ref().map_or(0, TickClock::skipped)
+    }
+
+    /// Inputs that wait for the next tick.
+    pub fn inputs_waiting(&self) -> usize {
+        self.inputs.len()
     }
 
     /// Inputs dropped because their sender flooded.
@@ -494,7 +508,8 @@ impl Stage {
             if seat.bot || !seat.present || silent_us < idle_us {
                 continue;
             }
-            if silent_us >= 2 * idle_us {
+            // Warned first, always: a match that stalled may find both times over at once.
+            if silent_us >= 2 * idle_us && seat.warned_idle {
                 gone.push(seat.player);
             } else if !seat.warned_idle {
                 seat.warned_idle = true;
@@ -716,6 +731,30 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_idle_while_the_match_stands_still_nor_freed_without_a_warning() {
+        let mut stage = stage(Mode { idle_s: 10, ..smoke() });
+        for player in [1, 2] {
+            stage.join(id(player), false, None, 0, 0).unwrap();
+        }
+        stage.start(0);
+        acts(&mut stage);
+        stage.run_tick(4_000_000, 0);
+        stage.pause(4_000_000);
+        stage.resume(64_000_000);
+        let mut tick = |at: u64| {
+            stage.run_tick(at, 0);
+            acts(&mut stage)
+        };
+        assert_eq!(tick(69_999_999), "");
+        assert_eq!(tick(70_000_000), "warn1 warn2");
+        // A stall of a minute: both times are over at once for whoever comes now.
+        stage.join(id(1), false, None, 0, 0).unwrap();
+        stage.input(Input { player: id(1), json: raw("{}"), seq: None }, 64, 70_000_000);
+        stage.run_tick(130_000_000, 0);
+        assert_eq!(acts(&mut stage), "warn1 freed2:idle");
+    }
+
+    #[test]
     fn when_is_read_strictly() {
         for (text, when) in [("start", When::Start), ("tick:5", When::Tick(5)), ("every_s:2", When::EveryS(2))] {
             assert_eq!(text.parse(), Ok(when));
@@ -733,7 +772,7 @@ mod tests {
         }
         stage.start(0);
         assert!(stage.due(0).is_some());
-        assert!(stage.pause() && !stage.pause());
+        assert!(stage.pause(0) && !stage.pause(0));
         assert_eq!(stage.due(5_000_000), None);
         assert!(stage.resume(5_000_000) && !stage.resume(5_000_000));
         assert_eq!(stage.due(5_000_000).map(|due| (due.run, due.skipped)), Some((1, 0)));

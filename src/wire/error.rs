@@ -71,6 +71,7 @@ reasons! {
     UnknownType "unknown_type" "unknown_type" 400 never None, "No message has this `type`";
     NotSupported "not_supported" "not_supported" 501 never None, "This server knows the message but does not serve it";
     BinaryUplink "binary_uplink_unsupported" "binary_uplink_unsupported" 400 never None, "Send text frames; binary ones are not read";
+    RequestTimeout "request_timeout" "request_timeout" 408 later None, "The body of the request did not arrive in time; send it at once";
     PayloadTooLarge "payload_too_large" "payload_too_large" 413 never None, "The message is larger than this server reads; see details.bytes_max where given";
     FrameTooLarge "payload_too_large" "payload_too_large" 413 never Some(1009), "The frame is far larger than this server reads";
     // Who and how often

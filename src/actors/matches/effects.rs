@@ -50,10 +50,7 @@ impl MatchActor {
             Effect::Kick { player, reason } => {
                 let here = self.stage.roster.is_seated(player) || self.stage.roster.is_spectator(player);
                 if here {
-                    let told = serde_json::json!({"match_id": self.stage.id, "reason": reason});
-                    if let (Some(member), Some(frame)) = (self.members.get(&player), own_event("kicked", &told)) {
-                        member.outlet.push(&frame);
-                    }
+                    self.tell_kicked(player, &reason);
                     // Out is out: without this, whoever was voted out would walk in again.
                     self.stage.roster.bar(player);
                     self.leave(player, Some("kicked"), ctx);
@@ -141,6 +138,14 @@ impl MatchActor {
                     member.outlet.push(&told.push());
                 }
             }
+        }
+    }
+
+    /// Whoever is shown out learns why.
+    pub(super) fn tell_kicked(&self, player: PlayerId, reason: &str) {
+        let told = serde_json::json!({"match_id": self.stage.id, "reason": reason});
+        if let (Some(member), Some(frame)) = (self.members.get(&player), own_event("kicked", &told)) {
+            member.outlet.push(&frame);
         }
     }
 

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use tokio::sync::oneshot;
 
 use super::super::directory::{MatchCard, Member};
 use super::super::lobby::FindOrCreate;
 use super::super::outlet::Outlet;
+use crate::engine::matches::Phase;
 use crate::engine::matches::inputs::Input;
 use crate::engine::matchmaking::Ticket;
 use crate::engine::modes::Json;
@@ -206,10 +208,10 @@ pub struct Reinforce {
 pub enum Command {
     /// End it now; the result's status.
     End(String),
-    /// Stop the clock.
-    Pause,
-    /// Go on.
-    Resume,
+    /// Stop the clock; answered with where the match is then.
+    Pause(oneshot::Sender<Phase>),
+    /// Go on; answered with where the match is then.
+    Resume(oneshot::Sender<Phase>),
     /// Open or close the door.
     SetJoinable(bool),
     /// Free a seat.
@@ -217,7 +219,7 @@ pub enum Command {
     /// Give veto tokens.
     GrantVeto(PlayerId, u32),
     /// Open a vote; the answer is its id or every fault.
-    OpenVote(Json, tokio::sync::oneshot::Sender<Result<VoteId, Vec<String>>>),
+    OpenVote(Json, oneshot::Sender<Result<VoteId, Vec<String>>>),
     /// The live state for an operator: JSON text.
-    Describe(tokio::sync::oneshot::Sender<String>),
+    Describe(oneshot::Sender<String>),
 }

@@ -15,21 +15,23 @@ impl Handler<Command> for MatchActor {
                 self.stage.cancel(&status);
                 self.carry_out(ctx);
             }
-            Command::Pause => {
-                if self.stage.pause() {
+            Command::Pause(answer) => {
+                if self.stage.pause(self.realm.clock.now_us()) {
                     for vote in self.votes.values() {
                         vote.pause();
                     }
                     self.update_card();
                 }
+                let _ = answer.send(self.stage.phase());
             }
-            Command::Resume => {
+            Command::Resume(answer) => {
                 if self.stage.resume(self.realm.clock.now_us()) {
                     for vote in self.votes.values() {
                         vote.resume();
                     }
                     self.update_card();
                 }
+                let _ = answer.send(self.stage.phase());
             }
             Command::SetJoinable(joinable) => {
                 self.stage.set_joinable(joinable);
@@ -80,6 +82,7 @@ impl MatchActor {
             "spectators": roster.spectators(),
             "lateness": self.own.summary(),
             "skipped": self.stage.skipped(),
+            "queues": {"inputs": self.stage.inputs_waiting()},
             "inputs_dropped": self.stage.inputs_dropped(),
             "votes": self.votes.keys().collect::<Vec<_>>(),
             "script_faults": self

@@ -152,9 +152,10 @@ impl MatchActor {
                 outlet.push(&self.joined(player).frame(cid.as_ref()));
                 if !spectate {
                     self.push_others(player, &self.player_joined(player));
-                    for vote in self.votes.values() {
-                        vote.roster_changed(&self.stage.roster);
-                    }
+                }
+                // A spectator may have a say, too.
+                for vote in self.votes.values() {
+                    vote.roster_changed(&self.stage.roster);
                 }
                 self.start_if_enough(ctx);
                 self.carry_out(ctx);

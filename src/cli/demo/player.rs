@@ -255,7 +255,9 @@ impl Client {
                     self.screen.borrow_mut().vote_started(&start);
                 }
                 self.template = start.template.clone();
-                let after = Duration::from_millis(500 + 450 * self.seat as u64);
+                // Everybody has cast before the last of them spends the veto, however many they are.
+                let step = 1_800 / u64::from(self.players.max(1));
+                let after = Duration::from_millis(500 + step * self.seat as u64);
                 if start.method == "ranked" || start.method == "irv" {
                     let ranking = RANKINGS[self.seat % RANKINGS.len()];
                     self.due.push((now + after, Due::Cast(start.vote_id, json!(ranking))));

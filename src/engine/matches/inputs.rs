@@ -60,9 +60,14 @@ impl InputQueue {
         std::mem::take(&mut self.queue).into_iter().flatten()
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.values().map(VecDeque::len).sum()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.len() == 0
     }
 
     /// Inputs dropped since the beginning.

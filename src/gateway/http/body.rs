@@ -1,5 +1,7 @@
 //! The body of a request: one JSON object under a limit, read by the same rules as a frame of the socket.
 
+use std::time::Duration;
+
 use actix_web::web::Payload;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
@@ -69,8 +71,13 @@ impl Fields {
     }
 }
 
-/// The whole body, read no further than the limit.
-async fn bytes(mut payload: Payload) -> Result<Vec<u8>, Refused> {
+/// The whole body, waited for no longer and read no further than the limits.
+async fn bytes(payload: Payload) -> Result<Vec<u8>, Refused> {
+    let wait = Duration::from_millis(limits::HTTP_BODY_WAIT_MS);
+    tokio::time::timeout(wait, all(payload)).await.unwrap_or_else(|_| Err(Reason::RequestTimeout.into()))
+}
+
+async fn all(mut payload: Payload) -> Result<Vec<u8>, Refused> {
     let mut bytes = Vec::new();
     while let Some(chunk) = payload.next().await {
         // The client broke off: nobody will read the answer.

@@ -50,6 +50,10 @@ impl ResponseError for Refused {
         if let Some(seconds) = self.0.detail("retry_after").and_then(|detail| serde_json::to_string(detail).ok()) {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
+        if matches!(self.status_code(), StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
+            // The rest of the body may still be on its way, and is not read.
+            response.force_close();
+        }
         response.body(self.0.http_body())
     }
 }

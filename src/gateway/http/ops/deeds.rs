@@ -18,6 +18,7 @@ use crate::actors::notifications::notify;
 use crate::actors::realm::MatchOrder;
 use crate::actors::sessions::{EndSession, refusal_of};
 use crate::actors::votes::Oversee;
+use crate::engine::matches::Phase;
 use crate::gateway::http::body::Fields;
 use crate::gateway::http::front_door::address_of;
 use crate::gateway::http::reply::{Answer, Refused, banned_refusal, success};
@@ -126,11 +127,21 @@ pub(super) async fn end_match(state: State, req: HttpRequest, id: web::Path<Stri
     .await
 }
 
+/// Whether the match is where it was told to be; only one that ticks can be held.
+async fn stands(told: oneshot::Receiver<Phase>, wanted: Phase) -> Answer {
+    match told.await {
+        Ok(phase) if phase == wanted => success(),
+        Ok(Phase::Waiting) => Err(Reason::MatchNotStarted.into()),
+        _ => Err(Reason::MatchNotFound.into()),
+    }
+}
+
 /// Stops a match's clock, and that of its votes.
 pub(super) async fn pause_match(state: State, req: HttpRequest, id: web::Path<String>) -> Answer {
     deed(&state, &req, "match.pause", &id, &json!({}), async {
-        tell_match(&*live_match(&state, &id)?, Command::Pause)?;
-        success()
+        let (tell, told) = oneshot::channel();
+        tell_match(&*live_match(&state, &id)?, Command::Pause(tell))?;
+        stands(told, Phase::Paused).await
     })
     .await
 }
@@ -138,8 +149,9 @@ pub(super) async fn pause_match(state: State, req: HttpRequest, id: web::Path<St
 /// Lets a paused match go on.
 pub(super) async fn resume_match(state: State, req: HttpRequest, id: web::Path<String>) -> Answer {
     deed(&state, &req, "match.resume", &id, &json!({}), async {
-        tell_match(&*live_match(&state, &id)?, Command::Resume)?;
-        success()
+        let (tell, told) = oneshot::channel();
+        tell_match(&*live_match(&state, &id)?, Command::Resume(tell))?;
+        stands(told, Phase::Running).await
     })
     .await
 }
