@@ -1,17 +1,23 @@
 //! What a scripted match costs beside a native one: a tick with both players' views, an input, and what the host adds
-//! when the script does nothing at all. `cargo bench --bench lua`; the goal is under 10 us per tick for the host, and
-//! 200 matches of two at 10 Hz (2,000 ticks a second) in 15 % of a core, which is 75 us each.
+//! when the script does nothing at all; two hundred matches at once, alone and in a whole server; and what a hostile
+//! script can cost its neighbours. `cargo bench --bench lua`; the goal is under 10 us per tick for the host, and 200
+//! matches of two at 10 Hz (2,000 ticks a second) in 15 % of a core, which is 75 us each, at 100 KB each.
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::value::RawValue;
+use tessera::actors::realm::MatchOrder;
+use tessera::config::Config;
 use tessera::games::lua::{Allowance, Birth, LuaGame, Script, Sources};
 use tessera::games::{Audience, Effect, Game, GameCx, built_in};
 use tessera::ids::{MatchId, PlayerId};
+use tessera::server::{Threads, in_background};
 
 /// Callbacks that do nothing: what is left is the host.
 const NOTHING: &str = "
@@ -46,9 +52,13 @@ fn raw(text: &str) -> Box<RawValue> {
 }
 
 fn scripted(text: &str) -> Box<dyn Game> {
+    Box::new(lua_game(text, Allowance::default()))
+}
+
+fn lua_game(text: &str, allowance: Allowance) -> LuaGame {
     let sources = Arc::new(Sources::from_texts([("match.lua", text)]).expect("a script"));
-    let script = Script::new("match.lua", sources, Allowance::default());
-    Box::new(LuaGame::new(script, &raw("{}"), Birth { seed: 1, unix_us: 0 }).expect("a game"))
+    let script = Script::new("match.lua", sources, allowance);
+    LuaGame::new(script, &raw("{}"), Birth { seed: 1, unix_us: 0 }).expect("a game")
 }
 
 /// A match of two.
@@ -124,5 +134,152 @@ fn ticks(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ticks);
+/// Processor time of this thread or process.
+fn cpu(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// What two hundred matches of two at 10 Hz cost: their games alone on one thread, an input of each player every tick;
+/// and a whole server that plays them with bots in the seats, clock, votes and encoding included, sockets not.
+fn two_hundred_matches(_: &mut Criterion) {
+    let input = raw(r#"{"move_x":0.5,"move_y":-0.5}"#);
+    let bytes = measured_bytes(&mut lua_game(WALK, Allowance::default()));
+    let mut matches: Vec<_> = (0..200)
+        .map(|_| {
+            let mut played = Match::of(Box::new(lua_game(WALK, Allowance::default())));
+            (0..50).for_each(|_| {
+                played.step();
+            });
+            played
+        })
+        .collect();
+    const SECONDS: u32 = 30;
+    let before = cpu(ClockId::ThreadCPUTime);
+    for _ in 0..SECONDS * 10 {
+        for played in &mut matches {
+            for player in played.players.clone() {
+                played.with(|game, cx| game.input(cx, player, &input));
+            }
+            black_box(played.step());
+        }
+    }
+    let took = cpu(ClockId::ThreadCPUTime) - before;
+    println!(
+        "200 matches of two at 10 Hz: games alone {:.1} % of a core, {:.1} us per tick with its two inputs and views; \
+         {} KB of memory each",
+        took.as_secs_f64() / f64::from(SECONDS) * 100.0,
+        took.as_secs_f64() * 1e6 / f64::from(SECONDS * 10 * 200),
+        bytes.div_ceil(1024)
+    );
+    drop(matches);
+
+    let folder = std::env::temp_dir().join(format!("tessera-bench-lua-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("match.lua"), WALK).expect("a script");
+    let mut config = Config::default();
+    config.server.listen = ([127, 0, 0, 1], 0).into();
+    config.server.data = ":memory:".into();
+    config.server.games = folder.display().to_string();
+    let server = in_background(config, Threads { workers: 1, arbiters: 1 }, None).expect("a server");
+    for _ in 0..200 {
+        let order =
+            MatchOrder { mode: "default".into(), private: false, matched: vec![], bots: 2, queued: None, promised: 0 };
+        assert!(server.realm.start_match(order).is_ok());
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let meters = server.realm.meters.mode(&"default".into());
+    let ticks = || meters.ticks.load(std::sync::atomic::Ordering::Relaxed);
+    let (before, ticks_before, began) = (cpu(ClockId::ProcessCPUTime), ticks(), Instant::now());
+    std::thread::sleep(Duration::from_secs(10));
+    let (took, ticked, passed) = (cpu(ClockId::ProcessCPUTime) - before, ticks() - ticks_before, began.elapsed());
+    println!(
+        "the same in a whole server: {:.1} % of a core, {:.1} us per tick, {} ticks in {:.1} s",
+        took.as_secs_f64() / passed.as_secs_f64() * 100.0,
+        took.as_secs_f64() * 1e6 / ticked as f64,
+        ticked,
+        passed.as_secs_f64()
+    );
+    drop(server);
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// Bytes of a match of two that was played for a while.
+fn measured_bytes(game: &mut LuaGame) -> usize {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (mut effects, mut out, mut most) = (Vec::new(), Vec::new(), 0);
+    let players: Vec<_> = (1..=2u128).map(|n| PlayerId::from_u128(n << 64)).collect();
+    for tick in 0..1_000u64 {
+        let mut cx = GameCx {
+            match_id: MatchId::from_u128(1),
+            tick,
+            elapsed_us: tick * 100_000,
+            dt_us: 100_000,
+            unix_us: 0,
+            rng: &mut rng,
+            players: &players,
+            effects: &mut effects,
+        };
+        if tick == 0 {
+            players.iter().for_each(|player| drop(game.join(&mut cx, *player, None)));
+        }
+        game.tick(&mut cx);
+        players.iter().for_each(|player| game.view(Some(*player), &mut out));
+        out.clear();
+        most = most.max(game.memory_bytes());
+    }
+    most
+}
+
+/// What the worst scripts we know cost their neighbours: the processor time of one tick with 64 inputs and 8 views,
+/// every callback as hostile as the others. The budget is 25 ms.
+fn hostile_ticks(_: &mut Criterion) {
+    const BODIES: &[(&str, &str)] = &[
+        ("spins", "while true do end"),
+        ("spins in pcall", "while true do pcall(function() while true do end end) end"),
+        ("joins long strings", "local s = ('x'):rep(250000) while true do local t = s .. 'y' end"),
+        (
+            "compares long strings",
+            "local s = ('x'):rep(200000) local t = s .. 'a' s = s .. 'b' while true do local x = s < t end",
+        ),
+        ("counts with long strings", "local s = (' '):rep(400000) .. '1' while true do local x = s + 1 end"),
+        ("formats", "local s = ('x'):rep(400000) while true do string.format(s) end"),
+        ("upper", "local s = ('x'):rep(400000) while true do s:upper() end"),
+        ("hostile pattern", "while true do pcall(string.find, ('a'):rep(3000), ('a-'):rep(20) .. 'b') end"),
+        ("heap bomb", "local t = {} for i = 1, 1e9 do t[i] = {i, i, i} end"),
+        ("garbage", "while true do local t = {} for i = 1, 50 do t[i] = {} end end"),
+        ("deep recursion", "local function f(n) return 1 + f(n + 1) end while true do pcall(f, 1) end"),
+        ("sorts", "local t = {} for i = 1, 4000 do t[i] = -i end while true do table.sort(t) end"),
+    ];
+    println!("one tick of a hostile script, processor time:");
+    for (name, body) in BODIES {
+        let text = format!(
+            "local function bad() {body} end
+             function handle_input(id, input, state) bad() end
+             function tick(state) bad() end
+             function get_state(id, state) bad() end"
+        );
+        let allowance = Allowance { strikes: 1_000_000, ..Allowance::default() };
+        let mut played = Match::of(Box::new(lua_game(&text, allowance)));
+        let input = raw("{}");
+        let mut worst = Duration::ZERO;
+        for _ in 0..20 {
+            let before = cpu(ClockId::ThreadCPUTime);
+            for n in 0..64 {
+                let player = played.players[n % 2];
+                played.with(|game, cx| game.input(cx, player, &input));
+            }
+            for _ in 0..4 {
+                // Views alone, as for more players: the tick itself is in the first.
+                let players = played.players.clone();
+                players.iter().for_each(|player| played.game.view(Some(*player), &mut played.frame));
+            }
+            played.step();
+            worst = worst.max(cpu(ClockId::ThreadCPUTime) - before);
+        }
+        println!("  {name:<26} {:6.1} ms", worst.as_secs_f64() * 1e3);
+    }
+}
+
+criterion_group!(benches, two_hundred_matches, hostile_ticks, ticks);
 criterion_main!(benches);

@@ -160,6 +160,7 @@ pub async fn start(config: Config, threads: Threads) -> Result<Server, StartErro
 pub async fn start_configured(mut config: Config, origins: &Origins, threads: Threads) -> Result<Server, StartError> {
     let written = config.vote_templates.keys().cloned().collect();
     let catalogue = Arc::new(games(&mut config, origins)?);
+    config.server.guests = config.server.guests.or(catalogue.guest_auth);
     let scripts = catalogue.clone();
     let built: Arc<GameBuilder> = Arc::new(move |mode, birth| scripts.build(mode, birth));
     let reload = (config.server.reload == Reload::On && catalogue.has_scripts()).then(|| config.clone());
@@ -250,6 +251,7 @@ pub async fn start_with(
         trusts_proxy: trusts_proxy.clone(),
         rates: (&config.limits).into(),
         public_channels: public_channels(&config),
+        guests: config.server.guests.unwrap_or(true),
     };
     let live = Arc::new(LiveRealm(realm.clone()));
     let running = Running {

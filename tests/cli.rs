@@ -175,7 +175,7 @@ fn the_demo_plays_a_games_folder_and_shows_its_votes() {
     {
         assert!(printed.contains(told), "{told:?} is missing in:\n{printed}");
     }
-    assert!(printed.ends_with("everything was seen of 1 games: sign-in, queue, match, inputs, votes, finish\n\n"));
+    assert!(printed.ends_with("everything was seen of 1 games\n\n"), "{printed}");
 }
 
 #[test]
@@ -191,4 +191,56 @@ fn the_demo_says_what_a_game_did_wrong() {
     );
     assert_eq!(tessera(&["demo", "--games", "no-such-folder"]).status.code(), Some(1));
     assert_eq!(tessera(&["demo", "--games", "--players", "3"]).status.code(), Some(2));
+}
+
+/// Everything that could differ from one process to the next: orders, addresses, seeds, clocks, and what votes, leaves
+/// and inputs do to them.
+const RESTLESS: &str = r#"
+match_size = 3
+function init()
+  local t = { bag = {}, log = {} }
+  for i = 1, 60 do t.bag["key" .. i] = i end
+  return t
+end
+function join(id, state) state.bag[id] = math.random(100) return state end
+function leave(id, state) state.bag[id] = nil return state end
+function handle_input(id, input, state)
+  for k, v in pairs(input) do state.log[#state.log + 1] = k .. tostring(v) end
+  return state
+end
+function tick(state, dt, index)
+  local order = {}
+  for k in pairs(state.bag) do order[#order + 1] = k end
+  table.sort(order, function(a, b) return #a < #b end)
+  state.bag["new" .. index] = math.random()
+  state.bag[order[math.random(#order)]] = nil
+  state.first, state.order = next(state.bag), table.concat(order, " ", 1, 20)
+  state.said = tostring({}) .. tostring(print) .. os.date() .. os.clock() .. game.id()
+  return state
+end
+function vote_requested(state)
+  if #state.log % 50 == 0 then return { template = "t" .. #state.log, options = { "a", "b" } } end
+end
+"#;
+
+#[test]
+fn a_scripted_match_shows_the_same_frames_in_every_process() {
+    let folder = games("same", &[("match.lua", RESTLESS)]);
+    // The line of the mode, from its frames on: what a machine takes of memory is not the game's to say.
+    let check = || {
+        let out = tessera(&["check", folder.to_str().unwrap()]);
+        let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert_eq!((out.status.code(), printed.lines().count()), (Some(0), 1), "{printed}");
+        let (line, frames) = printed.trim().split_once(", frames ").expect("the frames' digest");
+        assert!(line.contains("300 ticks") && frames.len() == 12, "{printed}");
+        frames.to_owned()
+    };
+    let first = check();
+    for _ in 0..4 {
+        // Another process has its code, its heap and its stack elsewhere.
+        assert_eq!(check(), first);
+    }
+    fs::write(folder.join("match.lua"), RESTLESS.replace("math.random(100)", "math.random(101)")).unwrap();
+    assert_ne!(check(), first, "another script shows something else");
+    fs::remove_dir_all(&folder).unwrap();
 }

@@ -63,6 +63,7 @@ fn serve(change: impl FnOnce(&mut HttpRules)) -> Server {
         trusts_proxy: Arc::new(|_| false),
         rates: HttpRates { registers_per_s: 0, auths_per_s: 0, api_per_s: 0 },
         public_channels: vec!["lobby".into()],
+        guests: true,
     };
     change(&mut rules);
     let clock_ms = Arc::new(AtomicU64::new(START_MS));

@@ -342,3 +342,23 @@ fn a_hostile_script_ends_and_its_neighbours_play_on() {
         c.expect("matchmaker.queued").await;
     });
 }
+
+#[test]
+fn a_game_decides_whether_guests_are_let_in_unless_the_configuration_does() {
+    for (globals, configured, status) in [
+        ("", None, 200),
+        ("guest_auth = false", None, 403),
+        ("guest_auth = false", Some(true), 200),
+        ("", Some(false), 403),
+    ] {
+        let folder = Folder::of(&counter(globals, "1"));
+        let server = folder.serve(|config| config.server.guests = configured);
+        let base = Base::from(server.addr);
+        run(async move {
+            let body = json!({"device_id": "device-of-zoe", "device_secret": format!("{:0>44}", "zoe")}).to_string();
+            let answer = request(&base, "POST", "/api/v1/auth/guest", &[], Some(&body)).await.unwrap();
+            assert_eq!(answer.status, status, "{globals:?} {configured:?}: {}", answer.body);
+            assert_eq!(answer.body.contains("guest.disabled"), status == 403);
+        });
+    }
+}

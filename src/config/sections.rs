@@ -27,6 +27,8 @@ pub struct Server {
     /// For development: players whose input or join makes a script fail are told how (`module.error`). It shows them
     /// the script's insides.
     pub dev_errors: bool,
+    /// Whether players may come as guests; unset, as the games folder says (`guest_auth`), and where that is silent, yes.
+    pub guests: Option<bool>,
     /// Origins that browsers may connect from, such as `https://play.example`; `*` allows any; none configured
     /// allows any socket and no cross-origin request.
     #[schemars(extend("items" = formats::text("origin")))]
@@ -62,6 +64,7 @@ impl Default for Server {
             games: "./games".into(),
             reload: Reload::On,
             dev_errors: false,
+            guests: None,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             dialect: DialectChoice::PerConnection,

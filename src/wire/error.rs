@@ -164,6 +164,7 @@ reasons! {
     UsernameTaken "username_taken" "auth.username_taken" 409 never None, "That name, or one that looks like it, is taken";
     InvalidCredentials "invalid_credentials" "auth.invalid_credentials" 401 never None, "The name or the password is wrong";
     InvalidRefreshToken "invalid_refresh_token" "auth.invalid_refresh_token" 401 never None, "The refresh token is wrong, used or expired; sign in again";
+    GuestDisabled "guest_disabled" "guest.disabled" 403 never None, "This server takes no guests; register or sign in";
     GuestInvalidDevice "invalid_device_id" "guest.invalid_device_id" 400 never None, "`device_id` is missing or too long";
     GuestWeakSecret "weak_device_secret" "guest.weak_device_secret" 400 never None, "`device_secret` must be 32 random bytes or more, as text (base64, hex) of at most 1024 bytes";
     GuestWrongSecret "invalid_device_secret" "guest.invalid_device_secret" 401 never None, "The secret is not this device's";

@@ -106,18 +106,19 @@ impl Screen {
 
     /// How it ended, with the rounds of a run-off.
     pub fn outcome(&mut self, outcome: &Outcome) {
+        let scale = f64::from(outcome.scale.unwrap_or(1));
         for (i, round) in outcome.rounds.iter().enumerate() {
             let most = round
                 .tally
                 .0
                 .iter()
                 .filter_map(|(_, held)| held.as_ref())
-                .map(|held| held.as_f64().unwrap_or(0.0))
+                .map(|held| held.as_f64().unwrap_or(0.0) / scale)
                 .fold(1.0, f64::max);
             for (j, (id, held)) in round.tally.0.iter().enumerate() {
                 let head = if j == 0 { format!("round {}", i + 1) } else { String::new() };
                 let row = match held {
-                    Some(held) => self.bar(id, held.as_f64().unwrap_or(0.0), most),
+                    Some(held) => self.bar(id, held.as_f64().unwrap_or(0.0) / scale, most),
                     None => self.faint(&format!("{} out", self.column(id))),
                 };
                 self.tell(&head, &row);

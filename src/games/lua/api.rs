@@ -32,12 +32,12 @@ const STORED_BYTES_MAX: usize = EVENT_BYTES_MAX;
 const KEY_BYTES_MAX: usize = 128;
 
 /// What an API function gives back: an answer, or the shape it wanted.
-type Answer = Result<Value, String>;
+pub(super) type Answer = Result<Value, String>;
 
-type Call = fn(&Lua, &Host, &[Value]) -> Answer;
+pub(super) type Call = fn(&Lua, &Host, &[Value]) -> Answer;
 
 /// One row per function: where it lives, its name, and whether a file's body may call it.
-const CALLS: &[(&str, &str, bool, Call)] = &[
+pub(super) const CALLS: &[(&str, &str, bool, Call)] = &[
     ("", "id", false, id),
     ("", "log", true, log),
     ("", "broadcast", false, broadcast),

@@ -48,7 +48,7 @@ impl Default for Allowance {
             instructions_turn: 2_000_000,
             cpu_us: 25_000,
             memory_bytes: 8 << 20,
-            growth_bytes: 1 << 20,
+            growth_bytes: 512 << 10,
             strikes: 5,
         }
     }
@@ -85,7 +85,7 @@ impl Spent {
 
 /// Instructions between two looks at the meter: few enough that slow single instructions cannot add up to a late
 /// tick, many enough to cost a healthy script a few per cent.
-const HOOK_EVERY: u32 = 250;
+const HOOK_EVERY: u32 = 100;
 
 /// The running account of one machine.
 pub(super) struct Meter {

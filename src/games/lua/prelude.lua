@@ -5,7 +5,19 @@ local host = ...
 local type, select, error, next, rawget, rawset = type, select, error, next, rawget, rawset
 local getmetatable, rawsetmetatable, rawpcall, rawtostring = getmetatable, setmetatable, pcall, tostring
 local unpack, pack, find, format, sqrt, floor = table.unpack, table.pack, string.find, string.format, math.sqrt, math.floor
-local check, out_of_memory, error_text = host.check, host.out_of_memory, host.error_text
+local check, out_of_memory, error_text, charge = host.check, host.out_of_memory, host.error_text, host.charge
+
+-- What walks a string byte by byte inside one call pays for it; short ones are not worth asking.
+local function pay(bytes)
+  if bytes > 256 then charge(bytes // 16) end
+end
+
+local function paid(f)
+  return function(s, ...)
+    if type(s) == "string" then pay(#s) end
+    return f(s, ...)
+  end
+end
 
 local removed = { "collectgarbage", "dofile", "load", "loadfile", "loadstring", "warn", "coroutine", "debug", "io", "package" }
 for i = 1, #removed do _G[removed[i]] = nil end
@@ -76,16 +88,28 @@ function tostring(v)
 end
 local tostring = tostring
 
+for _, name in next, { "upper", "lower", "reverse", "byte", "pack", "packsize", "unpack" } do
+  string[name] = paid(string[name])
+end
+for _, name in next, { "len", "codepoint", "offset", "codes" } do utf8[name] = paid(utf8[name]) end
+tonumber = paid(tonumber)
+
 -- string.format with the same tostring, and without %p.
 function string.format(f, ...)
   if type(f) ~= "string" then return format(f, ...) end
   if find(f, "%p", 1, true) then error("bad argument #1 to 'format' (%p is not available)", 2) end
   local n = select("#", ...)
-  local plain = true
+  local plain, bytes = true, #f
   for i = 1, n do
-    local kind = type((select(i, ...)))
-    if kind == "table" or kind == "function" or kind == "userdata" then plain = false end
+    local arg = (select(i, ...))
+    local kind = type(arg)
+    if kind == "string" then
+      bytes = bytes + #arg
+    elseif kind == "table" or kind == "function" or kind == "userdata" then
+      plain = false
+    end
   end
+  pay(bytes)
   if plain then return format(f, ...) end
   local args = pack(...)
   for i = 1, n do

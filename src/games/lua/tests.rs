@@ -195,6 +195,20 @@ fn wrong_arguments_answer_an_error_where_they_are_given() {
         "game.economy.balance(P)",
         "game.zone.spawn('x', 1, 2)",
         "game.object(5)",
+        "game.notify('nobody', 'a', 'b')",
+        "game.notify_many({'nobody'}, 'a', 'b')",
+        "game.chat.send('c', 5, 'x')",
+        "game.match.finish((function() local t = {} t.t = t return t end)())",
+        "game.match.backfill('two')",
+        "game.match.set_joinable()",
+        "game.bots.add()",
+        "game.random('x')",
+        "game.random(2, 1)",
+        "game.vote.open({template = 't', options = (function() local t = {} t.t = t return {t} end)()})",
+        "game.storage.player_get(5, 'c', 'k')",
+        "game.storage.player_set('nobody', 'c', 'k', 1)",
+        "game.storage.set('', 'k', 1)",
+        "game.storage.set('c', 'k', ('x'):rep(70000))",
     ] {
         let answer = format!("local r = {body} assert(type(r) == 'table' and type(r.error) == 'string', 'no error')");
         assert_eq!(asked(&answer), [""; 0], "{body}");
@@ -485,4 +499,86 @@ fn a_recorded_match_replays_to_the_same_frames() {
     assert_ne!(replay(6, RECORD), first, "another seed is another match");
     assert_ne!(replay(5, &RECORD[1..]), first, "other inputs are another match");
     assert!(!first.contains("0x"), "no addresses");
+}
+
+/// The texts of this folder's tests.
+const TESTS: &[&str] = &[include_str!("tests.rs"), include_str!("hostile.rs")];
+
+#[test]
+fn every_callback_and_every_call_is_played_by_a_test() {
+    let tests = TESTS.concat();
+    for name in super::play::CALLBACKS {
+        let played = [format!("function {name}("), format!("function game.{name}(")];
+        assert!(played.iter().any(|text| tests.contains(text)), "no test defines {name}");
+    }
+    let calls = super::api::CALLS.iter().map(|(space, name, ..)| match space.is_empty() {
+        true => format!("game.{name}("),
+        false => format!("game.{space}.{name}("),
+    });
+    let spatial = ["query_radius", "nearest", "in_range", "distance"].map(|name| format!("game.spatial.{name}("));
+    for call in calls.chain(spatial) {
+        assert!(tests.contains(&call), "no test calls {call}..)");
+    }
+}
+
+#[test]
+fn every_callback_may_fail_and_the_match_goes_on() {
+    // As many ways to fail as callbacks: each raises, and nothing of the others is lost.
+    let names =
+        ["join", "leave", "handle_input", "tick", "get_state", "vote_requested", "vote_resolved", "vote_vetoed"];
+    let more = ["on_phase_started", "on_phase_ended", "spectate", "think", "snapshot", "restore"];
+    for name in names.into_iter().chain(more) {
+        let text = format!(
+            "function init() return {{ n = 0 }} end
+             function phases() return {{ {{ name = 'a', duration = 100 }}, {{ name = 'b' }} }} end
+             function get_state(id, state) return state end
+             function tick(state) state.n = state.n + 1 end
+             function {name}() error('on purpose') end"
+        );
+        let mut m = Played::new(&text);
+        let joined = m.join(1, None);
+        assert_eq!(joined.is_err(), name == "join", "{name}");
+        if name == "join" {
+            m.players.push(id(1));
+        }
+        m.with(|game, cx| game.bot_added(cx, id(9), "A"));
+        m.input(1, "{}");
+        m.ticks(3);
+        m.view(None);
+        let seen = m.view(Some(1));
+        let result = raw("{}");
+        m.with(|game, cx| {
+            game.vote_requested(cx);
+            game.vote_resolved(cx, "t", &result);
+            game.vote_vetoed(cx, "t", id(1));
+        });
+        m.game.snapshot();
+        m.game.restore(b"{}");
+        m.leave(1);
+        m.ticks(1);
+        let told = m.told();
+        assert!(
+            told.iter().any(|line| line.starts_with(&format!("fault {name} match.lua:5 on purpose"))),
+            "{name}: {told:?}"
+        );
+        let ticked = !["tick", "get_state"].contains(&name);
+        assert_eq!(
+            seen,
+            if ticked {
+                r#"{"n":3}"#
+            } else if name == "tick" {
+                r#"{"n":0}"#
+            } else {
+                ""
+            },
+            "{name}"
+        );
+        assert!(!told.iter().any(|line| line.starts_with("finish")), "{name}: an error is no end: {told:?}");
+    }
+    let begin = |text: &str| {
+        let script = script(&[("match.lua", text)], Allowance::default());
+        LuaGame::new(script, &raw("{}"), Birth { seed: 1, unix_us: 0 }).map(drop).map_err(|e| e.to_string())
+    };
+    assert_eq!(begin("function init() error('on purpose') end"), Err("match.lua:1: on purpose".into()));
+    assert_eq!(begin("function phases() error('on purpose') end function tick() end"), Ok(()));
 }

@@ -232,6 +232,9 @@ async fn logout(state: State, req: HttpRequest, payload: Payload) -> Answer {
 const GUEST_TRIES: usize = 3;
 
 async fn guest(state: State, payload: Payload) -> Answer {
+    if !state.rules.guests {
+        return Err(Reason::GuestDisabled.into());
+    }
     let fields = Fields::read(payload).await?;
     let device =
         Device::parse(fields.text("device_id")?, fields.text("device_secret")?).map_err(|fault| match fault {

@@ -83,6 +83,8 @@ pub struct HttpRules {
     pub rates: HttpRates,
     /// Channels that anybody signed in may read.
     pub public_channels: Vec<String>,
+    /// Whether guests are let in.
+    pub guests: bool,
 }
 
 /// How often one address may call, per second; 0 does not count.
