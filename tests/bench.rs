@@ -133,6 +133,16 @@ fn churn_goes_through_whole_visits() {
     assert!(figure(result, "visits")["median"].as_f64() > Some(0.0));
 }
 
+/// The short form of the hour that a release soaks for.
+#[test]
+fn soak_loses_nothing() {
+    let small = ["--matches", "2", "--players", "2", "--vote-matches", "2", "--casts-per-s", "40", "--visitors", "2"];
+    let result = &report(&[&["soak"], &small[..]].concat())["results"][0];
+    #[cfg(target_os = "linux")]
+    figure(result, "memory gained, first quarter to last");
+    assert!(!result["memory_over_time"].as_array().unwrap().is_empty() || cfg!(not(target_os = "linux")));
+}
+
 #[test]
 fn ladder_raises_the_load_and_names_a_knee() {
     for of in ["ticks", "paced"] {
@@ -159,6 +169,44 @@ fn a_refusal_is_never_an_answer() {
     assert!(refused > 0, "{counts}");
     // Two connections, two rounds, five messages of a burst and what a second or two brings.
     assert!(counts["answered"].as_u64() <= Some(2 * 2 * 10), "{counts}");
+}
+
+/// What a stranger opens after the quick start: one file, no network, and an explanation of what is on it.
+#[test]
+fn a_report_is_one_page_and_two_can_be_compared() {
+    let folder = std::env::temp_dir().join(format!("tessera-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = |name: &str| folder.join(name).to_str().expect("text").to_owned();
+    let args = ["ticks", "--matches", "2", "--players", "2", "--report", &path("a.html")];
+    let out = bench(&args);
+    assert!(out.status.success(), "{out:?}");
+    std::fs::write(path("a.json"), &out.stdout).expect("it can be written");
+    let page = std::fs::read_to_string(path("a.html")).expect("the page is there");
+    assert!(page.contains("default-src 'none'") && page.contains("<svg") && page.contains("off the schedule"));
+    let outside = ["http://", "https://", "<script", "<link", "<img", "url(", "@import"];
+    let named: Vec<_> = outside.iter().filter(|what| page.contains(**what)).collect();
+    assert!(named.is_empty(), "the page needs nothing but itself: {named:?}");
+    assert!(!page.contains("NaN") && !page.contains(">inf"));
+
+    let run = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_tessera")).arg("bench").args(args).output().expect("the program starts")
+    };
+    // A report against itself: nothing moved. Against one whose states cost ten times as much: that is named.
+    let same = run(&["compare", &path("a.json"), &path("a.json"), "--fail-on-worse"]);
+    assert!(same.status.success() && String::from_utf8_lossy(&same.stdout).contains("0 worse"), "{same:?}");
+    let mut worse: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    for part in ["median", "min", "max"] {
+        worse["results"][0]["latencies"][0]["p99"][part] = 9e9.into();
+    }
+    std::fs::write(path("b.json"), worse.to_string()).expect("it can be written");
+    let moved = run(&["compare", &path("a.json"), &path("b.json"), "--fail-on-worse"]);
+    assert_eq!(moved.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&moved.stdout).contains("WORSE   off the schedule p99"), "{moved:?}");
+    let again = run(&["page", &path("b.json"), "--report", &path("b.html")]);
+    assert!(again.status.success() && std::path::Path::new(&path("b.html")).exists());
+    let neither = run(&["compare", &path("a.json"), &path("a.html")]);
+    assert_eq!(neither.status.code(), Some(1), "{neither:?}");
+    let _ = std::fs::remove_dir_all(folder);
 }
 
 #[test]

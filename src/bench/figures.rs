@@ -59,6 +59,8 @@ pub struct Round {
     pub refused: BTreeMap<String, u64>,
     /// Seconds into the window, the server's share of a core and the load's, in percent.
     pub cpu_over_time: Vec<[f64; 3]>,
+    /// Seconds into the window, the server's memory in MiB.
+    pub memory_over_time: Vec<[f64; 2]>,
     /// Where the load was raised: what was asked for per second, what came, the 99th percentile in microseconds, the
     /// server's share of a core in percent.
     pub steps: Vec<[f64; 4]>,
@@ -75,6 +77,7 @@ impl Round {
             answered: board.answered.get(),
             refused: board.refusals(),
             cpu_over_time: usage.over_time.clone(),
+            memory_over_time: usage.memory_over_time.clone(),
             ..Self::default()
         };
         if usage.load_is_full() {

@@ -3,7 +3,8 @@
 //!
 //! Read in this order: [`shapes`] is what can be measured, one file each; a shape's round drives [`link`]s (sockets with
 //! a frame pump of their own), notes what it sees on a [`board`], and comes back as a [`figures::Round`]; several rounds
-//! become a [`result::Report`], which [`print`](mod@print) tells a terminal and a pipe, and [`compare`] holds against another one.
+//! become a [`result::Report`], which [`print`](mod@print) tells a terminal or a pipe, [`report`] draws on a page, and
+//! [`compare`] holds against another one.
 //!
 //! Rules that hold for every shape:
 //!
@@ -15,6 +16,7 @@
 
 pub mod alarm;
 pub mod board;
+pub mod compare;
 pub mod figures;
 pub mod floor;
 pub mod frame;
@@ -25,6 +27,7 @@ pub mod metrics;
 pub mod pace;
 pub mod print;
 pub mod process;
+pub mod report;
 pub mod result;
 pub mod shapes;
 pub mod sign_in;

@@ -140,6 +140,7 @@ fn quoted(text: &str) -> String {
 /// A number as people read it.
 pub fn number(value: f64) -> String {
     match value.abs() {
+        count if count < 1_000.0 && count.fract() == 0.0 => format!("{value:.0}"),
         large if large >= 1_000.0 => grouped(value.round() as u64),
         middle if middle >= 100.0 => format!("{value:.0}"),
         small if small >= 10.0 => format!("{value:.1}"),
@@ -149,10 +150,15 @@ pub fn number(value: f64) -> String {
 
 /// Microseconds as people read them.
 pub fn duration(us: f64) -> String {
+    let three = |value: f64| match value {
+        large if large >= 99.95 => format!("{large:.0}"),
+        middle if middle >= 9.995 => format!("{middle:.1}"),
+        small => format!("{small:.2}"),
+    };
     match us {
-        us if us >= 1_000_000.0 => format!("{:.2} s", us / 1e6),
-        us if us >= 1_000.0 => format!("{:.2} ms", us / 1e3),
-        us if us >= 10.0 => format!("{us:.0} us"),
+        us if us >= 999_950.0 => format!("{} s", three(us / 1e6)),
+        us if us >= 999.5 => format!("{} ms", three(us / 1e3)),
+        us if us >= 9.95 => format!("{us:.0} us"),
         _ => format!("{us:.1} us"),
     }
 }
@@ -178,7 +184,9 @@ mod tests {
     fn numbers_read_as_people_write_them() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0.1234, 12.34, 123.4, 1_234.5].map(number), ["0.12", "12.3", "123", "1,235"]);
+        assert_eq!([0.0, 7.0, 0.5].map(number), ["0", "7", "0.50"]);
         assert_eq!([0.5, 28.4, 1_250.0, 2_500_000.0].map(duration), ["0.5 us", "28 us", "1.25 ms", "2.50 s"]);
+        assert_eq!([12_345.0, 123_456.0, 999.7, 999_960.0].map(duration), ["12.3 ms", "123 ms", "1.00 ms", "1.00 s"]);
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Usage {
     pub load_cpu_s: f64,
     /// Seconds into the window, the server's share of a core and ours, in percent.
     pub over_time: Vec<[f64; 3]>,
+    /// Seconds into the window, the server's resident memory in MiB.
+    pub memory_over_time: Vec<[f64; 2]>,
 }
 
 impl Usage {
@@ -92,6 +94,9 @@ pub async fn watch(cx: &Cx<'_>, board: &Board, said: impl Fn() -> String) -> Usa
             share(look.server_s, last.server_s),
             share(look.load_s, last.load_s),
         ]);
+        if let Some(kib) = cx.target.process.and_then(rss_kib) {
+            usage.memory_over_time.push([(look.when - first.when).as_secs_f64(), kib as f64 / 1024.0]);
+        }
         last = look;
         tell("");
         if last.when >= board.until() {

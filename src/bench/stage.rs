@@ -86,10 +86,10 @@ pub async fn until(receiver: &mut Receiver, wanted: &str) -> Result<Vec<u8>, Ben
     }
 }
 
-/// The configuration of the mode that the shapes play.
-pub fn mode_config(players: u32, hz: u32, state_bytes: u32) -> String {
+/// The configuration of a mode that the shapes play.
+pub fn mode_config(name: &str, players: u32, hz: u32, state_bytes: u32) -> String {
     format!(
-        "\n[modes.bench]\ngame = \"builtin:bench\"\ntick_hz = {hz}\nplayers = {{ min = {players}, max = {players} }}\n\
+        "\n[modes.{name}]\ngame = \"builtin:bench\"\ntick_hz = {hz}\nplayers = {{ min = {players}, max = {players} }}\n\
          game_options = {{ state_bytes = {state_bytes} }}\nreconnect = {{ grace_s = 0 }}\n"
     )
 }

@@ -15,6 +15,9 @@ use crate::bench::stage::{mode_config, until};
 use crate::bench::{BenchError, Cx, Round};
 use crate::client::Base;
 
+/// A mode of its own, so that it can be played beside others.
+const MODE: &str = "bench_churn";
+
 /// Accounts per visitor: the next visit is by somebody whose last one is long over.
 const ACCOUNTS_EACH: usize = 4;
 
@@ -26,7 +29,11 @@ const LAST_VISITS: Duration = Duration::from_secs(10);
 pub struct Churn {
     /// Visitors at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4_096))]
-    visitors: u32,
+    pub(super) visitors: u32,
+    /// Which of the load's accounts the first visitor has.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(super) first_player: usize,
 }
 
 impl Churn {
@@ -36,7 +43,7 @@ impl Churn {
 
     pub(super) fn server_config(&self) -> String {
         // Alone in a match: a visit is about the server, not about who else comes.
-        mode_config(1, 10, 0)
+        mode_config(MODE, 1, 10, 0)
     }
 
     pub(super) async fn round(&self, cx: &Cx<'_>) -> Result<Round, BenchError> {
@@ -52,11 +59,11 @@ impl Churn {
         });
         let visitors: Vec<_> = (0..self.visitors as usize)
             .map(|place| {
-                let (base, seen) = (cx.target.base.clone(), seen.clone());
+                let (base, seen, first) = (cx.target.base.clone(), seen.clone(), self.first_player);
                 tokio::task::spawn_local(async move {
                     let mut visits = 0;
                     while Instant::now() < seen.board.until() {
-                        let account = place * ACCOUNTS_EACH + visits % ACCOUNTS_EACH;
+                        let account = first + place * ACCOUNTS_EACH + visits % ACCOUNTS_EACH;
                         if let Err(why) = visit(&base, account, &seen).await {
                             seen.board.refused(&why);
                         }
@@ -120,7 +127,7 @@ async fn visit(base: &Base, account: usize, seen: &Seen) -> Result<(), String> {
         player.sender.flush().await.map_err(|_| "broken".to_owned())?;
         until(&mut player.receiver, answer).await.map(drop).map_err(|why| why.to_string())
     };
-    ask_for("matchmaker.add", "{\"mode\":\"bench\"}", "match.matched").await?;
+    ask_for("matchmaker.add", &format!("{{\"mode\":\"{MODE}\"}}"), "match.matched").await?;
     let matched = Instant::now();
     seen.matched.record(connected, matched - connected);
     ask_for("match.leave", "{}", "match.left").await?;

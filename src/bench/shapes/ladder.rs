@@ -74,7 +74,7 @@ impl Ladder {
 
     pub(super) fn server_config(&self) -> String {
         match self.of {
-            Of::Ticks => mode_config(self.players_of_match(), self.hz, 0),
+            Of::Ticks => mode_config("bench", self.players_of_match(), self.hz, 0),
             Of::Paced => String::new(),
         }
     }
@@ -98,6 +98,7 @@ impl Ladder {
                     inputs_per_s: self.inputs_per_s,
                     state_bytes: 0,
                     mode: "bench".into(),
+                    first_player: 0,
                 };
                 Rung::Ticks(ticks, Vec::new())
             }

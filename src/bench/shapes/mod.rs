@@ -11,6 +11,7 @@ mod idle;
 mod ladder;
 mod paced;
 mod queue;
+mod soak;
 mod ticks;
 mod votes;
 
@@ -20,6 +21,7 @@ pub use idle::Idle;
 pub use ladder::Ladder;
 pub use paced::Paced;
 pub use queue::Queue;
+pub use soak::Soak;
 pub use ticks::Ticks;
 pub use votes::Votes;
 
@@ -43,6 +45,8 @@ pub enum Shape {
     Churn(Churn),
     /// Raise the load until its 99th percentile breaks, and say where
     Ladder(Ladder),
+    /// Ticks, votes and visits together, for as long as asked: whether memory stays flat and nothing is lost
+    Soak(Soak),
 }
 
 impl Shape {
@@ -57,6 +61,7 @@ impl Shape {
             Self::Idle(_) => "idle",
             Self::Churn(_) => "churn",
             Self::Ladder(_) => "ladder",
+            Self::Soak(_) => "soak",
         }
     }
 
@@ -69,6 +74,7 @@ impl Shape {
             Self::Queue(shape) => shape.server_config(),
             Self::Churn(shape) => shape.server_config(),
             Self::Ladder(shape) => shape.server_config(),
+            Self::Soak(shape) => shape.server_config(),
         };
         format!("{COMMON_CONFIG}{own}")
     }
@@ -84,6 +90,7 @@ impl Shape {
             Self::Idle(shape) => shape.cases(),
             Self::Churn(shape) => shape.cases(),
             Self::Ladder(shape) => shape.cases(),
+            Self::Soak(shape) => shape.cases(),
         }
     }
 
@@ -94,7 +101,7 @@ impl Shape {
             Self::Paced(shape) => !shape.signed_in(),
             Self::Idle(shape) => !shape.signed_in(),
             Self::Ladder(shape) => shape.has_floor(),
-            Self::Ticks(_) | Self::Votes(_) | Self::Queue(_) | Self::Churn(_) => false,
+            Self::Ticks(_) | Self::Votes(_) | Self::Queue(_) | Self::Churn(_) | Self::Soak(_) => false,
         }
     }
 
@@ -112,6 +119,7 @@ impl Shape {
             Self::Idle(shape) => shape.round(cx).await,
             Self::Churn(shape) => shape.round(cx).await,
             Self::Ladder(shape) => Box::pin(shape.round(cx)).await,
+            Self::Soak(shape) => shape.round(cx).await,
         }
     }
 }

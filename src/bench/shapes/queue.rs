@@ -41,7 +41,7 @@ impl Queue {
     }
 
     pub(super) fn server_config(&self) -> String {
-        mode_config(self.match_size, 10, 0)
+        mode_config("bench", self.match_size, 10, 0)
     }
 
     pub(super) async fn round(&self, cx: &Cx<'_>) -> Result<Round, BenchError> {

@@ -38,33 +38,43 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub struct Votes {
     /// Matches, each with one vote open at a time
     #[arg(long, value_name = "M", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    matches: u32,
+    pub(super) matches: u32,
     /// Players per match
     #[arg(long, value_name = "P", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    players: u32,
+    pub(super) players: u32,
     /// Casts per second, all players together
     #[arg(long, value_name = "N", default_value_t = 2_000.0, value_parser = super::rate)]
-    casts_per_s: f64,
+    pub(super) casts_per_s: f64,
     /// How long a vote is open, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(500..=600_000))]
-    window_ms: u64,
+    pub(super) window_ms: u64,
     /// How ballots are counted
     #[arg(long, value_name = "METHOD", default_value = "plurality")]
-    method: String,
+    pub(super) method: String,
+    /// Which of the load's accounts the first player has.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub(super) first_player: usize,
 }
 
 impl Votes {
+    /// A mode of its own, so that it can be played beside others.
+    fn mode(&self) -> &'static str {
+        "bench_votes"
+    }
+
     pub(super) fn cases(&self) -> Vec<String> {
         vec![format!("{} matches x {} players, {} casts/s", self.matches, self.players, self.casts_per_s)]
     }
 
     pub(super) fn server_config(&self) -> String {
-        mode_config(self.players, 10, 0)
+        mode_config(self.mode(), self.players, 10, 0)
     }
 
     pub(super) async fn round(&self, cx: &Cx<'_>) -> Result<Round, BenchError> {
         let admission = Board::new(Duration::ZERO, Duration::ZERO);
-        let seats = seat(cx, "bench", 0, (self.matches * self.players) as usize, &admission).await?;
+        let seats =
+            seat(cx, self.mode(), self.first_player, (self.matches * self.players) as usize, &admission).await?;
         let board = Board::new(cx.timing.warm_up, cx.timing.measured);
         let seen = Rc::new(Seen {
             reply: board.recorder("cast to reply, from when it was due"),
@@ -73,10 +83,12 @@ impl Votes {
             result: board.recorder("deadline to result"),
             late: board.recorder("how late the load itself was"),
             results: Cell::new(0),
+            idle: Cell::new(0),
             board: board.clone(),
             opening: opening(self),
         });
         let stop = Rc::new(Notify::new());
+        // Per match: who is told when anybody casts, how many players, and which match it is.
         let mut matches: BTreeMap<String, (LastCast, usize)> = BTreeMap::new();
         let mut voters = Vec::new();
         let mut listening = Vec::new();
@@ -106,7 +118,7 @@ impl Votes {
         let pacing = tokio::task::spawn_local(async move {
             let mut text = Vec::new();
             pace(&paced.board, per_s, &paced.late, |n, due| {
-                casting[n as usize % casting.len()].cast(n, due, &paced.board, &mut text);
+                casting[n as usize % casting.len()].cast(n, due, &paced, &mut text);
             })
             .await
         });
@@ -117,6 +129,11 @@ impl Votes {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         opening.abort();
+        // Starts and results are never replaced: all of a match must have been told the same.
+        while lost(&voters) > 0 && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        (0..lost(&voters)).for_each(|_| board.refused("lost_frame"));
         stop.notify_waiters();
         for task in listening {
             let _ = task.await;
@@ -126,10 +143,22 @@ impl Votes {
         }
         let mut round = Round::of(&board, &[&seen.reply, &seen.quiet, &seen.tally, &seen.result, &seen.late], &usage);
         round.tell("casts", "/s", Better::Higher, round.answered as f64 / usage.measured_s);
+        round.tell("casts due between two votes, not sent", "", Better::Neither, seen.idle.get() as f64);
         round.tell("results received", "/s", Better::Neither, seen.results.get() as f64 / usage.measured_s);
         round.tell_usage(&usage, "cast, ticks and results included", round.answered);
         Ok(round)
     }
+}
+
+/// How many starts and results some players of a match have seen and others of it have not.
+fn lost(voters: &[Rc<Voter>]) -> u64 {
+    let mut most: BTreeMap<*const Cell<Option<Instant>>, u64> = BTreeMap::new();
+    let told = |voter: &Voter| (Rc::as_ptr(&voter.last_cast), voter.state.borrow().told);
+    for (of, told) in voters.iter().map(|voter| told(voter)) {
+        let most = most.entry(of).or_default();
+        *most = told.max(*most);
+    }
+    voters.iter().map(|voter| told(voter)).map(|(of, told)| most.get(&of).map_or(0, |most| most - told)).sum()
 }
 
 /// The input that opens a vote.
@@ -149,6 +178,8 @@ struct Seen {
     result: Recorder,
     late: Recorder,
     results: Cell<u64>,
+    /// Casts that were due while there was nothing to cast in.
+    idle: Cell<u64>,
     board: Rc<Board>,
     opening: Vec<u8>,
 }
@@ -169,6 +200,8 @@ struct Voter {
 #[derive(Default)]
 struct VoterState {
     vote: Option<OpenVote>,
+    /// Starts and results heard.
+    told: u64,
     /// Casts without a reply: number, when due, whether after quiet.
     asked: VecDeque<(u64, Instant, bool)>,
     /// Casts with a reply and without a tally.
@@ -190,18 +223,18 @@ impl Voter {
     }
 
     /// Casts, if there is a vote to cast in; its `n` decides for what, so that minds change.
-    fn cast(&self, n: u64, due: Instant, board: &Board, text: &mut Vec<u8>) {
+    fn cast(&self, n: u64, due: Instant, seen: &Seen, text: &mut Vec<u8>) {
         let mut state = self.state.borrow_mut();
-        let VoterState { vote: Some(vote), asked, .. } = &mut *state else { return };
-        if due >= vote.last_cast {
-            return;
-        }
+        let VoterState { vote, asked, .. } = &mut *state;
+        let Some(vote) = vote.as_ref().filter(|vote| due < vote.last_cast) else {
+            return seen.idle.set(seen.idle.get() + u64::from(seen.board.sees(due)));
+        };
         let option = ["a", "b", "c"][(n % 3) as usize];
         let ballot = if vote.ranks { format!("[\"{option}\"]") } else { format!("\"{option}\"") };
         ask(text, "vote.cast", n, &format!("{{\"vote_id\":\"{}\",\"option_id\":{ballot}}}", vote.id));
         let quiet = self.last_cast.replace(Some(due)).is_none_or(|last| due >= last + QUIET);
         asked.push_back((n, due, quiet));
-        board.sent(due, 1);
+        seen.board.sent(due, 1);
         self.sender.text(text);
         let _ = self.sender.flush_now();
     }
@@ -225,6 +258,7 @@ impl Voter {
                 }
             }
             "match.vote_start" => {
+                state.told += 1;
                 let (Some(id), Some(window_ms)) =
                     (text_after(text, b"\"vote_id\":\""), number_after(text, b"\"window_ms\":", 0))
                 else {
@@ -238,6 +272,7 @@ impl Voter {
                 });
             }
             "match.vote_result" => {
+                state.told += 1;
                 // Casts that the result counted and no tally did have none to wait for.
                 state.replied.clear();
                 if let Some(vote) = state.vote.take() {

@@ -1,8 +1,9 @@
 //! `tessera bench`: measures a server. Without `--against` it starts one of its own as a process of its own, so that
 //! CPU and memory are that server's alone, on a core apart from the load's.
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
@@ -10,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::host::{Cores, Host, Subject};
 use super::{Failure, Outcome};
-use crate::bench::{Cx, Report, Round, Shape, Target, Timing, machine, print, result};
+use crate::bench::{Cx, Report, Round, Shape, Target, Timing, compare, machine, print, report, result};
 use crate::client::Base;
 
 mod host;
@@ -29,9 +30,30 @@ pub struct Args {
 enum Verb {
     #[command(flatten)]
     Shape(Shape),
+    /// Hold two reports (from --json) against each other and name what moved beyond noise
+    Compare(CompareArgs),
+    /// Draw the page of a report that --json has written
+    Page(PageArgs),
     /// Run the floor: an echo server that does nothing but echo
     #[command(hide = true)]
     Floor,
+}
+
+#[derive(Debug, clap::Args)]
+struct CompareArgs {
+    /// The older
+    before: PathBuf,
+    /// The newer
+    after: PathBuf,
+    /// Exit with 1 when anything is worse beyond noise
+    #[arg(long)]
+    fail_on_worse: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct PageArgs {
+    /// The report, as --json wrote it
+    file: PathBuf,
 }
 
 /// How any shape is measured and told.
@@ -67,6 +89,9 @@ struct How {
     /// Threads for matches of a started server
     #[arg(long, global = true, value_name = "N", help_heading = "How", default_value_t = 1)]
     arbiters: usize,
+    /// Also draw everything on one page of HTML, complete in itself
+    #[arg(long, global = true, value_name = "FILE", help_heading = "What is told")]
+    report: Option<PathBuf>,
     /// Print everything as JSON instead
     #[arg(long, global = true, help_heading = "What is told", conflicts_with = "csv")]
     json: bool,
@@ -91,6 +116,31 @@ pub fn run(args: Args) -> Outcome {
     match args.verb {
         Verb::Floor => host::run_floor(),
         Verb::Shape(shape) => measure(&shape, &args.how),
+        Verb::Compare(files) => hold(&files),
+        Verb::Page(PageArgs { file }) => {
+            let out = args.how.report.ok_or_else(|| Failure::Usage("--report FILE says where the page goes".into()))?;
+            write_page(&read(&file)?, &out)
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Report, Failure> {
+    let why = |error: &dyn std::fmt::Display| Failure::failed(format!("{}: {error}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| why(&error))?;
+    serde_json::from_str(&text).map_err(|error| why(&format!("not a report of tessera bench --json: {error}")))
+}
+
+fn write_page(report: &Report, file: &Path) -> Outcome {
+    fs::write(file, report::page(report))
+        .map_err(|error| Failure::failed(format!("cannot write {}: {error}", file.display())))
+}
+
+fn hold(files: &CompareArgs) -> Outcome {
+    let found = compare::compare(&read(&files.before)?, &read(&files.after)?).map_err(Failure::failed)?;
+    write!(io::stdout(), "{}", found.text())?;
+    match files.fail_on_worse && found.is_worse() {
+        true => Err(Failure::failed("something is worse beyond noise")),
+        false => Ok(()),
     }
 }
 
@@ -103,6 +153,9 @@ fn measure(shape: &Shape, how: &How) -> Outcome {
     }
     machine::raise_descriptors();
     let report = Measurement::new(shape, how)?.run()?;
+    if let Some(file) = &how.report {
+        write_page(&report, file)?;
+    }
     let mut out = io::stdout().lock();
     if how.json {
         let json = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;

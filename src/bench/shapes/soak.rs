@@ -1,0 +1,126 @@
+//! `soak`: a long day. Matches that tick, matches that vote and visitors who come and go, all at once on one server, for
+//! as long as one has patience (`--seconds 3600 --rounds 1`). Memory is looked at all the while; every input, cast and
+//! visit has to be answered, and every start and result of a vote has to reach all of its match.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::churn::Churn;
+use super::ticks::Ticks;
+use super::votes::Votes;
+use crate::bench::board::Board;
+use crate::bench::figures::Better;
+use crate::bench::process::watch;
+use crate::bench::{BenchError, Cx, Round};
+
+/// Ticks, votes and visits together, for as long as asked: whether memory stays flat and nothing is lost
+#[derive(Debug, Clone, clap::Args, Serialize)]
+pub struct Soak {
+    /// Matches that tick, at 20 Hz
+    #[arg(long, value_name = "M", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    matches: u32,
+    /// Players in each of them, with 5 inputs a second each
+    #[arg(long, value_name = "P", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    players: u32,
+    /// Matches of two that vote all the time
+    #[arg(long, value_name = "M", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    vote_matches: u32,
+    /// Casts per second in all of those
+    #[arg(long, value_name = "N", default_value_t = 200.0, value_parser = super::rate)]
+    casts_per_s: f64,
+    /// Visitors who come and go
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    visitors: u32,
+}
+
+impl Soak {
+    pub(super) fn cases(&self) -> Vec<String> {
+        vec![format!(
+            "{} matches x {} players, {} voting matches, {} visitors",
+            self.matches, self.players, self.vote_matches, self.visitors
+        )]
+    }
+
+    pub(super) fn server_config(&self) -> String {
+        let (ticks, votes, churn) = self.parts();
+        format!("{}{}{}", ticks.server_config(), votes.server_config(), churn.server_config())
+    }
+
+    /// The three, each with accounts of its own.
+    fn parts(&self) -> (Ticks, Votes, Churn) {
+        let ticks = Ticks {
+            matches: self.matches,
+            players: self.players,
+            hz: 20,
+            inputs_per_s: 5.0,
+            state_bytes: 0,
+            mode: "bench".into(),
+            first_player: 0,
+        };
+        let voters = (self.matches * self.players) as usize;
+        let votes = Votes {
+            matches: self.vote_matches,
+            players: 2,
+            casts_per_s: self.casts_per_s,
+            window_ms: 2_000,
+            method: "plurality".into(),
+            first_player: voters,
+        };
+        let churn = Churn { visitors: self.visitors, first_player: voters + 2 * self.vote_matches as usize };
+        (ticks, votes, churn)
+    }
+
+    pub(super) async fn round(&self, cx: &Cx<'_>) -> Result<Round, BenchError> {
+        let (ticks, votes, churn) = self.parts();
+        let quiet = |_: &str| {};
+        let inner = Cx { target: cx.target, timing: cx.timing, progress: &quiet };
+        let board = Board::new(cx.timing.warm_up, cx.timing.measured);
+        let (usage, ticks, votes, churn) = tokio::join!(
+            watch(cx, &board, || format!("of {:.0} s", cx.timing.measured.as_secs_f64())),
+            Box::pin(ticks.round(&inner)),
+            Box::pin(votes.round(&inner)),
+            Box::pin(churn.round(&inner)),
+        );
+        let mut round = Round::of(&board, &[], &usage);
+        for part in [ticks?, votes?, churn?] {
+            round.sent += part.sent;
+            round.answered += part.answered;
+            for (code, count) in part.refused {
+                *round.refused.entry(code).or_default() += count;
+            }
+            let own = ["states received", "casts", "visits", "mean period error"];
+            round.figures.extend(part.figures.into_iter().filter(|figure| own.contains(&&*figure.name)));
+            round.latencies.extend(part.latencies);
+        }
+        if let Some(gained) = gained_mib(&usage.memory_over_time) {
+            round.tell("memory gained, first quarter to last", "MiB", Better::Lower, gained);
+        }
+        round.tell_usage(&usage, "answer", 0);
+        if cx.timing.measured < Duration::from_secs(300) {
+            round.notes.push(
+                "sessions of those who left are kept for a minute: in less than five, memory has not settled".into(),
+            );
+        }
+        Ok(round)
+    }
+}
+
+/// The mean of the last quarter less that of the first.
+fn gained_mib(memory: &[[f64; 2]]) -> Option<f64> {
+    let quarter = memory.len().div_ceil(4);
+    let mean = |part: &[[f64; 2]]| part.iter().map(|point| point[1]).sum::<f64>() / part.len() as f64;
+    (quarter > 0).then(|| mean(&memory[memory.len() - quarter..]) - mean(&memory[..quarter]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_gained_is_between_the_quarters() {
+        let memory: Vec<_> = [10.0, 12.0, 50.0, 50.0, 50.0, 50.0, 20.0, 22.0].map(|mib| [0.0, mib]).to_vec();
+        assert_eq!(gained_mib(&memory), Some(10.0));
+        assert_eq!((gained_mib(&[]), gained_mib(&[[0.0, 5.0]])), (None, Some(0.0)));
+    }
+}
