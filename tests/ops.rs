@@ -166,10 +166,10 @@ async fn an_operator_runs_a_match_from_its_first_seat_to_its_end() {
     assert_eq!((&sessions["total"], &sessions["sessions"][0]["connected"]), (&json!(2), &json!(true)));
 
     for (wrong, status, code) in [
-        (json!({}), 400, "invalid_payload"),
+        (json!({}), 400, "missing_field"),
         (json!({"mode": "nowhere"}), 400, "matchmaker.unknown_mode"),
-        (json!({"mode": "demo", "player": []}), 400, "invalid_payload"),
-        (json!({"mode": "demo", "players": ["x"]}), 400, "invalid_payload"),
+        (json!({"mode": "demo", "player": []}), 400, "invalid_field"),
+        (json!({"mode": "demo", "players": ["x"]}), 400, "invalid_field"),
         (json!({"mode": "demo", "players": [ada.id, ada.id]}), 409, "matchmaker.party_member_unavailable"),
         (json!({"mode": "demo", "players": [ada.id, bob.id, ada.id]}), 400, "invalid_field"),
     ] {
@@ -373,7 +373,7 @@ async fn an_operator_keeps_order_in_the_chat() {
         (json!({"content": "x", "channel_id": "nowhere"}), "chat.invalid_channel_id"),
         (json!({"content": "x", "channel_id": "room:none"}), "chat.invalid_channel_id"),
         (json!({"content": ""}), "invalid_field"),
-        (json!({"text": "x"}), "invalid_payload"),
+        (json!({"text": "x"}), "missing_field"),
     ] {
         assert_eq!(server.refused("announce", body.clone()).await, (400, code.into()), "{body}");
     }

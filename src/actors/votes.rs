@@ -2,6 +2,7 @@
 //! and pushes to the match's crowd directly. When it dies, its drop closes it as cancelled: the match goes on.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -132,7 +133,9 @@ impl VoteHandle {
     pub fn view(&self, viewer: Viewer, now_ms: u64) -> Option<VoteView> {
         // Borrowed only while the vote's own handler runs, which is never at the same time on one thread; a vote that
         // died holding it is shown to nobody.
-        self.vote.try_borrow().ok().filter(|vote| !vote.closed()).map(|vote| vote.view(viewer, now_ms))
+        let vote = self.vote.try_borrow().ok().filter(|vote| !vote.closed())?;
+        // This runs in the match: a fault of the vote must not be the end of it.
+        catch_unwind(AssertUnwindSafe(|| vote.view(viewer, now_ms))).ok()
     }
 
     /// As [`Self::view`], ready for `open_votes`.

@@ -91,7 +91,7 @@ reasons! {
     Busy "busy" "busy" 503 later None, "The server is too busy to take this now; retry shortly";
     Draining "draining" "draining" 503 later Some(1012), "The server is restarting; connect again shortly";
     CapacityReached "capacity_reached" "capacity_reached" 503 later None, "The server holds as many connections as it allows; retry later";
-    NotReady "not_ready" "not_ready" 503 later None, "The server is still starting; retry shortly";
+    NotReady "not_ready" "not_ready" 503 later None, "The server is starting or stopping; retry shortly";
     Internal "internal" "internal" 500 later None, "The server failed on this request; nothing you sent was wrong";
     // Matches
     MatchNotFound "match_not_found" "match.not_found" 404 never None, "No such match; it may have ended";

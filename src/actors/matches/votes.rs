@@ -1,5 +1,6 @@
 //! The votes of a match: opened by its mode, its game, its players or an operator; what their end means for it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
@@ -55,18 +56,18 @@ impl MatchActor {
         if self.vote_ids.len() >= VOTES_PER_MATCH_MAX {
             return Err(vec![format!("a match holds at most {VOTES_PER_MATCH_MAX} votes")]);
         }
-        let opened = open_vote(
-            Opening {
-                realm: &self.realm,
-                match_id: self.stage.id,
-                roster: &self.stage.roster,
-                weigh: self.frustration.weigh(),
-                open: self.votes.values().collect(),
-                crowd: self.crowd.clone(),
-                parent: ctx.address(),
-            },
-            asked,
-        )?;
+        let opening = Opening {
+            realm: &self.realm,
+            match_id: self.stage.id,
+            roster: &self.stage.roster,
+            weigh: self.frustration.weigh(),
+            open: self.votes.values().collect(),
+            crowd: self.crowd.clone(),
+            parent: ctx.address(),
+        };
+        // The vote has no actor of its own yet; its fault must not be the end of the match.
+        let opened = catch_unwind(AssertUnwindSafe(|| open_vote(opening, asked)))
+            .unwrap_or_else(|_| Err(vec!["the vote failed as it opened; the log says where".into()]))?;
         let vote_id = opened.vote_id().clone();
         self.vote_ids.push(vote_id.clone());
         self.votes.insert(vote_id.clone(), opened);

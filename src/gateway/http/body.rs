@@ -41,11 +41,17 @@ impl Fields {
         }
     }
 
-    /// The whole object as a type; `invalid_payload` says in details.problem what is wrong with it. For operators, who
-    /// write by hand and may be told in our own words.
+    /// The whole object as a type; a refusal names the field that is missing, or says in details.problem what is wrong.
+    /// For operators, who write by hand and may be told in our own words.
     pub fn typed<T: DeserializeOwned>(self) -> Result<T, Refused> {
-        serde_json::from_value(Value::Object(self.0))
-            .map_err(|error| Reason::InvalidPayload.with("problem", error.to_string()).into())
+        serde_json::from_value(Value::Object(self.0)).map_err(|error| {
+            let problem = error.to_string();
+            let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            match missing.map(str::to_owned) {
+                Some(field) => Reason::MissingField.with("field", field).into(),
+                None => Reason::InvalidField.with("problem", problem).into(),
+            }
+        })
     }
 
     /// The whole object as JSON text.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -62,8 +62,7 @@ impl Passwords {
 fn work(waiting: &Mutex<Receiver<Work>>) {
     // Below the ticks: on Linux a thread has a niceness of its own. Where it cannot be had, the queue is still short.
     let _ = rustix::process::nice(10);
-    let argon2 = argon2();
-    let nobodys = hash(&argon2, "nobody's password", &[0; 16]);
+    let mut hasher = Hasher::new();
     loop {
         let next = waiting.lock().recv();
         let Ok(next) = next else { return };
@@ -72,41 +71,94 @@ fn work(waiting: &Mutex<Receiver<Work>>) {
             Work::Hash { tell, .. } if tell.is_closed() => {}
             Work::Verify { tell, .. } if tell.is_closed() => {}
             Work::Hash { password, salt, tell } => {
-                let _ = tell.send(hash(&argon2, &password, &salt));
+                let _ = tell.send(hasher.hash(&password, &salt));
             }
             Work::Verify { password, known, tell } => {
-                let same = matches(&argon2, &password, known.as_deref().unwrap_or(&nobodys));
+                let same = hasher.matches(&password, known.as_deref().unwrap_or(NOBODYS));
                 let _ = tell.send(same && known.is_some());
             }
         }
     }
 }
 
-fn hash(argon2: &Argon2<'_>, password: &str, salt: &[u8; 16]) -> String {
-    let hash: phc::PasswordHash = argon2
-        .hash_password_with_salt(password.as_bytes(), salt)
-        .expect("a password of at most 512 bytes and a salt of 16 are in argon2's ranges");
-    hash.to_string()
+/// What a password is held against when nobody has the name: costs as much as any hash of ours, and matches nothing.
+const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Hashes one after the other in the same memory: fresh 19 MiB for each would stay with the allocator, ten times over.
+struct Hasher {
+    ours: Argon2<'static>,
+    blocks: Vec<Block>,
 }
 
-/// Verifies with the parameters in the string itself, so that hashes outlive a change of ours.
-fn matches(argon2: &Argon2<'_>, password: &str, known: &str) -> bool {
-    phc::PasswordHash::new(known).is_ok_and(|known| argon2.verify_password(password.as_bytes(), &known).is_ok())
+impl Hasher {
+    fn new() -> Self {
+        Self { ours: argon2(), blocks: Vec::new() }
+    }
+
+    fn hash(&mut self, password: &str, salt: &[u8; 16]) -> String {
+        let ours = self.ours.clone();
+        let in_range = "a password of at most 512 bytes and a salt of 16 are in argon2's ranges";
+        phc::PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ours.params().try_into().expect("our parameters can be written down"),
+            salt: Some(phc::Salt::new(salt).expect(in_range)),
+            hash: Some(self.output(&ours, password, salt).expect(in_range)),
+        }
+        .to_string()
+    }
+
+    /// Verifies with the parameters in the string itself, so that hashes outlive a change of ours. Outputs are compared
+    /// in constant time.
+    fn matches(&mut self, password: &str, known: &str) -> bool {
+        let Ok(known) = phc::PasswordHash::new(known) else { return false };
+        let algorithm = Algorithm::try_from(known.algorithm.as_str());
+        let version = known.version.map_or(Ok(Version::V0x13), Version::try_from);
+        let (Ok(algorithm), Ok(version), Ok(params)) = (algorithm, version, Params::try_from(&known)) else {
+            return false;
+        };
+        let argon2 = Argon2::new(algorithm, version, params);
+        let salt = known.salt.as_ref().map_or(&[][..], AsRef::as_ref);
+        let output = self.output(&argon2, password, salt);
+        output.is_some() && output == known.hash
+    }
+
+    fn output(&mut self, argon2: &Argon2<'_>, password: &str, salt: &[u8]) -> Option<phc::Output> {
+        let blocks = argon2.params().block_count();
+        if self.blocks.len() < blocks {
+            self.blocks.resize(blocks, Block::new());
+        }
+        let mut out = [0; phc::Output::MAX_LENGTH];
+        let out = out.get_mut(..argon2.params().output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN))?;
+        argon2.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut self.blocks[..blocks]).ok()?;
+        phc::Output::new(out).ok()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+
     use super::*;
 
     #[test]
     fn a_hash_is_argon2id_and_knows_its_password() {
-        let argon2 = argon2();
-        let known = hash(&argon2, "correct horse", &[7; 16]);
+        let mut hasher = Hasher::new();
+        let known = hasher.hash("correct horse", &[7; 16]);
         assert!(known.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{known}");
-        assert!(matches(&argon2, "correct horse", &known));
-        assert!(!matches(&argon2, "correct hors", &known));
-        assert!(!matches(&argon2, "correct horse", "no PHC string"));
-        assert_ne!(known, hash(&argon2, "correct horse", &[8; 16]));
+        assert!(hasher.matches("correct horse", &known));
+        assert!(!hasher.matches("correct hors", &known));
+        assert!(!hasher.matches("correct horse", "no PHC string"));
+        assert_ne!(known, hasher.hash("correct horse", &[8; 16]));
+        // What the crate itself says of our strings, and we of strings with parameters that are not ours.
+        let plain = Argon2::default();
+        assert!(PasswordVerifier::<str>::verify_password(&plain, b"correct horse", &known).is_ok());
+        let other = Argon2::new(Algorithm::Argon2i, Version::V0x13, Params::new(64, 3, 2, Some(24)).unwrap());
+        let theirs: phc::PasswordHash = other.hash_password_with_salt(b"correct horse", &[9; 16]).unwrap();
+        assert!(hasher.matches("correct horse", &theirs.to_string()));
+        assert!(!hasher.matches("correct hors", &theirs.to_string()));
+        assert!(phc::PasswordHash::new(NOBODYS).is_ok() && !hasher.matches("", NOBODYS));
     }
 
     #[test]
