@@ -373,7 +373,7 @@ async fn an_operator_keeps_order_in_the_chat() {
         (json!({"content": "x", "channel_id": "nowhere"}), "chat.invalid_channel_id"),
         (json!({"content": "x", "channel_id": "room:none"}), "chat.invalid_channel_id"),
         (json!({"content": ""}), "invalid_field"),
-        (json!({"text": "x"}), "missing_field"),
+        (json!({"text": "x"}), "invalid_field"),
     ] {
         assert_eq!(server.refused("announce", body.clone()).await, (400, code.into()), "{body}");
     }
