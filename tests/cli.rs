@@ -244,3 +244,33 @@ fn a_scripted_match_shows_the_same_frames_in_every_process() {
     assert_ne!(check(), first, "another script shows something else");
     fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn a_new_game_is_clean_can_be_played_and_is_never_written_over() {
+    let parent = games("new", &[("keep.txt", "")]);
+    let parent_name = parent.to_str().unwrap();
+    let new = || tessera(&["new", "game", "duel", "--in", parent_name]);
+    let out = new();
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    let folder = parent.join("duel");
+    let checked = tessera(&["check", folder.to_str().unwrap()]);
+    let printed = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!((checked.status.code(), printed.lines().count()), (Some(0), 1), "no warning: {printed}");
+    assert!(fs::read_to_string(folder.join("match.lua")).unwrap().starts_with("-- duel: "));
+    assert_eq!(new().status.code(), Some(1), "what is there is kept");
+    assert_eq!(tessera(&["new", "game", "../out"]).status.code(), Some(2));
+    fs::remove_dir_all(&parent).unwrap();
+}
+
+#[test]
+fn a_link_out_of_the_games_folder_leads_nowhere() {
+    let folder = games("link", &[("game/match.lua", "local m = require('secret') function tick(s) return s end")]);
+    fs::write(folder.join("secret.lua"), "return 1").unwrap();
+    std::os::unix::fs::symlink(folder.join("secret.lua"), folder.join("game/secret.lua")).unwrap();
+    std::os::unix::fs::symlink(&folder, folder.join("game/around")).unwrap();
+    let out = tessera(&["check", folder.join("game").to_str().unwrap()]);
+    fs::remove_dir_all(&folder).unwrap();
+    let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(printed, "match.lua:1: module 'secret' not found: there is no secret.lua\n");
+}

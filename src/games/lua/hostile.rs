@@ -272,6 +272,24 @@ fn however_many_spin_one_tick_costs_one_budget() {
 }
 
 #[test]
+fn the_callbacks_that_are_called_once_or_for_watchers_are_metered_too() {
+    for (name, more) in [
+        ("phases", ""),
+        ("on_phase_ended", "function phases() return {{name = 'a', duration = 100}} end"),
+        ("spectate", "function get_state(id, s) return s end"),
+    ] {
+        let text = format!("function tick(s) end\n{more}\nfunction {name}(...) while true do end end");
+        let told = guarded(name, move || {
+            let mut m = Played::of(script(&[("match.lua", &text)], tight()), 1);
+            m.ticks(3);
+            assert_eq!(m.view(None).is_empty(), name == "spectate", "{name}");
+            m.told()
+        });
+        assert!(told[0].starts_with(&format!("fault {name} match.lua:3 over its budget of")), "{name}: {told:?}");
+    }
+}
+
+#[test]
 fn views_and_messages_are_bounded() {
     for (body, said) in [
         ("state.s = ('x'):rep(200000) return state", "over 131072 bytes"),
