@@ -59,6 +59,8 @@ end
 local function enter(state, path)
   state.room, state.phase, state.path, state.timer = state.room + 1, "fight", path, state.fight_ticks
   state.foe, state.asked = PATHS[path].foe, false
+  -- The first room shuts the dungeon behind the group.
+  game.match.set_joinable(false)
   say(state, "You take " .. PATHS[path].label)
   game.broadcast("room", { room = state.room, path = path })
 end

@@ -24,7 +24,8 @@ function init()
 end
 
 function join(id, state)
-  if state.phase == "over" then return nil, "match_over" end
+  -- Whoever comes when the first throw is due would play fewer rounds than the others.
+  if state.phase ~= "vote" then return nil, "duel_running" end
   state.players[id] = { points = 0 }
   return state
 end
