@@ -287,6 +287,12 @@ pub const MATCH_LIST_ROWS_MAX: usize = 500;
 /// Over: the older ones are left out; `GET chat/:channel_id/history` has them.
 pub const HISTORY_SHOWN_BYTES_MAX: usize = 65_536;
 
+/// Arrivals that the matchmaker remembers for designers. Over: the oldest is forgotten.
+pub const QUEUE_RECORDED_MAX: usize = 10_000;
+
+/// Bytes of properties in them. Over: as above.
+pub const QUEUE_RECORDED_BYTES_MAX: usize = 1 << 20;
+
 /// Milliseconds between two `matchmaker.status` of one ticket, at least.
 pub const QUEUE_STATUS_EVERY_MS: u64 = 2_000;
 

@@ -4,27 +4,34 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tessera::actors::channels::{ChatCommand, Listener, Welcome};
 use tessera::actors::{Connection, Outgoing, Outlet};
 use tessera::client::{Base, Event, Socket, connect, request};
 use tessera::config::Config;
+use tessera::engine::modes::Mode;
 use tessera::engine::sessions::Bounds;
+use tessera::games::{FilterVerdict, Game, GameCx, JoinRefused};
 use tessera::ids::{ChannelId, PlayerId, SessionId};
 use tessera::limits::Limits;
-use tessera::server::{Background, Threads, in_background};
+use tessera::server::{Background, Threads, in_background, in_background_with};
 
 /// How long an answer may take before the test has failed; no test waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn server(change: impl FnOnce(&mut Config)) -> Background {
+    in_background(config(change), Threads { workers: 1, arbiters: 1 }, None).expect("a server")
+}
+
+fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default();
     config.server.listen = ([127, 0, 0, 1], 0).into();
     config.server.data = ":memory:".into();
     config.limits.connects_per_s = 0;
     config.limits.auths_per_s = 0;
     change(&mut config);
-    in_background(config, Threads { workers: 1, arbiters: 1 }, None).expect("a server")
+    config
 }
 
 /// A signed-in client that remembers what it was sent and not asked about yet.
@@ -365,5 +372,59 @@ fn five_thousand_hear_a_message_that_was_encoded_once_and_a_slow_one_delays_nobo
             }
         }
         assert!(crowd[0].was_cut(), "who does not read loses the connection, and nobody else anything");
+    });
+}
+
+/// Plays nothing, and minds what is said: shouting is lowered, swearing is refused.
+struct Prim;
+
+impl Game for Prim {
+    fn join(&mut self, _: &mut GameCx<'_>, _: PlayerId, _: Option<&RawValue>) -> Result<(), JoinRefused> {
+        Ok(())
+    }
+    fn leave(&mut self, _: &mut GameCx<'_>, _: PlayerId) {}
+    fn input(&mut self, _: &mut GameCx<'_>, _: PlayerId, _: &RawValue) {}
+    fn tick(&mut self, _: &mut GameCx<'_>) {}
+    fn view(&mut self, _: Option<PlayerId>, _: &mut Vec<u8>) {}
+
+    fn judge_chat(&mut self, _: PlayerId, text: &str) -> FilterVerdict {
+        match text {
+            "darn" => FilterVerdict::Refuse,
+            _ if text.chars().any(char::is_uppercase) => FilterVerdict::Replace(text.to_lowercase()),
+            _ => FilterVerdict::Pass,
+        }
+    }
+}
+
+#[test]
+fn a_game_judges_what_is_said_in_its_match() {
+    run(async {
+        let games = Arc::new(|_: &Mode, _| Ok(Box::new(Prim) as Box<dyn Game>));
+        let threads = Threads { workers: 1, arbiters: 1 };
+        let server = in_background_with(config(|_| {}), threads, games).expect("a server");
+        let (mut ann, mut bob) = (Client::new(&server, "ann").await, Client::new(&server, "bob").await);
+        for client in [&mut ann, &mut bob] {
+            client.ask("matchmaker.add", json!({"mode": "demo"})).await;
+        }
+        let match_id = ann.hears("match.matched").await["match_id"].clone();
+        let channel = format!("match:{}", match_id.as_str().expect("an id"));
+        bob.hears("match.matched").await;
+        for client in [&mut ann, &mut bob] {
+            assert_eq!(client.ask("chat.join", json!({"channel_id": channel})).await["type"], "chat.joined");
+        }
+        let say = |content: &str| json!({"channel_id": channel, "content": content});
+        assert_eq!(ann.refused("chat.send", say("darn")).await, "content_refused");
+        let sent = ann.ask("chat.send", say("GOOD Game")).await;
+        assert_eq!(bob.hears("chat.message").await["content"], "good game");
+        // An edit is judged as what it replaces was.
+        let edit = |content: &str| json!({"channel_id": channel, "message_id": sent["payload"]["message_id"], "content": content});
+        assert_eq!(ann.refused("chat.edit", edit("darn")).await, "content_refused");
+        assert_eq!(ann.ask("chat.edit", edit("WELL played")).await["type"], "chat.updated");
+        assert_eq!(bob.hears("chat.updated").await["content"], "well played");
+        // Elsewhere nobody minds.
+        ann.ask("chat.join", json!({"channel_id": "lobby"})).await;
+        let sent = ann.ask("chat.send", json!({"channel_id": "lobby", "content": "darn"})).await;
+        assert_eq!(sent["type"], "chat.sent");
+        assert!(bob.left(&["chat.message"]).is_empty());
     });
 }

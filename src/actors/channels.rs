@@ -11,11 +11,13 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 use super::directory::Member;
+use super::matches::JudgeChat;
 use super::outlet::Outlet;
 use super::realm::Realm;
 use super::sessions::{SessionActor, SnapshotPart};
 use crate::engine::chat::{
-    ChangeRefused, Channel, ChannelRules, Content, ContentRefused, Editor, Line, Place, SayRefused, Sender,
+    ChangeRefused, Channel, ChannelRules, Content, ContentRefused, Editor, FilterVerdict, Line, Place, SayRefused,
+    Sender,
 };
 use crate::ids::{ChannelId, MessageId, PlayerId, SessionId};
 use crate::limits::{HISTORY_SHOWN_BYTES_MAX, MAILBOX_MESSAGES_MAX};
@@ -164,6 +166,73 @@ impl Reply {
     }
 }
 
+/// What waits for its game's judgement.
+enum Judging {
+    Say { sender: Sender, reply: Reply },
+    Edit { player: PlayerId, message_id: MessageId, reply: Reply },
+}
+
+impl Judging {
+    fn player(&self) -> Option<PlayerId> {
+        match self {
+            Self::Say { sender, .. } => sender.player(),
+            Self::Edit { player, .. } => Some(*player),
+        }
+    }
+}
+
+/// A line that a game judges. Dropped without an answer, it passes: a match that ends silences nobody.
+pub struct Judged {
+    to: Addr<ChannelActor>,
+    line: Option<(Content, Judging)>,
+}
+
+impl Judged {
+    /// What the game makes of it.
+    pub fn answer(mut self, verdict: FilterVerdict) {
+        self.tell(verdict);
+    }
+
+    fn tell(&mut self, verdict: FilterVerdict) {
+        if let Some((content, what)) = self.line.take() {
+            // `do_send` on purpose: whoever said it waits, and no more of these come than were taken in.
+            self.to.do_send(Verdict { content, what, verdict });
+        }
+    }
+}
+
+impl Drop for Judged {
+    fn drop(&mut self) {
+        self.tell(FilterVerdict::Pass);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Verdict {
+    content: Content,
+    what: Judging,
+    verdict: FilterVerdict,
+}
+
+impl Handler<Verdict> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, Verdict { content, what, verdict }: Verdict, ctx: &mut Context<Self>) {
+        self.keeping -= 1;
+        let filtered = content.filtered(&|_: &Place, _, _: &str| verdict.clone(), self.channel.place(), what.player());
+        match (filtered, what) {
+            (Ok(content), what) => self.judged(content, what, ctx),
+            (Err(refused), Judging::Say { sender, reply }) => {
+                self.channel.withdraw(sender);
+                reply.refuse(&self.realm, not_content(refused));
+            }
+            (Err(refused), Judging::Edit { reply, .. }) => reply.refuse(&self.realm, not_content(refused)),
+        }
+        self.retire_if_empty(ctx);
+    }
+}
+
 /// The actor.
 pub struct ChannelActor {
     realm: Arc<Realm>,
@@ -264,8 +333,31 @@ impl ChannelActor {
             return reply.refuse(&self.realm, refusal);
         }
         match self.channel.admit(sender, content, &(), self.realm.clock.now_ms()) {
-            Ok(content) => self.keep(sender, content, Some(reply), ctx),
+            Ok(content) => self.judge(content, Judging::Say { sender, reply }, ctx),
             Err(refused) => reply.refuse(&self.realm, not_said(refused)),
+        }
+    }
+
+    /// Lets the game of a match judge what is said in its channel; elsewhere nobody does. One mailbox there and one here
+    /// keep the order.
+    fn judge(&mut self, content: Content, what: Judging, ctx: &mut Context<Self>) {
+        let Place::Match(match_id) = self.channel.place() else { return self.judged(content, what, ctx) };
+        let Some(card) = self.realm.directory.card(*match_id) else { return self.judged(content, what, ctx) };
+        let (sender, text) = (what.player(), content.shared());
+        let Some(sender) = sender else { return self.judged(content, what, ctx) };
+        self.keeping += 1;
+        let judged = Judged { to: ctx.address(), line: Some((content, what)) };
+        // A match that is too busy, or over, lets it pass: that is what dropping the message does.
+        let _ = card.addr.try_send(JudgeChat { sender, text, judged });
+    }
+
+    /// What nobody minds is stored.
+    fn judged(&mut self, content: Content, what: Judging, ctx: &mut Context<Self>) {
+        match what {
+            Judging::Say { sender, reply } => self.keep(sender, content, Some(reply), ctx),
+            Judging::Edit { player, message_id, reply } => {
+                self.keep_change(player, message_id, Some(content), reply, ctx);
+            }
         }
     }
 
@@ -290,14 +382,29 @@ impl ChannelActor {
             None => self.channel.admit_deletion(by, message_id, now_ms).map(|()| None),
         };
         let content = match admitted {
-            Ok(content) => content,
+            Ok(Some(content)) => {
+                return self.judge(content, Judging::Edit { player: who.player, message_id, reply }, ctx);
+            }
+            Ok(None) => None,
             Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthorized),
             Err(ChangeRefused::Say(refused)) => return reply.refuse(&self.realm, not_said(refused)),
         };
+        self.keep_change(who.player, message_id, content, reply, ctx);
+    }
+
+    /// Stores a change; it is told when [`ChangeKept`] comes back.
+    fn keep_change(
+        &mut self,
+        player: PlayerId,
+        message_id: MessageId,
+        content: Option<Content>,
+        reply: Reply,
+        ctx: &mut Context<Self>,
+    ) {
         let change = ChatChange {
             channel_id: self.name.to_string(),
             message_id,
-            only_sender: Some(who.player),
+            only_sender: Some(player),
             content: content.as_ref().map(|content| content.as_str().to_owned()),
             unix_ms: self.realm.clock.unix_ms(),
         };

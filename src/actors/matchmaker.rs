@@ -1,6 +1,7 @@
 //! The matchmaker: one pool of tickets per mode, looked at when something changed and when time alone could change
 //! something. Nothing polls. What it says about those who wait is in [`status`].
 
+mod recording;
 mod status;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,8 +20,10 @@ use crate::limits::QUEUE_STATUS_EVERY_MS;
 use crate::wire::matchmaking as says;
 use crate::wire::{Cid, Outbound, Reason, Refusal};
 
+pub use recording::DescribeArrivals;
 pub use status::{DescribeQueue, DescribeTicket};
 
+use recording::Recording;
 use status::clear_status;
 
 /// A player queues, perhaps with a party.
@@ -131,6 +134,7 @@ pub struct MatchmakerActor {
     tickets: HashMap<TicketId, Arc<str>>,
     /// The last ticket that was told how it stands, where there are too many to tell all at once.
     told_up_to: usize,
+    recording: Recording,
     wake: Option<SpawnHandle>,
 }
 
@@ -143,7 +147,14 @@ impl MatchmakerActor {
             let rules = Rules::new(&mode.matchmaking, mode.players).ok()?;
             Some((name, Pool::new(rules, tickets_max)))
         });
-        Self { pools: pools.collect(), realm, tickets: HashMap::new(), told_up_to: 0, wake: None }
+        Self {
+            pools: pools.collect(),
+            realm,
+            tickets: HashMap::new(),
+            told_up_to: 0,
+            recording: Recording::default(),
+            wake: None,
+        }
     }
 
     /// Adds a ticket, answers, and seats whoever that completes.
@@ -195,8 +206,13 @@ impl MatchmakerActor {
         }
         let traits = pool.rules().traits(&add.properties).map_err(refused)?;
         let ticket_id = self.realm.make(TicketId::new);
+        let party = players.len();
         let ticket = Ticket { ticket_id, players, traits, added_ms: now_ms };
         let added = pool.add(ticket, now_ms).map_err(refused)?;
+        if !added.already_queued {
+            let properties = serde_json::to_string(&add.properties).unwrap_or_default();
+            self.recording.came(added.ticket_id, mode.clone(), now_ms, party, properties);
+        }
         self.tickets.insert(added.ticket_id, mode);
         Ok(added)
     }
@@ -368,6 +384,7 @@ impl MatchmakerActor {
         match pool.remove(ticket_id, by) {
             Ok(ticket) => {
                 self.tickets.remove(&ticket_id);
+                self.recording.gave_up(ticket_id, self.realm.clock.now_ms());
                 clear_status(&self.realm, &ticket);
                 Ok(())
             }

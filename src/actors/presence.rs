@@ -9,7 +9,7 @@ use actix::prelude::*;
 use super::directory::Member;
 use super::realm::Realm;
 use crate::engine::presence::{Change, Circle, Presence, PresenceRefused, Shown};
-use crate::ids::{MatchId, PlayerId, SessionId};
+use crate::ids::{ChannelId, MatchId, PlayerId, SessionId};
 use crate::limits;
 use crate::wire::presence as says;
 use crate::wire::{Cid, Outbound, Reason, Refusal};
@@ -54,6 +54,18 @@ pub struct OutOfMatch {
     pub player: PlayerId,
     /// Which.
     pub match_id: MatchId,
+}
+
+/// Who belongs to a room changed: its members see each other.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct RoomChanged {
+    /// The channel, `room:<name>`.
+    pub room: ChannelId,
+    /// Who came.
+    pub came: Vec<PlayerId>,
+    /// Who went.
+    pub went: Vec<PlayerId>,
 }
 
 /// A player sets their status.
@@ -184,6 +196,20 @@ impl Handler<OutOfMatch> for PresenceActor {
         self.presence.leave(is.player, &Circle::Match(is.match_id));
         let changes = self.presence.stops_playing(is.player, is.match_id, self.realm.clock.now_ms());
         self.tell(changes, ctx);
+    }
+}
+
+impl Handler<RoomChanged> for PresenceActor {
+    type Result = ();
+
+    fn handle(&mut self, RoomChanged { room, came, went }: RoomChanged, _: &mut Context<Self>) {
+        let circle = Circle::Room(room);
+        for player in went {
+            self.presence.leave(player, &circle);
+        }
+        for player in came {
+            self.presence.enter(player, circle.clone());
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod stage;
 use rand::rngs::ChaCha8Rng;
 use serde_json::value::RawValue;
 
+pub use crate::engine::chat::FilterVerdict;
 pub use crate::engine::modes::Json;
 use crate::ids::{MatchId, PlayerId, VoteId};
 
@@ -59,6 +60,12 @@ pub trait Game {
     /// What bots of this game are called, in order; those beyond the list are numbered.
     fn bot_names(&self) -> &[String] {
         &[]
+    }
+
+    /// What becomes of something a player says in the match's channel, before anybody reads it: it passes, reads
+    /// differently, or is refused. The game's state stays as it is: what is said is not an input.
+    fn judge_chat(&mut self, _sender: PlayerId, _text: &str) -> FilterVerdict {
+        FilterVerdict::Pass
     }
 
     /// Whether bots can play it. Without, no mode of it may let a bot take over a seat.

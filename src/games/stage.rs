@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use serde_json::value::RawValue;
 
-use super::{Audience, BuildError, Effect, Game, GameCx, Json, OpenVote};
+use super::{Audience, BuildError, Effect, FilterVerdict, Game, GameCx, Json, OpenVote};
 use crate::engine::matches::Phase;
 use crate::engine::matches::clock::{Due, TickClock};
 use crate::engine::matches::inputs::{Input, InputQueue, Pushed};
@@ -381,6 +381,11 @@ impl Stage {
             self.with_game(unix_us, |game, cx| game.loaded(cx, owner, collection, key, value));
             self.settle();
         }
+    }
+
+    /// What becomes of something a player says in the match's channel.
+    pub fn judge_chat(&mut self, sender: PlayerId, text: &str) -> FilterVerdict {
+        self.game.judge_chat(sender, text)
     }
 
     /// Stops the clock; false when it was not running.

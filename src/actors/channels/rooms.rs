@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix::prelude::SendError;
 
 use super::{ChatCommand, clean};
+use crate::actors::presence::RoomChanged;
 use crate::actors::realm::Realm;
 use crate::engine::chat::{Door, Place};
 use crate::ids::{ChannelId, MessageId, PlayerId};
@@ -95,17 +96,29 @@ pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>
     let before = realm.directory.room(&name);
     // Set before anybody is expelled: who was on the way in is judged by the new list, or expelled with the others.
     realm.directory.set_room(name.clone(), members.clone());
+    // `do_send` on purpose: an operator's word.
+    realm.presence().do_send(changed(&name, before.as_deref(), &members));
     for gone in before.iter().flat_map(|before| before.difference(&members)) {
         realm.directory.oblige_channel(&name, ChatCommand::Expel(*gone));
     }
     Ok(())
 }
 
+/// Who came into a room and who went.
+fn changed(room: &ChannelId, before: Option<&HashSet<PlayerId>>, now: &HashSet<PlayerId>) -> RoomChanged {
+    let (nobody, room) = (HashSet::new(), room.clone());
+    let before = before.unwrap_or(&nobody);
+    let came = now.difference(before).copied().collect();
+    RoomChanged { room, came, went: before.difference(now).copied().collect() }
+}
+
 /// The rooms that were set before this start.
 pub async fn remember_rooms(realm: &Arc<Realm>) -> Result<(), StoreError> {
     for row in ask(|done| realm.store.kv_list(ROOMS_SCOPE.into(), String::new(), ROOMS_MAX, done)).await? {
         if let Ok(members) = serde_json::from_slice(&row.value) {
-            realm.directory.set_room(row.key.into(), members);
+            let name: ChannelId = row.key.into();
+            realm.presence().do_send(changed(&name, None, &members));
+            realm.directory.set_room(name, members);
         }
     }
     Ok(())

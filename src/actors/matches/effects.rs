@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
-use super::{MatchActor, says};
+use super::{JudgeChat, MatchActor, says};
 use crate::actors::{channels, notifications};
 use crate::games::{Effect, ScriptFault};
 use crate::ids::PlayerId;
@@ -207,4 +207,12 @@ impl Handler<Loaded> for MatchActor {
 /// An event of the server's own that is not one of the protocol's: clients read it as a game's.
 pub(super) fn own_event(leaf: &str, payload: &serde_json::Value) -> Option<Frame> {
     serde_json::value::to_raw_value(payload).ok().and_then(|payload| says::event_frame(leaf, &payload).ok())
+}
+
+impl Handler<JudgeChat> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, JudgeChat { sender, text, judged }: JudgeChat, _: &mut Context<Self>) {
+        judged.answer(self.stage.judge_chat(sender, &text));
+    }
 }

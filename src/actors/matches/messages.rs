@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
+use super::super::channels::Judged;
 use super::super::directory::{MatchCard, Member};
 use super::super::lobby::FindOrCreate;
 use super::super::outlet::Outlet;
@@ -200,6 +201,18 @@ pub struct Reinforce {
     pub group: Vec<Member>,
     /// The tickets they came from.
     pub queued: QueuedGroup,
+}
+
+/// Something said in the match's channel, which its game may judge before anybody reads it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct JudgeChat {
+    /// Who says it.
+    pub sender: PlayerId,
+    /// What.
+    pub text: Arc<str>,
+    /// Who wants to know.
+    pub judged: Judged,
 }
 
 /// What an operator may tell a match.

@@ -33,6 +33,12 @@ type State = web::Data<HttpState>;
 /// Bytes of a reason or an announcement.
 const TEXT_BYTES_MAX: usize = 2_000;
 
+/// Bytes of a notification's type.
+const NOTICE_TYPE_BYTES_MAX: usize = 64;
+
+/// Bytes of a notification's content as JSON text.
+const NOTICE_BYTES_MAX: usize = 16_384;
+
 /// Members of a room.
 const ROOM_MEMBERS_MAX: usize = 10_000;
 
@@ -299,6 +305,36 @@ pub(super) async fn mute(state: State, req: HttpRequest, id: web::Path<String>, 
         let written = row.clone();
         ask(|done| state.store.mute(written, done)).await?;
         state.running()?.realm.directory.mute(row);
+        success()
+    })
+    .await
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Notice {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    subject: String,
+    #[serde(default)]
+    content: Value,
+}
+
+/// Stores a notification for a player and pushes it if they are online.
+pub(super) async fn notify_player(state: State, req: HttpRequest, id: web::Path<String>, payload: Payload) -> Answer {
+    let notice: Notice = Fields::read(payload).await?.typed()?;
+    deed(&state, &req, "player.notify", &id, &notice, async {
+        let id = player_id(&id)?;
+        if notice.kind.is_empty() || notice.kind.len() > NOTICE_TYPE_BYTES_MAX {
+            return Err(Refusal::invalid("type", "a text of 1 to 64 bytes").into());
+        }
+        if notice.subject.len() > TEXT_BYTES_MAX || notice.content.to_string().len() > NOTICE_BYTES_MAX {
+            return Err(Refusal::invalid("content", "at most 16384 bytes, and a subject of at most 2000").into());
+        }
+        only_known(&state, id).await?;
+        let notice = serde_json::value::to_raw_value(&notice).map_err(|_| Reason::Internal)?;
+        notify(&state.running()?.realm, &[id], &notice);
         success()
     })
     .await

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::actors::connection::Cut;
 use crate::actors::directory::{MatchCard, VotePlace};
 use crate::actors::matches::Command;
-use crate::actors::matchmaker::DescribeQueue;
+use crate::actors::matchmaker::{DescribeArrivals, DescribeQueue};
 use crate::actors::votes::Oversee;
 use crate::gateway::http::query::Params;
 use crate::gateway::http::records::{finished, show_vote};
@@ -162,6 +162,14 @@ pub(super) async fn vote(state: State, id: web::Path<String>) -> Answer {
 pub(super) async fn matchmaker(state: State) -> Answer {
     let asked = state.running()?.realm.matchmaker().send(DescribeQueue).await;
     described(asked.map_err(|_| Refused::from(Reason::Busy))?)
+}
+
+/// The latest arrivals in the queue of `mode`, or of all, one JSON object per line: what `tessera scenario queue` reads.
+pub(super) async fn recording(state: State, req: HttpRequest) -> Answer {
+    let mode = Params::of(&req).get("mode").map(str::to_owned);
+    let asked = state.running()?.realm.matchmaker().send(DescribeArrivals { mode }).await;
+    let lines = asked.map_err(|_| Refused::from(Reason::Busy))?;
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").body(lines))
 }
 
 /// Signed-in players, by id.

@@ -36,6 +36,7 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
     path(cfg, "/votes/{id}", [get(web::to(looks::vote))]);
     path(cfg, "/votes/{id}/cancel", [post(web::to(deeds::cancel_vote))]);
     path(cfg, "/matchmaker", [get(web::to(looks::matchmaker))]);
+    path(cfg, "/matchmaker/recording", [get(web::to(looks::recording))]);
     path(cfg, "/sessions", [get(web::to(looks::sessions))]);
     path(cfg, "/modes", [get(web::to(looks::modes))]);
     path(cfg, "/config", [get(web::to(looks::config))]);
@@ -44,6 +45,7 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
     path(cfg, "/players/{id}/ban", [post(web::to(deeds::ban))]);
     path(cfg, "/players/{id}/unban", [post(web::to(deeds::unban))]);
     path(cfg, "/players/{id}/mute", [post(web::to(deeds::mute))]);
+    path(cfg, "/players/{id}/notify", [post(web::to(deeds::notify_player))]);
     path(cfg, "/players/{id}/grant_veto", [post(web::to(deeds::grant_veto))]);
     path(cfg, "/rooms/{name}", [(Method::PUT, web::to(deeds::set_room))]);
     path(cfg, "/announce", [post(web::to(deeds::announce))]);
