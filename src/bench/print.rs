@@ -18,8 +18,10 @@ pub fn text(report: &Report) -> String {
     let _ = writeln!(out, "  placed    {}", report.placed);
     let _ = writeln!(
         out,
-        "  measured  {} rounds of {} s after {} s of warm-up; medians, and the least and greatest round",
-        report.rounds, report.measured_s, report.warm_up_s
+        "  measured  {} of {} s after {} s of warm-up; medians, and the least and greatest round",
+        rounds(report.rounds),
+        report.measured_s,
+        report.warm_up_s
     );
     for result in &report.results {
         let _ = writeln!(out, "\n  {}, {}", result.subject, result.case);
@@ -91,6 +93,11 @@ fn case(out: &mut String, result: &Outcome) {
     let _ = writeln!(out, "    {:<width$}  {}", "messages", counts(&result.counts));
 }
 
+/// So many rounds.
+pub fn rounds(count: u32) -> String {
+    format!("{count} round{}", if count == 1 { "" } else { "s" })
+}
+
 /// What became of the messages, in words.
 pub fn counts(counts: &Counts) -> String {
     let refused = match counts.refusals() {
@@ -158,8 +165,7 @@ pub fn duration(us: f64) -> String {
     match us {
         us if us >= 999_950.0 => format!("{} s", three(us / 1e6)),
         us if us >= 999.5 => format!("{} ms", three(us / 1e3)),
-        us if us >= 9.95 => format!("{us:.0} us"),
-        _ => format!("{us:.1} us"),
+        us => format!("{} us", three(us)),
     }
 }
 
@@ -185,7 +191,7 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0.1234, 12.34, 123.4, 1_234.5].map(number), ["0.12", "12.3", "123", "1,235"]);
         assert_eq!([0.0, 7.0, 0.5].map(number), ["0", "7", "0.50"]);
-        assert_eq!([0.5, 28.4, 1_250.0, 2_500_000.0].map(duration), ["0.5 us", "28 us", "1.25 ms", "2.50 s"]);
+        assert_eq!([0.5, 28.4, 1_250.0, 2_500_000.0].map(duration), ["0.50 us", "28.4 us", "1.25 ms", "2.50 s"]);
         assert_eq!([12_345.0, 123_456.0, 999.7, 999_960.0].map(duration), ["12.3 ms", "123 ms", "1.00 ms", "1.00 s"]);
     }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::print::{counts, duration, number};
+use super::print::{counts, duration, number, rounds};
 use super::result::{LatencySeen, Outcome, Report};
 use chart::{Chart, Scale, Series, svg};
 
@@ -45,10 +45,10 @@ pub fn page(report: &Report) -> String {
     );
     let _ = write!(
         page,
-        "<p class=\"dim\">{}, {} rounds of {} s each after {} s of warm-up. Every number is the median of the rounds; \
+        "<p class=\"dim\">{}, {} of {} s after {} s of warm-up. Every number is the median of the rounds; \
          behind it stand the least and the greatest of them. {}.</p>",
         escaped(&report.started),
-        report.rounds,
+        rounds(report.rounds),
         report.measured_s,
         report.warm_up_s,
         escaped(&capital(&report.placed)),
