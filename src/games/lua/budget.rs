@@ -15,7 +15,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mlua::{HookTriggers, Lua, VmState};
 
@@ -87,12 +87,16 @@ impl Spent {
 /// tick, many enough to cost a healthy script a few per cent.
 const HOOK_EVERY: u32 = 100;
 
+/// How long an entry may run by the wall clock, which never shows less than the processor's, before that one is asked.
+const UNASKED: Duration = Duration::from_millis(1);
+
 /// The running account of one machine.
 pub(super) struct Meter {
     allowance: Allowance,
     left: Cell<i64>,
     cpu_us: Cell<u64>,
-    /// Set when the hook first fires: most callbacks are over before, and need not ask the clock at all.
+    /// Set when the hook fires and the entry has run for [`UNASKED`]: most are over before, and the processor's clock,
+    /// ten times as dear as the wall's, is not asked at all.
     cpu_until_us: Cell<Option<u64>>,
     spent: Cell<Option<Spent>>,
     /// `file:line` where it ran out, when that was inside a script.
@@ -102,7 +106,7 @@ pub(super) struct Meter {
     turn_left: Cell<u64>,
     turn_cpu_us: Cell<u64>,
     /// The entry that runs: what it was given, and when it began by the wall clock.
-    entered: Cell<(Entry, u64, Option<Instant>)>,
+    entered: Cell<(Entry, u64, Instant)>,
     /// It was given less than its own allowance, because its turn had no more.
     short: Cell<bool>,
 }
@@ -120,7 +124,7 @@ impl Meter {
             every_instruction: Cell::new(false),
             turn_left: Cell::new(allowance.instructions_turn),
             turn_cpu_us: Cell::new(allowance.cpu_us),
-            entered: Cell::new((Entry::Load, 0, None)),
+            entered: Cell::new((Entry::Load, 0, Instant::now())),
             short: Cell::new(false),
         });
         meter.hook(lua, HOOK_EVERY)?;
@@ -163,7 +167,7 @@ impl Meter {
         };
         let turn = entry == Entry::Turn;
         self.short.set(turn && (instructions < self.allowance.instructions || cpu_us < self.allowance.cpu_us / 2));
-        self.entered.set((entry, instructions, turn.then(Instant::now)));
+        self.entered.set((entry, instructions, Instant::now()));
         self.left.set(i64::try_from(instructions).unwrap_or(i64::MAX));
         self.cpu_us.set(cpu_us);
         self.cpu_until_us.set(None);
@@ -181,7 +185,7 @@ impl Meter {
     /// about a full machine must not itself fail.
     pub(super) fn end(&self, lua: &Lua) {
         let _ = lua.set_memory_limit(0);
-        let (Entry::Turn, given, Some(began)) = self.entered.get() else { return };
+        let (Entry::Turn, given, began) = self.entered.get() else { return };
         let used = given.saturating_sub(self.left());
         self.turn_left.set(self.turn_left.get().saturating_sub(used));
         let had_us = self.turn_cpu_us.get();
@@ -245,10 +249,10 @@ impl Meter {
             let Some(meter) = meter.upgrade() else { return Ok(VmState::Continue) };
             let mut looked = meter.charge(lua, u64::from(every));
             if looked.is_ok() {
-                let now_us = cpu_now_us();
                 match meter.cpu_until_us.get() {
-                    None => meter.cpu_until_us.set(Some(now_us.saturating_add(meter.cpu_us.get()))),
-                    Some(until_us) if now_us > until_us => looked = meter.stop(lua, Spent::Cpu),
+                    None if meter.entered.get().2.elapsed() < UNASKED => {}
+                    None => meter.cpu_until_us.set(Some(cpu_now_us().saturating_add(meter.cpu_us.get()))),
+                    Some(until_us) if cpu_now_us() > until_us => looked = meter.stop(lua, Spent::Cpu),
                     Some(_) => {}
                 }
             }
