@@ -9,6 +9,9 @@ use super::{Cx, Target};
 /// How often CPU and memory are looked at while a round runs.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// Looks at most: an hour is drawn with as many points as a minute.
+const LOOKS_MAX: u32 = 600;
+
 /// A share of one core above which the load generator, and not the server, decides the figures.
 const FULL: f64 = 0.97;
 
@@ -83,8 +86,9 @@ pub async fn watch(cx: &Cx<'_>, board: &Board, said: impl Fn() -> String) -> Usa
     let first = Look::at(cx.target);
     let mut last = first;
     let mut usage = Usage::default();
+    let look_every = LOOK_EVERY.max((board.until() - board.from()) / LOOKS_MAX);
     loop {
-        let next = (last.when + LOOK_EVERY).min(board.until());
+        let next = (last.when + look_every).min(board.until());
         tokio::time::sleep_until(next.into()).await;
         let look = Look::at(cx.target);
         let took = (look.when - last.when).as_secs_f64().max(1e-9);
