@@ -49,7 +49,7 @@ impl Waiting {
 
     fn said(self, dialect: Dialect) -> Outgoing {
         match self {
-            Self::Frame(frame) => Outgoing::Text(frame.text(dialect).clone()),
+            Self::Frame(frame) => Outgoing::Text(frame.into_text(dialect)),
             Self::Binary(data) => Outgoing::Binary(data),
         }
     }
@@ -101,6 +101,11 @@ impl Outlet {
     /// Takes frames that belong together: they leave together, for one wake.
     pub fn push_all<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
         self.take(frames.into_iter().map(|frame| (frame.lane, Waiting::Frame(frame.clone()))));
+    }
+
+    /// As [`Outlet::push`], for a frame that nobody else is sent.
+    pub fn push_own(&self, frame: Frame) {
+        self.take(std::iter::once((frame.lane, Waiting::Frame(frame))));
     }
 
     /// Takes binary data in its turn among the frames, uncounted.

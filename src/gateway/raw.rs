@@ -90,10 +90,12 @@ where
     let served = match begin {
         Some(begin) => {
             let (head, _) = response.into_parts();
-            match codec.encode(Message::Item((head, BodySize::None)), &mut write_buf) {
-                Ok(()) => begin(io, write_buf.freeze(), read_buf.freeze()),
-                Err(_) => return Ok(()),
+            if codec.encode(Message::Item((head, BodySize::None)), &mut write_buf).is_err() {
+                return Ok(());
             }
+            // What is dropped here is not kept for as long as the socket is open.
+            drop(codec);
+            begin(io, write_buf.freeze(), read_buf.freeze())
         }
         None => Box::pin(async move {
             // A client that is gone needs no answer.
@@ -164,7 +166,7 @@ impl<S: Stream, B: Brain> RawSocket<S, B> {
             stream,
             pump,
             guard,
-            early,
+            early: kept(early),
             unsent: VecDeque::from([unsent]),
             pong: None,
             is_open: false,
@@ -172,6 +174,11 @@ impl<S: Stream, B: Brain> RawSocket<S, B> {
             is_over: false,
         }
     }
+}
+
+/// Nothing, where there is nothing: an empty part of a buffer would keep all of it.
+fn kept(bytes: Bytes) -> Bytes {
+    if bytes.is_empty() { Bytes::new() } else { bytes }
 }
 
 impl<S: Stream, B: Brain> Future for RawSocket<S, B> {
@@ -207,7 +214,7 @@ impl<S: Stream, B: Brain> RawSocket<S, B> {
             }
             let has_room = self.send(&mut scratch.batch, cx)?;
             if self.is_over && has_room {
-                return Pin::new(&mut self.stream).poll_shutdown(cx);
+                return self.hang_up(scratch, cx);
             }
             let listens = self.is_read && !self.is_over && (has_room || !self.pump.connection().outlet().is_filling());
             if !listens {
@@ -221,6 +228,20 @@ impl<S: Stream, B: Brain> RawSocket<S, B> {
             ready!(self.receive(scratch, cx))?;
         }
         Poll::Pending
+    }
+
+    /// Ends the stream after what was said. What the client sent meanwhile is read for nobody, as far as it is here: a
+    /// socket that is closed with something unread is reset, and its client may lose what it was told last.
+    fn hang_up(&mut self, scratch: &mut Scratch, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        for _ in 0..SOCKET_READS_MAX {
+            let mut buffer = ReadBuf::new(&mut scratch.inbound);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Says what waits, until nothing does or the client does not take it; answers whether it took everything.
@@ -281,7 +302,7 @@ impl<S: Stream, B: Brain> RawSocket<S, B> {
         if !self.early.is_empty() {
             let mut early = std::mem::take(&mut self.early);
             let left = self.hear(&early, &mut scratch.batch, cx)?;
-            self.early = early.split_off(early.len() - left);
+            self.early = kept(early.split_off(early.len() - left));
             return Poll::Ready(Ok(()));
         }
         let mut buffer = ReadBuf::new(&mut scratch.inbound);

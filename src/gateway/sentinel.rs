@@ -1,9 +1,10 @@
 //! Watches sockets from outside.
 //!
-//! An actor whose client does not read is not polled: its timers never fire, and it cannot stop itself. So whatever
-//! ends a connection by the clock is decided here, on a thread of its own, a few times a second: a stranger who does
-//! not sign in, a client that fell silent, one that leaves what waits for it untouched, one that does not answer our
-//! close. It asks politely where the actor may still listen, and cuts the socket where it does not.
+//! A pump that is an actor is not polled while its client does not read: its timers never fire, and it cannot stop
+//! itself. And a timer per connection would be ten thousand of them. So whatever ends a connection by the clock is
+//! decided here, on a thread of its own, a few times a second: a stranger who does not sign in, a client that fell
+//! silent, one that leaves what waits for it untouched, one that does not answer our close. It asks politely where the
+//! pump may still listen, and cuts the socket where it does not.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};

@@ -65,6 +65,14 @@ impl Frame {
         sent.and_then(|rest| rest.strip_prefix(cid.as_json())).is_some_and(|rest| rest.starts_with(",\"payload\""))
     }
 
+    /// As [`Frame::text`], where the frame itself is needed no more.
+    pub fn into_text(self, dialect: Dialect) -> ByteString {
+        match (dialect, self.seed) {
+            (Dialect::Seed202604, Some(seed)) => seed,
+            _ => self.latest,
+        }
+    }
+
     /// The same frame on another lane.
     pub fn on(mut self, lane: Lane) -> Self {
         self.lane = lane;

@@ -344,8 +344,10 @@ fn our_close_waits_for_its_answer() {
     bench.send(masked(0x81, b"too late"));
     assert!(bench.poll().is_pending());
     bench.send(masked(0x88, &1012u16.to_be_bytes()));
+    bench.send(masked(0x81, b"behind it"));
     assert!(bench.poll().is_ready());
     assert_eq!(bench.taken(), b"");
+    assert!(bench.wire.borrow().sends.is_empty(), "nothing is left for the kernel to take amiss");
 }
 
 #[test]
