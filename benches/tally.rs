@@ -1,5 +1,6 @@
 //! What a count costs: every method over a million ballots of ten options, against tallystick over the same hundred
-//! thousand where it has the method on a stable compiler (not borda, irv, schulze and stv), what one cast costs a live tally, and a room's run-off from cast to result.
+//! thousand where it has the method on a stable compiler (not borda, irv, schulze and stv), what one cast costs a live tally,
+//! a room's run-off from cast to result, and what the match waits for when a vote of a thousand closes.
 //!
 //! `cargo bench --bench tally`. Ballots are uniform permutations, the worst case for grouping: nearly none are alike.
 //! A ratio is worth more than a figure; both sides of one are timed in the same run, from ballots in memory to winners.
@@ -10,7 +11,12 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use tessera::engine::votes::methods::plurality::count_packed;
-use tessera::engine::votes::{Ballot, BallotKind, CountRules, METHODS, OptionIx, Profile, TieBreak, method};
+use tessera::engine::votes::told::VoteEffect;
+use tessera::engine::votes::{
+    Ballot, BallotInput, BallotKind, CountRules, METHODS, OptionIx, Profile, TieBreak, Vote, VoteConfig, VoteOpen,
+    method,
+};
+use tessera::ids::PlayerId;
 
 const OPTIONS: usize = 10;
 const MILLION: usize = 1_000_000;
@@ -189,5 +195,81 @@ fn results(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, counts, against_tallystick, casts, results);
+/// What a vote of a thousand keeps its match waiting for when it closes: the result with its rounds, the root over all
+/// receipts, and the parts of its record. Writing the record out is measured beside it; the store's thread does that.
+fn closes(c: &mut Criterion) {
+    let mut group = c.benchmark_group("close of a vote of 1000 x 10");
+    let orders = rankings(1_000, 5);
+    let voters: Vec<PlayerId> = (1..=1_000).map(PlayerId::from_u128).collect();
+    let full = |method: &str, visibility: &str| {
+        let options: Vec<String> = (0..OPTIONS).map(|option| format!("o{option}")).collect();
+        let config = serde_json::json!({"method": method, "visibility": visibility, "options": options});
+        let open = VoteOpen {
+            config: VoteConfig::from_json(&config.to_string(), &Default::default()).expect("a good vote"),
+            vote_id: "bench".parse().expect("a name"),
+            match_id: None,
+            seed: [7; 32],
+            secret: [9; 32],
+            eligible: voters.clone(),
+            present: voters.clone(),
+            spectators: Vec::new(),
+            teams: Default::default(),
+            weigh: Default::default(),
+            called_by: None,
+            args: None,
+            now_ms: 0,
+            unix_ms: 0,
+        };
+        let (mut vote, mut effects) = Vote::open(open).expect("it opens");
+        for (voter, order) in voters.iter().zip(&orders) {
+            let names = order.iter().map(|&option| options[usize::from(option)].as_str());
+            let ballot = serde_json::to_string(&names.collect::<Vec<_>>()).expect("JSON");
+            let ballot: BallotInput = serde_json::from_str(&ballot).expect("a ballot");
+            vote.cast(*voter, Some("1"), ballot, 1, 1, &mut effects).expect("a good cast");
+        }
+        vote
+    };
+    let close = |vote: &mut Vote| {
+        let mut effects = Vec::new();
+        vote.poll(1_000_000, &mut effects);
+        match effects.pop() {
+            Some(VoteEffect::Closed(closed)) => closed,
+            other => unreachable!("expected the vote to close, got {other:?}"),
+        }
+    };
+    for (method, visibility) in [("ranked", "live"), ("ranked", "secret"), ("schulze", "hidden"), ("stv", "live")] {
+        let name = format!("{method}, {visibility}");
+        group.bench_function(BenchmarkId::new("the match waits", &name), |b| {
+            b.iter_batched(
+                || full(method, visibility),
+                |mut vote| {
+                    let closed = close(&mut vote);
+                    (vote, closed)
+                },
+                BatchSize::PerIteration,
+            );
+        });
+        group.bench_function(BenchmarkId::new("the store writes", &name), |b| {
+            b.iter_batched(
+                || close(&mut full(method, visibility)).record,
+                |record| record.write().to_json(),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.bench_function("what is left is dropped", |b| {
+        b.iter_batched(
+            || {
+                let mut vote = full("ranked", "live");
+                drop(close(&mut vote));
+                vote
+            },
+            drop,
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, counts, against_tallystick, casts, results, closes);
 criterion_main!(benches);

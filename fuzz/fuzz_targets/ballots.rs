@@ -1,6 +1,11 @@
-//! Any election, counted four ways: afresh, with equal ballots grouped, as a tally that ballots come to and go from,
-//! and, where the rule is short, by the slowest way to write it down. All agree.
+//! Any election, counted four ways: afresh, with equal ballots grouped, as a tally that ballots come to and go from, and
+//! by the second implementation that the tests argue with (`tests/oracle`), which is slow and by the book. All agree, in
+//! status, winners, scores, rounds, matrix and whether a tie was broken.
 #![no_main]
+
+#[path = "../../tests/oracle/mod.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod oracle;
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
@@ -58,7 +63,7 @@ fn election(u: &mut Unstructured<'_>) -> Result<()> {
     assert_eq!(method.count(&rules, &profile.grouped()), count, "grouping changes nothing");
     assert_eq!(live.snapshot(), count, "the live tally is the count");
     sane(&rules, &count);
-    slowly(&rules, &cast, &count);
+    assert_eq!(oracle::disagreement(&rules, &cast), None);
     Ok(())
 }
 
@@ -111,73 +116,4 @@ fn sane(rules: &CountRules, count: &Count) {
         CountStatus::NoVotes => winners.is_empty() || winners.len() == rules.options.len(),
     };
     assert!(fits, "{} ended as {count:?} by {rules:?}", rules.method.name);
-}
-
-/// The slowest way to count that is short enough to be seen right.
-fn slowly(rules: &CountRules, cast: &[(Ballot, u64)], count: &Count) {
-    let options = 0..rules.options.len() as OptionIx;
-    let sum = |worth: &dyn Fn(&Ballot) -> u128| -> u128 { cast.iter().map(|(b, w)| worth(b) * u128::from(*w)).sum() };
-    let sums: Option<Vec<u128>> = match rules.method.name {
-        "plurality" | "weighted" => {
-            Some(options.clone().map(|o| sum(&|b| u128::from(*b == Ballot::Choice(o)))).collect())
-        }
-        "approval" => Some(
-            options
-                .clone()
-                .map(|o| sum(&|b| u128::from(matches!(b, Ballot::Approvals(m) if m.contains(&o)))))
-                .collect(),
-        ),
-        "score" => Some(
-            options
-                .clone()
-                .map(|o| sum(&|b| if let Ballot::Scores(s) = b { u128::from(s[usize::from(o)]) } else { 0 }))
-                .collect(),
-        ),
-        _ => None,
-    };
-    if let Some(sums) = sums {
-        assert_eq!(count.scores, sums);
-        let best = sums.iter().max().copied().unwrap_or(0);
-        if count.tie_events.is_empty() && count.status == CountStatus::Decided && rules.seats == 1 {
-            assert_eq!(sums[usize::from(count.winners[0])], best);
-        }
-    }
-    let place = |b: &Ballot, o: OptionIx| match b {
-        Ballot::Ranking(tiers) => tiers.iter().position(|tier| tier.contains(&o)).unwrap_or(usize::MAX),
-        _ => usize::MAX,
-    };
-    if let (Some(matrix), BallotKind::Ranking) = (&count.matrix, rules.method.ballot) {
-        for a in options.clone() {
-            for b in options.clone().filter(|b| *b != a) {
-                let above = sum(&|ballot| u128::from(place(ballot, a) < place(ballot, b)));
-                assert_eq!(matrix.get(a.into(), b.into()), above, "{a} above {b}");
-            }
-        }
-    }
-    if rules.method.name == "ranked" && rules.elimination == Elimination::Single && count.tie_events.is_empty() {
-        assert_eq!(count.winners, run_off(rules, cast, &place), "the same survivor");
-    }
-}
-
-/// One at a time, lowest first, until one holds more than half.
-fn run_off(rules: &CountRules, cast: &[(Ballot, u64)], place: &dyn Fn(&Ballot, OptionIx) -> usize) -> Vec<OptionIx> {
-    let mut left: Vec<OptionIx> = (0..rules.options.len() as OptionIx).collect();
-    loop {
-        let mut held = vec![0_u128; rules.options.len()];
-        for (ballot, weight) in cast {
-            let first = left.iter().copied().min_by_key(|o| place(ballot, *o));
-            if let Some(first) = first.filter(|o| place(ballot, *o) < usize::MAX) {
-                held[usize::from(first)] += u128::from(*weight);
-            }
-        }
-        let all: u128 = held.iter().sum();
-        if all == 0 {
-            return Vec::new();
-        }
-        if let Some(winner) = left.iter().find(|o| held[usize::from(**o)] * 2 > all) {
-            return vec![*winner];
-        }
-        let lowest = left.iter().copied().min_by_key(|o| held[usize::from(*o)]).expect("somebody is left");
-        left.retain(|o| *o != lowest);
-    }
 }

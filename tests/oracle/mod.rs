@@ -506,6 +506,7 @@ fn condorcet(rules: &CountRules, ballots: &[Paper]) -> Answer {
         Strength::Margins => m[a][b] - m[b][a],
     };
     let others = |a: usize| all.clone().filter(move |&b| b != a);
+    let mut order_mattered = false;
     let (scores, winners): (Option<Vec<u128>>, Vec<usize>) = match rules.method.name {
         "minimax" => {
             let worst: Vec<u128> = all.clone().map(|a| others(a).map(|b| victory(b, a)).max().unwrap_or(0)).collect();
@@ -536,18 +537,26 @@ fn condorcet(rules: &CountRules, ballots: &[Paper]) -> Answer {
                 victory(c, d).cmp(&victory(a, b)).then(m[b][a].cmp(&m[d][c])).then((a, b).cmp(&(c, d)))
             });
             let mut locked: Vec<(usize, usize)> = vec![];
-            for (a, b) in majorities {
+            for (at, &(a, b)) in majorities.iter().enumerate() {
                 if !leads(&locked, b, a) {
                     locked.push((a, b));
+                    continue;
                 }
+                // Had it come first of those that are as clear as it is, would it have been locked?
+                let clearer = |&(c, d): &(usize, usize)| (victory(c, d), m[d][c]) != (victory(a, b), m[b][a]);
+                let before: Vec<_> =
+                    locked.iter().copied().filter(|pair| majorities[..at].contains(pair) && clearer(pair)).collect();
+                order_mattered |= !leads(&before, b, a);
             }
             (None, all.clone().filter(|&a| locked.iter().all(|&(_, loser)| loser != a)).collect())
         }
     };
     let level = winners.clone();
     silent_or(ballots, level, || match choose(rules, &winners, 1, &[]) {
-        Some((winner, tie_broken)) => Answer { tie_broken, ..plain(CountStatus::Decided, winner, None) },
-        None => plain(CountStatus::Tie, winners, None),
+        Some((winner, broken)) => {
+            Answer { tie_broken: broken || order_mattered, ..plain(CountStatus::Decided, winner, None) }
+        }
+        None => Answer { tie_broken: order_mattered, ..plain(CountStatus::Tie, winners, None) },
     })
     .with(scores, Some(m))
 }

@@ -52,7 +52,17 @@ pub fn outcome(rules: &CountRules, count: &Count) -> String {
         (CountStatus::NoVotes, _) => "Nobody wins: no ballot speaks for anybody.".into(),
         (CountStatus::Decided, 1) => format!("{names} wins."),
         (CountStatus::Decided, _) => format!("{names} are elected."),
-        (CountStatus::Tie, _) => format!("A tie that no rule breaks, between {names}."),
+        (CountStatus::Tie, _) => match count.tie_events.iter().find(|tie| tie.by.is_none()) {
+            // Everybody still standing could win, and what keeps them from it is a tie among a few.
+            Some(tie) if tie.about != TieFor::Win => {
+                let round = tie.round.map_or(String::new(), |round| format!(" in round {}", round + 1));
+                let tied = list(rules, &tie.tied);
+                format!(
+                    "Left open{round}: {tied} are level, and no tie_break says who goes on. {names} could still win."
+                )
+            }
+            _ => format!("A tie that no rule breaks, between {names}."),
+        },
     }
 }
 
@@ -63,6 +73,7 @@ pub fn tie_line(rules: &CountRules, tie: &TieEvent) -> String {
         TieFor::Elimination => "for elimination",
         TieFor::Order => "for whose surplus goes first",
         TieFor::Runoff => "for a place in the run-off",
+        TieFor::Lock => "for whose majority is locked",
     };
     let round = tie.round.map_or(String::new(), |round| format!(" in round {}", round + 1));
     let tied = list(rules, &tie.tied);

@@ -332,6 +332,8 @@ pub enum TieFor {
     Order,
     /// Who enters the run-off.
     Runoff,
+    /// Whose majority is locked, of several that are equally clear.
+    Lock,
 }
 
 /// One tie that mattered.

@@ -3,7 +3,7 @@
 //! A method says what it needs to remember of the ballots ([`Summary`]); adding and removing a ballot touches only
 //! that, and the winner is worked out of it when somebody asks. Counting a whole profile goes the same way.
 
-use super::ballot::{Ballot, BallotFault, BallotKind};
+use super::ballot::{Ballot, BallotFault, BallotKind, check_named};
 use super::count::{Count, CountRules};
 use super::profile::{Profile, Row, pack};
 
@@ -57,25 +57,47 @@ struct Live<S> {
 }
 
 impl<S: Summary> Live<S> {
-    fn pack(&mut self, ballot: &Ballot) -> Result<(), BallotFault> {
-        self.marks.clear();
-        self.points.clear();
-        let kind: BallotKind = self.rules.method.ballot;
-        pack(ballot, kind, self.rules.options.len(), &mut self.marks, &mut self.points)
+    /// Checks a ballot and hands its row over. What is packed already is not packed again: a choice is a row of one, and
+    /// to a summary of approvals or scores a ballot's own list is as good as a sorted copy of it. Only rankings are
+    /// compared by their packed form.
+    fn with_row(
+        &mut self,
+        ballot: &Ballot,
+        change: impl FnOnce(&mut S, &CountRules, Row<'_>),
+    ) -> Result<(), BallotFault> {
+        let options = self.rules.options.len();
+        match (ballot, self.rules.method.ballot) {
+            (Ballot::Choice(option), kind) if kind != BallotKind::Scores => {
+                if usize::from(*option) >= options {
+                    return Err(BallotFault::UnknownOption(usize::from(*option)));
+                }
+                change(&mut self.summary, &self.rules, Row::packed(&[*option], &[]));
+            }
+            (Ballot::Approvals(marks), BallotKind::Approvals) => {
+                check_named(marks, options)?;
+                change(&mut self.summary, &self.rules, Row::packed(marks, &[]));
+            }
+            (Ballot::Scores(scores), BallotKind::Scores) if scores.len() == options => {
+                change(&mut self.summary, &self.rules, Row::packed(&[], scores));
+            }
+            (_, kind) => {
+                self.marks.clear();
+                self.points.clear();
+                pack(ballot, kind, options, &mut self.marks, &mut self.points)?;
+                change(&mut self.summary, &self.rules, Row::packed(&self.marks, &self.points));
+            }
+        }
+        Ok(())
     }
 }
 
 impl<S: Summary> LiveTally for Live<S> {
     fn add(&mut self, ballot: &Ballot, weight: u64) -> Result<(), BallotFault> {
-        self.pack(ballot)?;
-        self.summary.add(&self.rules, Row::packed(&self.marks, &self.points), u128::from(weight));
-        Ok(())
+        self.with_row(ballot, |summary, rules, row| summary.add(rules, row, u128::from(weight)))
     }
 
     fn remove(&mut self, ballot: &Ballot, weight: u64) -> Result<(), BallotFault> {
-        self.pack(ballot)?;
-        self.summary.remove(&self.rules, Row::packed(&self.marks, &self.points), u128::from(weight));
-        Ok(())
+        self.with_row(ballot, |summary, rules, row| summary.remove(rules, row, u128::from(weight)))
     }
 
     fn snapshot(&self) -> Count {

@@ -32,33 +32,72 @@ pub(super) const METHOD: Method = Method {
 /// Sums, who is scored above whom, and who got the highest score how often.
 pub(super) struct Star {
     sums: Sums,
-    preferred: Matrix,
+    settled: Matrix,
+    /// What has changed since `settled`, cell by cell, and the most that any cell of it can have changed by. Small
+    /// numbers side by side are changed several at once, which a matrix of wide ones is not.
+    recent: Vec<i64>,
+    recent_most: i64,
     tops: Vec<u128>,
 }
 
 impl Star {
     /// Changes every cell by the weight it is due, which may be none: scores are too random for a branch to guess.
-    fn change(&mut self, max_score: u32, row: Row<'_>, weight: u128, change: impl Fn(&mut u128, u128)) {
+    fn change(&mut self, max_score: u32, row: Row<'_>, weight: u128, change: impl Fn(&mut u128, u128), sign: i64) {
         let scores = row.scores();
-        for (a, &score) in scores.iter().enumerate() {
-            if score == max_score {
-                change(&mut self.tops[a], weight);
+        for (top, &score) in self.tops.iter_mut().zip(scores) {
+            change(top, if score == max_score { weight } else { 0 });
+        }
+        let Ok(small) = i64::try_from(weight) else {
+            for (a, &score) in scores.iter().enumerate() {
+                for (cell, &other) in self.settled.row_mut(a).iter_mut().zip(scores) {
+                    change(cell, if score > other { weight } else { 0 });
+                }
             }
-            for (cell, &other) in self.preferred.row_mut(a).iter_mut().zip(scores) {
-                change(cell, if score > other { weight } else { 0 });
+            return;
+        };
+        if self.recent_most.checked_add(small).is_none() {
+            self.settled = self.preferred();
+            self.recent.fill(0);
+            self.recent_most = 0;
+        }
+        self.recent_most += small;
+        let due = sign * small;
+        if scores.is_empty() {
+            return;
+        }
+        for (cells, &score) in self.recent.chunks_exact_mut(scores.len()).zip(scores) {
+            for (cell, &other) in cells.iter_mut().zip(scores) {
+                *cell += if score > other { due } else { 0 };
             }
         }
     }
 
+    /// Who is scored above whom, by how much weight.
+    fn preferred(&self) -> Matrix {
+        let mut preferred = self.settled.clone();
+        let size = preferred.size().max(1);
+        for (a, recent) in self.recent.chunks_exact(size).enumerate() {
+            for (cell, &change) in preferred.row_mut(a).iter_mut().zip(recent) {
+                *cell = cell.wrapping_add_signed(change.into());
+            }
+        }
+        preferred
+    }
+
     /// The finalists, or who could still be one beside `Ok`'s: the first place if it is settled, and the tied.
-    fn finalists(&self, rules: &CountRules, ties: &mut Ties<'_>) -> Result<[usize; 2], (Option<usize>, Vec<usize>)> {
+    fn finalists(
+        &self,
+        rules: &CountRules,
+        preferred: &Matrix,
+        ties: &mut Ties<'_>,
+    ) -> Result<[usize; 2], (Option<usize>, Vec<usize>)> {
         let all: Vec<usize> = (0..rules.options.len()).collect();
         let mut places: Vec<usize> = Vec::with_capacity(2);
         let mut tied = advance(&mut places, all, |option| self.sums.sums[option]);
         if places.len() < 2 {
             // Preferences among the tied alone, each ballot once per pair it decides.
             let among = tied.clone();
-            let preferences = |a: usize| among.iter().map(|&b| self.preferred.get(a, b)).sum::<u128>();
+            let preferences = |a: usize| among.iter().map(|&b| preferred.get(a, b)).sum::<u128>();
             tied = advance(&mut places, tied, preferences);
         }
         if places.len() < 2 {
@@ -75,8 +114,8 @@ impl Star {
     }
 
     /// The winner of a run-off, or both when only the chain could tell.
-    fn runoff(&self, [a, b]: [usize; 2]) -> Result<usize, [usize; 2]> {
-        let strength = |x: usize, y: usize| (self.preferred.get(x, y), self.sums.sums[x], self.tops[x]);
+    fn runoff(&self, preferred: &Matrix, [a, b]: [usize; 2]) -> Result<usize, [usize; 2]> {
+        let strength = |x: usize, y: usize| (preferred.get(x, y), self.sums.sums[x], self.tops[x]);
         match strength(a, b).cmp(&strength(b, a)) {
             Ordering::Greater => Ok(a),
             Ordering::Less => Ok(b),
@@ -102,22 +141,29 @@ fn advance(places: &mut Vec<usize>, mut from: Vec<usize>, rank: impl Fn(usize) -
 impl Summary for Star {
     fn empty(rules: &CountRules) -> Self {
         let options = rules.options.len();
-        Self { sums: Sums::empty(rules), preferred: Matrix::zero(options), tops: vec![0; options] }
+        Self {
+            sums: Sums::empty(rules),
+            settled: Matrix::zero(options),
+            recent: vec![0; options * options],
+            recent_most: 0,
+            tops: vec![0; options],
+        }
     }
 
     fn add(&mut self, rules: &CountRules, row: Row<'_>, weight: u128) {
         self.sums.add(rules, row, weight);
-        self.change(rules.max_score, row, weight, |cell, due| *cell += due);
+        self.change(rules.max_score, row, weight, |cell, due| *cell += due, 1);
     }
 
     fn remove(&mut self, rules: &CountRules, row: Row<'_>, weight: u128) {
         self.sums.remove(rules, row, weight);
-        self.change(rules.max_score, row, weight, take);
+        self.change(rules.max_score, row, weight, take, -1);
     }
 
     fn count(&self, rules: &CountRules) -> Count {
         let mut count = Count::of_scores(self.sums.sums.clone());
-        count.matrix = Some(self.preferred.clone());
+        let preferred = self.preferred();
+        count.matrix = Some(preferred.clone());
         if self.sums.spoken == 0 {
             return count;
         }
@@ -127,14 +173,14 @@ impl Summary for Star {
         }
         let mut ties = Ties::new(rules);
         let mut winners: Vec<OptionIx> = Vec::new();
-        match self.finalists(rules, &mut ties) {
+        match self.finalists(rules, &preferred, &mut ties) {
             Ok(pair) => {
                 let [a, b] = pair;
                 count.evidence = Evidence::Runoff {
                     finalists: [a as OptionIx, b as OptionIx],
-                    preferred: [self.preferred.get(a, b), self.preferred.get(b, a)],
+                    preferred: [preferred.get(a, b), preferred.get(b, a)],
                 };
-                winners = match self.runoff(pair) {
+                winners = match self.runoff(&preferred, pair) {
                     Ok(winner) => vec![winner as OptionIx],
                     Err(pair) => {
                         let pair = pair.map(|option| option as OptionIx);
@@ -146,7 +192,7 @@ impl Summary for Star {
             Err((first, tied)) => {
                 let firsts = first.map_or(tied.clone(), |first| vec![first]);
                 for (&a, &b) in firsts.iter().flat_map(|a| tied.iter().map(move |b| (a, b))).filter(|(a, b)| a != b) {
-                    match self.runoff([a, b]) {
+                    match self.runoff(&preferred, [a, b]) {
                         Ok(winner) => winners.push(winner as OptionIx),
                         Err(pair) => winners.extend(pair.map(|option| option as OptionIx)),
                     }
