@@ -278,14 +278,10 @@ impl Realm {
             promised: order.promised.into(),
             addr: addr.clone(),
         });
-        // `do_send` on purpose: the first message of an actor that nobody else knows yet.
-        addr.do_send(Open { card: card.clone(), matched: order.matched, bots: order.bots, queued: order.queued });
+        // Known before it opens: whoever hears of it must find it, and it must not end before it was shown.
         self.directory.add_match(card.clone());
-        // A match that could not even begin may be over before it was shown; it must not stay.
-        let over = card.state.lock().phase == Phase::Finished;
-        if over {
-            self.directory.remove_match(match_id);
-        }
+        // `do_send` on purpose: once per match, and it must not be lost.
+        addr.do_send(Open { card: card.clone(), matched: order.matched, bots: order.bots, queued: order.queued });
         Ok(card)
     }
 

@@ -352,6 +352,10 @@ impl Handler<Join> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, join: Join, ctx: &mut Context<Self>) {
+        if self.card.is_none() {
+            // Found in the directory a moment before it opened: `Open` is the next message.
+            return ctx.notify(join);
+        }
         self.join(join, ctx);
     }
 }
