@@ -4,7 +4,8 @@
 #
 # A run can be repeated: FUZZ_SEED (1 unless said) decides what is tried, the seconds only how much of it.
 #
-# Needs a C++ compiler for libFuzzer itself; without one this says so and does nothing.
+# Needs a C++ compiler for libFuzzer itself; without one this says so and does nothing, or fails when FUZZ_REQUIRED is
+# set, as the workflow does.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -12,6 +13,7 @@ seconds="${1:-10}"
 shift || true
 if ! command -v "${CXX:-c++}" >/dev/null; then
   echo "fuzz: no C++ compiler, so libFuzzer cannot be built; nothing was fuzzed"
+  [[ -z "${FUZZ_REQUIRED:-}" ]] || exit 1
   exit 0
 fi
 
