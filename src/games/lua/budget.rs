@@ -230,6 +230,17 @@ impl Meter {
         u64::try_from(self.left.get()).unwrap_or(0)
     }
 
+    /// Whether the entry's processor time is over, for loops that no hook reaches.
+    pub(super) fn late(&self) -> bool {
+        match self.cpu_until_us.get() {
+            Some(until_us) => cpu_now_us() > until_us,
+            None => {
+                self.cpu_until_us.set(Some(cpu_now_us().saturating_add(self.cpu_us.get())));
+                false
+            }
+        }
+    }
+
     /// Marks the allowance spent and makes every further instruction fail.
     pub(super) fn stop(&self, lua: &Lua, why: Spent) -> mlua::Result<()> {
         if self.spent.get().is_none() {

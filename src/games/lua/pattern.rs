@@ -10,6 +10,8 @@ const DEPTH_MAX: u32 = 200;
 /// Why a match was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
+    /// Its time was over.
+    Late,
     /// It took more steps than it was given.
     Steps,
     /// The pattern is not one, and why.
@@ -32,6 +34,9 @@ pub(super) enum Capture {
     Position(usize),
 }
 
+/// Steps between two looks at the clock: less than a tenth of a millisecond.
+const STEPS_UNASKED: u64 = 2_048;
+
 /// One search of `pattern` in `subject`.
 pub(super) struct Matcher<'a> {
     subject: &'a [u8],
@@ -40,14 +45,17 @@ pub(super) struct Matcher<'a> {
     level: usize,
     depth: u32,
     steps_left: u64,
+    /// Whether its time is over; asked now and then.
+    late: &'a dyn Fn() -> bool,
 }
 
 type Matched = Result<Option<usize>, Fault>;
 
 impl<'a> Matcher<'a> {
-    /// A matcher that may take `steps` steps in all.
-    pub(super) fn new(subject: &'a [u8], pattern: &'a [u8], steps: u64) -> Self {
-        Self { subject, pattern, captures: [(0, Span::Open); CAPTURES_MAX], level: 0, depth: 0, steps_left: steps }
+    /// A matcher that may take `steps` steps in all, and ends when it is `late`.
+    pub(super) fn new(subject: &'a [u8], pattern: &'a [u8], steps: u64, late: &'a dyn Fn() -> bool) -> Self {
+        let captures = [(0, Span::Open); CAPTURES_MAX];
+        Self { subject, pattern, captures, level: 0, depth: 0, steps_left: steps, late }
     }
 
     /// Steps not yet taken.
@@ -94,8 +102,10 @@ impl<'a> Matcher<'a> {
     }
 
     fn pay(&mut self, steps: usize) -> Result<(), Fault> {
-        self.steps_left = self.steps_left.checked_sub(steps as u64).ok_or(Fault::Steps)?;
-        Ok(())
+        let left = self.steps_left.checked_sub(steps as u64).ok_or(Fault::Steps)?;
+        let asks = left / STEPS_UNASKED != self.steps_left / STEPS_UNASKED;
+        self.steps_left = left;
+        if asks && (self.late)() { Err(Fault::Late) } else { Ok(()) }
     }
 
     fn walk(&mut self, s: usize, p: usize) -> Matched {
@@ -349,11 +359,11 @@ mod tests {
     use super::*;
 
     fn run(subject: &str, pattern: &str) -> String {
-        let mut matcher = Matcher::new(subject.as_bytes(), pattern.as_bytes(), 10_000);
+        let mut matcher = Matcher::new(subject.as_bytes(), pattern.as_bytes(), 10_000, &|| false);
         let (start, end) = match matcher.search(0) {
             Ok(Some(found)) => found,
             Ok(None) => return "no".into(),
-            Err(Fault::Steps) => return "steps".into(),
+            Err(Fault::Steps | Fault::Late) => return "steps".into(),
             Err(Fault::Malformed(why)) => return why.into(),
         };
         let caught = match matcher.caught(start, end, true) {

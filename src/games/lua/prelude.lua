@@ -9,7 +9,7 @@ local check, out_of_memory, error_text, charge = host.check, host.out_of_memory,
 
 -- What walks a string byte by byte inside one call pays for it; short ones are not worth asking.
 local function pay(bytes)
-  if bytes > 256 then charge(bytes // 16) end
+  if bytes > 256 then charge(bytes // 4) end
 end
 
 local function paid(f)

@@ -37,12 +37,18 @@ fn metered<T>(
 ) -> mlua::Result<T> {
     meter.check()?;
     let steps = meter.left().saturating_mul(STEPS_PER_UNIT);
-    let mut matcher = Matcher::new(subject, pattern, steps);
+    let late = || meter.late();
+    let mut matcher = Matcher::new(subject, pattern, steps, &late);
     let done = run(&mut matcher);
     let units = (steps - matcher.steps_left()) / STEPS_PER_UNIT + 1;
     match done {
         Ok(done) => meter.charge(lua, units).map(|()| done),
         Err(Fault::Malformed(why)) => meter.charge(lua, units).and(Err(mlua::Error::runtime(why))),
+        Err(Fault::Late) => {
+            meter.charge(lua, units)?;
+            meter.stop(lua, Spent::Cpu)?;
+            meter.check().and(Err(mlua::Error::runtime("pattern too slow")))
+        }
         Err(Fault::Steps) => {
             meter.stop(lua, Spent::Instructions)?;
             meter.check().and(Err(mlua::Error::runtime("pattern too long")))
