@@ -2,7 +2,6 @@
 //! the conversation is over, and never hands on more than a message may be.
 #![no_main]
 
-use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use tessera::gateway::guard::{Guard, Inbound, SizeRules};
 
@@ -11,8 +10,7 @@ const RULES: SizeRules = SizeRules { message_bytes_max: 300, skip_bytes_max: 600
 fn read(bytes: &[u8], cut: usize, trusted: bool) -> Vec<Inbound> {
     let mut guard = Guard::new(RULES);
     let mut seen = Vec::new();
-    for part in bytes.chunks(cut) {
-        let mut chunk = Bytes::copy_from_slice(part);
+    for mut chunk in bytes.chunks(cut) {
         while let Some(event) = guard.read(&mut chunk, trusted) {
             seen.push(event);
         }
