@@ -49,7 +49,7 @@ fn play(script: &str) -> Vec<u8> {
                 }
             }
             "p" => {
-                stage.pause();
+                stage.pause(now_us);
             }
             "r" => {
                 stage.resume(now_us);
