@@ -62,6 +62,19 @@ pub struct Limits {
     /// Bytes waiting in one session's outbox. Over: as above.
     #[schemars(range(min = 1_024))]
     pub outbox_bytes_max: u32,
+    /// Signed-in players, connected or within their grace. Over: `session.connect` is answered `capacity_reached`, but
+    /// for players who have a seat or a session already.
+    #[schemars(range(min = 1))]
+    pub players_max: u32,
+    /// Milliseconds that the 99th percentile of ticks may be late. Half of it for a while: no new matches until it is
+    /// calmer. Over for a while: players are told by `server.lag`, and the server sheds spectators, then replaceable frames,
+    /// never votes or seated players. 0: lateness does not count.
+    #[schemars(range(max = 10_000))]
+    pub lag_budget_ms: u32,
+    /// Percent of its cores that the server may use. Over for a while: no new matches until it is calmer. 0: that does not
+    /// count, since a server may be busy with much that makes no tick late.
+    #[schemars(range(max = 100))]
+    pub cpu_percent_max: u32,
 }
 
 impl Default for Limits {
@@ -86,6 +99,9 @@ impl Default for Limits {
             inputs_per_player_max: 64,
             outbox_frames_max: 1_024,
             outbox_bytes_max: 262_144,
+            players_max: 50_000,
+            lag_budget_ms: 10,
+            cpu_percent_max: 0,
         }
     }
 }
@@ -299,3 +315,9 @@ pub const QUEUE_STATUS_EVERY_MS: u64 = 2_000;
 /// Tickets whose players are told their status at once. Over: the others are told the next time, so that a long queue
 /// costs its thread no more than a short one.
 pub const QUEUE_STATUSES_AT_ONCE_MAX: usize = 2_000;
+
+/// Milliseconds over which the load is measured at a time: long enough for a 99th percentile, short enough to act on.
+pub const LOAD_WINDOW_MS: u64 = 500;
+
+/// Milliseconds between two `server.lag` while nothing changes; also when to ask again for what was shed.
+pub const LAG_TOLD_EVERY_MS: u64 = 5_000;

@@ -21,7 +21,7 @@ use crate::actors::presence::PresenceActor;
 use crate::actors::realm::{GameBuilder, MatchArbiter, Realm, Rules};
 use crate::actors::sessions::Revoked;
 use crate::actors::ticker::Ticker;
-use crate::actors::{CloseCode, channels};
+use crate::actors::{CloseCode, channels, overload};
 use crate::config::{self, Config, DialectChoice, Origin, Origins, Reload};
 use crate::engine::accounts::token_hash;
 use crate::engine::modes::Mode;
@@ -270,6 +270,7 @@ pub async fn start_with(
     };
     remember(&realm).await?;
     actix::spawn(sweep(realm.clone()));
+    actix::spawn(overload::watch(realm.clone()));
     let state = HttpState::new(store, http_rules, http::Clock::system(), live, Passwords::start()?);
     let state = state.with_running(running);
     let state = web::Data::new(state);

@@ -591,6 +591,7 @@ fn a_game_that_panics_ends_its_match_alone() {
                 bots: 2,
                 promised: 0,
                 queued: None,
+                insists: true,
             };
             assert!(realm.start_match(order).is_ok());
         }

@@ -213,6 +213,15 @@ impl Directory {
         self.seats.get(&player).map(|seat| *seat)
     }
 
+    /// Calls this for everybody who has a seat and a session.
+    pub fn for_each_seated(&self, mut each: impl FnMut(&Member)) {
+        for seat in &self.seats {
+            if let Some(member) = self.sessions.get(seat.key()) {
+                each(&member);
+            }
+        }
+    }
+
     /// Counts one more live match, unless there are `matches_max` already.
     pub fn admit_match(&self, matches_max: u32) -> bool {
         let more = |live: u32| (live < matches_max).then_some(live + 1);

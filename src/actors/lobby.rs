@@ -72,6 +72,7 @@ impl LobbyActor {
                     bots: 0,
                     promised: 1,
                     queued: None,
+                    insists: false,
                 };
                 match self.realm.start_match(order) {
                     Ok(card) => card,

@@ -4,7 +4,7 @@
 //! anybody. When it dies of a panic, its drop tells the players and cleans the directory; nobody else notices.
 //!
 //! Here are the actor, its opening and its tick. What else it does is a file each: who comes and goes (`seats`), who
-//! loses the connection (`away`), what games ask for (`effects`), its votes (`votes`), how it ends (`ending`), what operators may (`operators`).
+//! loses the connection (`away`), what viewers are shown (`showing`), what games ask for (`effects`), its votes (`votes`), how it ends (`ending`), what operators may (`operators`).
 
 mod away;
 mod effects;
@@ -12,6 +12,7 @@ mod ending;
 mod messages;
 mod operators;
 mod seats;
+mod showing;
 mod votes;
 
 use std::cell::RefCell;
@@ -35,7 +36,7 @@ use crate::engine::votes::VoteConfig;
 use crate::engine::votes::frustration::Frustration;
 use crate::engine::votes::motions::Motions;
 use crate::games::stage::{Act, Stage};
-use crate::games::{Audience, BuildError, Game, GameCx, JoinRefused, ScriptFault};
+use crate::games::{BuildError, Game, GameCx, JoinRefused, ScriptFault};
 use crate::ids::{MatchId, PlayerId, VoteId};
 use crate::wire::matches as says;
 use crate::wire::{Cid, Frame, Outbound, Reason, Refusal};
@@ -77,7 +78,7 @@ pub struct MatchActor {
     wanted: Option<u32>,
     /// What the queue was asked for last, per team.
     asked_for: Vec<u32>,
-    view: Vec<u8>,
+    showing: showing::Showing,
     overflow_told_us: HashMap<PlayerId, u64>,
     /// The latest errors of its script, for operators.
     faults: VecDeque<ScriptFault>,
@@ -153,7 +154,7 @@ impl MatchActor {
             forfeited: Vec::new(),
             wanted: None,
             asked_for: Vec::new(),
-            view: Vec::new(),
+            showing: showing::Showing::default(),
             overflow_told_us: HashMap::new(),
             faults: VecDeque::new(),
             meters,
@@ -252,31 +253,6 @@ impl MatchActor {
         }
     }
 
-    /// Encodes the state once per distinct view and hands it out.
-    fn emit_state(&mut self) {
-        match self.stage.audience() {
-            Audience::Shared => {
-                self.view.clear();
-                if self.stage.view(None, &mut self.view)
-                    && let Some(frame) = says::state_frame(self.stage.id, &self.view)
-                {
-                    self.push_everyone(&frame);
-                }
-            }
-            Audience::PerPlayer => {
-                let crowd = self.crowd.clone();
-                for (player, outlet) in crowd.borrow().iter() {
-                    self.view.clear();
-                    if self.stage.view(Some(*player), &mut self.view)
-                        && let Some(frame) = says::state_frame(self.stage.id, &self.view)
-                    {
-                        outlet.push(&frame);
-                    }
-                }
-            }
-        }
-    }
-
     fn acknowledge(&mut self) {
         let tick = self.stage.tick();
         for (player, seq) in self.stage.take_applied() {
@@ -356,6 +332,7 @@ impl Handler<Tick> for MatchActor {
         let Some(due) = self.stage.due(begun_us) else { return };
         let late_us = begun_us.saturating_sub(due.scheduled_us);
         self.meters.lateness.record(late_us);
+        self.realm.meters.recent.record(late_us);
         self.own.record(late_us);
         let wake = (due.scheduled_us, begun_us);
         self.wakes = Some([self.wakes.map_or(wake, |[first, _]| first), wake]);

@@ -114,6 +114,14 @@ pub struct AskBackfill {
     pub seats: Vec<u32>,
 }
 
+/// The server is overloaded, or is no more: while it is, nobody is matched, and everybody keeps their turn.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Hold(
+    /// Whether it is.
+    pub bool,
+);
+
 /// A group came to nothing: its tickets go back, as old as they were.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -320,9 +328,16 @@ impl MatchmakerActor {
                 bots,
                 promised: 0,
                 queued: Some(queued),
+                insists: false,
             };
             match self.realm.start_match(order) {
                 Ok(_) => {}
+                Err(NoMatch::Overloaded) => {
+                    // Sooner than we were told to hold; that we may go on will be told.
+                    self.hold(true);
+                    self.put_back(&mode, tickets, &[]);
+                    return false;
+                }
                 Err(NoMatch::SeatTaken(player)) => {
                     self.put_back(&mode, tickets, &[player]);
                     return false;
@@ -337,6 +352,10 @@ impl MatchmakerActor {
             self.realm.meters.queue_wait.record(waited_ms * 1_000);
         }
         true
+    }
+
+    fn hold(&mut self, held: bool) {
+        self.pools.values_mut().for_each(|pool| pool.hold(held));
     }
 
     /// Tickets of a group that came to nothing go back in their turn, but for those that have somebody who is `gone`.
@@ -534,6 +553,15 @@ impl Handler<AskBackfill> for MatchmakerActor {
         if let Err(error) = pool.backfill(Backfill { match_id, seats, traits: None }) {
             tracing::warn!(%match_id, %mode, %error, "a match asked for players in vain");
         }
+        self.look(ctx);
+    }
+}
+
+impl Handler<Hold> for MatchmakerActor {
+    type Result = ();
+
+    fn handle(&mut self, Hold(held): Hold, ctx: &mut Self::Context) {
+        self.hold(held);
         self.look(ctx);
     }
 }

@@ -35,7 +35,10 @@ impl Durations {
 
     /// What was seen so far.
     pub fn summary(&self) -> Summary {
-        let seen = self.0.lock();
+        Self::summary_of(&self.0.lock())
+    }
+
+    fn summary_of(seen: &Histogram<u64>) -> Summary {
         Summary {
             count: seen.len(),
             p50_us: seen.value_at_quantile(0.5),
@@ -43,6 +46,14 @@ impl Durations {
             p999_us: seen.value_at_quantile(0.999),
             max_us: seen.max(),
         }
+    }
+
+    /// What was seen since the last time this was asked.
+    pub fn take(&self) -> Summary {
+        let mut seen = self.0.lock();
+        let summary = Self::summary_of(&seen);
+        seen.reset();
+        summary
     }
 
     /// A copy, for whoever wants other quantiles.
@@ -106,6 +117,8 @@ pub struct PeriodError {
 #[derive(Debug, Default)]
 pub struct Meters {
     modes: DashMap<Arc<str>, Arc<ModeMeters>>,
+    /// Lateness of all modes since the watch over the load looked last.
+    pub recent: Durations,
     /// Refusals by reason word.
     pub refusals: DashMap<&'static str, AtomicU64>,
     /// Time from the ticket to the seat.

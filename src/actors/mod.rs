@@ -11,6 +11,7 @@ pub mod matchmaker;
 pub mod meters;
 pub mod notifications;
 pub mod outlet;
+pub mod overload;
 pub mod presence;
 pub mod realm;
 pub mod sessions;

@@ -5,6 +5,7 @@
 //! one thing in one place. An outlet outlives its connection: without one it goes on counting for the resume.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -19,6 +20,7 @@ use crate::wire::{Cid, Dialect, Frame};
 /// The way out of one session. See the module.
 pub struct Outlet {
     inner: Mutex<Inner>,
+    deltas: AtomicBool,
     bounds: Bounds,
     metrics: Arc<SocketMetrics>,
 }
@@ -79,7 +81,7 @@ impl Outlet {
     /// An outlet without a connection, not counting yet.
     pub fn new(bounds: Bounds, metrics: Arc<SocketMetrics>) -> Arc<Self> {
         let inner = Mutex::new(Inner { outbox: Outbox::new(bounds), connection: None });
-        Arc::new(Self { inner, bounds, metrics })
+        Arc::new(Self { inner, deltas: AtomicBool::new(false), bounds, metrics })
     }
 
     /// The bounds that `limits` give an outlet.
@@ -140,6 +142,19 @@ impl Outlet {
     /// Forgets what waits of a replaceable kind: with a result its tally, on leaving a match its state.
     pub fn clear_slot(&self, kind: SlotKind, id: u128) {
         self.inner.lock().outbox.clear_slot(kind, id);
+    }
+
+    /// Whether its client asked for states as what changed, and so is to be given them.
+    pub fn wants_deltas(&self) -> bool {
+        self.deltas.load(Ordering::Relaxed)
+    }
+
+    /// See [`Outlet::wants_deltas`].
+    pub fn set_wants_deltas(&self, wanted: bool) {
+        let before = self.deltas.swap(wanted, Ordering::Relaxed);
+        if before && !wanted {
+            self.inner.lock().outbox.clear_slots(SlotKind::MatchDelta);
+        }
     }
 
     /// A session begins: `connected` (`session.connected`) leaves uncounted, and every counted frame after it is

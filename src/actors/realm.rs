@@ -20,6 +20,7 @@ use super::lobby::LobbyActor;
 use super::matches::{MatchActor, Open, QueuedGroup};
 use super::matchmaker::MatchmakerActor;
 use super::meters::Meters;
+use super::overload::Pressure;
 use super::presence::PresenceActor;
 use super::ticker::Ticker;
 use crate::engine::matches::Phase;
@@ -82,6 +83,8 @@ pub struct Realm {
     pub directory: Directory,
     /// What the server knows of itself.
     pub meters: Meters,
+    /// What is shed while it has more to do than it can.
+    pub pressure: Pressure,
     /// What outlives it.
     pub store: Arc<dyn Store>,
     games: Arc<GameBuilder>,
@@ -114,6 +117,8 @@ pub struct MatchOrder {
     pub promised: u32,
     /// The tickets it comes from, if a queue made it.
     pub queued: Option<QueuedGroup>,
+    /// An operator wants it: it is opened whatever the load.
+    pub insists: bool,
 }
 
 /// Why no match was started.
@@ -123,6 +128,8 @@ pub enum NoMatch {
     UnknownMode,
     /// As many matches live as the server allows.
     Capacity,
+    /// The server has more to do than it can.
+    Overloaded,
     /// The server is going down.
     Draining,
     /// One of those to be seated has a seat elsewhere.
@@ -145,6 +152,7 @@ impl Realm {
             rules,
             directory: Directory::default(),
             meters: Meters::default(),
+            pressure: Pressure::default(),
             store,
             games,
             modes: RwLock::new(modes),
@@ -246,6 +254,10 @@ impl Realm {
         let (mode_name, mode) = self.mode(&order.mode).ok_or(NoMatch::UnknownMode)?;
         if self.is_draining() {
             return Err(NoMatch::Draining);
+        }
+        if !order.insists && !self.pressure.load().takes_matches() {
+            self.pressure.matches_refused.fetch_add(1, Ordering::Relaxed);
+            return Err(NoMatch::Overloaded);
         }
         if !self.directory.admit_match(self.rules.limits.matches_max) {
             return Err(NoMatch::Capacity);

@@ -8,6 +8,7 @@ pub mod chat;
 pub mod matches;
 pub mod matchmaking;
 pub mod modes;
+pub mod overload;
 pub mod presence;
 pub mod rate;
 pub mod sessions;

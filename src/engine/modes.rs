@@ -35,6 +35,9 @@ pub struct Mode {
     /// Basis points added to a losing voter's weight per loss; 0 switches the accumulator off.
     #[schemars(range(max = 1_000_000))]
     pub frustration_bonus_bp: u32,
+    /// Of how many states one is shown whole to those who asked for deltas, at least; 1 is every one.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub state_full_every: u32,
     /// How long an empty seat is held, and what happens then.
     pub reconnect: Reconnect,
     /// Seconds a match waits for `players.min` before it is cancelled.
@@ -64,6 +67,7 @@ impl Default for Mode {
             private: Private::Off,
             veto_tokens_per_player: 0,
             frustration_bonus_bp: 0,
+            state_full_every: 30,
             reconnect: Reconnect::default(),
             waiting_timeout_s: 60,
             idle_s: 0,

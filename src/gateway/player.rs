@@ -169,6 +169,7 @@ fn check(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, mut ask: Ask)
         let State::Checking(waiting, former) = std::mem::replace(&mut this.state, State::Stranger) else { return };
         let verdict = match row {
             Ok(Ok(_)) if this.realm.is_draining() && former.is_none() => Err(Reason::Draining.into()),
+            Ok(Ok(row)) if !this.has_room_for(row.player.id) => Err(Reason::CapacityReached.into()),
             Ok(Ok(row)) => Ok(row),
             Ok(Err(AccessDenied::Invalid)) => Err(Reason::InvalidToken.into()),
             Ok(Err(AccessDenied::Banned(ban))) => Err(banned(&ban)),
@@ -240,8 +241,12 @@ impl Inner {
                 // The same player again: only the token changes, and nobody hears anything twice.
                 former.family = row.family;
                 former.session.do_send(SignedInAgain(row.family));
-                let connected = self.connected(player, former.session_id, true);
-                connection.outlet().push(&connected.frame(cid.as_ref()).on(Lane::Uncounted));
+                let outlet = connection.outlet();
+                if connect.wire.is_some() {
+                    outlet.set_wants_deltas(connect.wants_deltas());
+                }
+                let connected = self.connected(player, former.session_id, outlet.wants_deltas(), true);
+                outlet.push(&connected.frame(cid.as_ref()).on(Lane::Uncounted));
                 self.state = State::In(former);
                 return;
             }
@@ -252,13 +257,16 @@ impl Inner {
             fresh.attach(connection);
         }
         connection.set_authenticated();
-        let resumed = connect.resume.as_ref().and_then(|resume| self.resume(connection, &row, resume, cid.as_ref()));
+        let deltas = connect.wants_deltas();
+        let resume = connect.resume.as_ref();
+        let resumed = resume.and_then(|resume| self.resume(connection, &row, resume, deltas, cid.as_ref()));
         let (session_id, session) = match resumed {
             Some(resumed) => resumed,
             None => {
                 let session_id = self.realm.make(SessionId::new);
                 let outlet = connection.outlet();
-                outlet.begin(&self.connected(player, session_id, false).frame(cid.as_ref()));
+                outlet.set_wants_deltas(deltas);
+                outlet.begin(&self.connected(player, session_id, deltas, false).frame(cid.as_ref()));
                 let session = SessionActor::begin(Begin {
                     realm: self.realm.clone(),
                     player,
@@ -273,6 +281,14 @@ impl Inner {
             }
         };
         self.state = State::In(Box::new(SignedIn { player, session_id, session, family: row.family }));
+    }
+
+    /// Whether one player more is within the limit; whoever has a session or a seat already is no one more.
+    fn has_room_for(&self, player: PlayerId) -> bool {
+        let directory = &self.realm.directory;
+        directory.sessions_live() < self.realm.rules.limits.players_max as usize
+            || directory.member(player).is_some()
+            || directory.seat(player).is_some()
     }
 
     /// Whoever is signed out or banned between the look at the token and the entry into the directory is found by
@@ -292,8 +308,8 @@ impl Inner {
         });
     }
 
-    fn connected(&self, player: PlayerId, session_id: SessionId, resumed: bool) -> Connected {
-        Connected::new(player, session_id, resumed, self.realm.clock.unix_ms())
+    fn connected(&self, player: PlayerId, session_id: SessionId, deltas: bool, resumed: bool) -> Connected {
+        Connected::new(player, session_id, deltas, resumed, self.realm.clock.unix_ms())
     }
 
     /// Takes up the session the client had, if it is theirs, alive, and remembers what they missed.
@@ -302,6 +318,7 @@ impl Inner {
         connection: &Arc<Connection>,
         row: &AccessRow,
         resume: &Resume,
+        deltas: bool,
         cid: Option<&Cid>,
     ) -> Option<(SessionId, Addr<SessionActor>)> {
         let player = row.player.id;
@@ -309,8 +326,9 @@ impl Inner {
         if resume.session_id != Some(member.session_id) || !member.session.connected() {
             return None;
         }
-        let connected = self.connected(player, member.session_id, true).frame(cid).on(Lane::Uncounted);
+        let connected = self.connected(player, member.session_id, deltas, true).frame(cid).on(Lane::Uncounted);
         let resumed = member.outlet.resume(connection, resume.received, &connected).ok()?;
+        member.outlet.set_wants_deltas(deltas);
         if let Some(replaced) = resumed.replaced {
             replaced.close(CloseCode::Normal, "resumed_elsewhere");
         }

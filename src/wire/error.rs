@@ -90,7 +90,7 @@ reasons! {
     JoinRateLimited "join_rate_limited" "join_rate_limited" 429 later None, "Too many joins; wait before the next";
     Busy "busy" "busy" 503 later None, "The server is too busy to take this now; retry shortly";
     Draining "draining" "draining" 503 later Some(1012), "The server is restarting; connect again shortly";
-    CapacityReached "capacity_reached" "capacity_reached" 503 later None, "The server holds as many connections as it allows; retry later";
+    CapacityReached "capacity_reached" "capacity_reached" 503 later None, "The server holds as many players or connections as it allows; retry later";
     NotReady "not_ready" "not_ready" 503 later None, "The server is starting or stopping; retry shortly";
     Internal "internal" "internal" 500 later None, "The server failed on this request; nothing you sent was wrong";
     // Matches

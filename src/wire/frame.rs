@@ -139,14 +139,19 @@ pub(super) fn encode<T: Serialize + ?Sized>(kind: &str, cid: Option<&Cid>, paylo
 
 /// Wraps a payload that is JSON text already, without reading it. `None` when it is not UTF-8.
 pub(super) fn wrap(kind: &str, payload: &[u8], lane: Lane) -> Option<Frame> {
-    let mut out = open(kind, None, payload.len());
+    wrap_beside(kind, None, payload, lane)
+}
+
+/// As [`wrap`], with a number of that name beside the payload.
+pub(super) fn wrap_beside(kind: &str, beside: Option<(&str, u32)>, payload: &[u8], lane: Lane) -> Option<Frame> {
+    let mut out = open(kind, beside, None, payload.len());
     out.extend_from_slice(payload);
     out.push(b'}');
     Some(Frame { latest: String::from_utf8(out).ok()?.into(), seed: None, lane })
 }
 
 fn text<T: Serialize + ?Sized>(kind: &str, cid: Option<&Cid>, payload: &T) -> ByteString {
-    let mut out = open(kind, cid, 160);
+    let mut out = open(kind, None, cid, 160);
     // Our payloads are structs with text keys: writing them to memory cannot fail, and if one ever did, the frame
     // would carry no half-written payload.
     let start = out.len();
@@ -162,11 +167,14 @@ pub(super) fn raw(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-fn open(kind: &str, cid: Option<&Cid>, payload_len: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(40 + kind.len() + cid.map_or(0, |cid| cid.0.len()) + payload_len);
+fn open(kind: &str, beside: Option<(&str, u32)>, cid: Option<&Cid>, payload_len: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + kind.len() + cid.map_or(0, |cid| cid.0.len()) + payload_len);
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());
     out.push(b'"');
+    if let Some((name, number)) = beside {
+        out.extend_from_slice(format!(",\"{name}\":{number}").as_bytes());
+    }
     if let Some(cid) = cid {
         out.extend_from_slice(b",\"cid\":");
         out.extend_from_slice(cid.0.as_bytes());

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::decode::{Fields, as_bool, as_raw, as_text};
 use super::error::{Reason, Refusal};
-use super::frame::{Cid, Frame, Lane, Outbound, SlotKind, wrap};
+use super::frame::{Cid, Frame, Lane, Outbound, SlotKind, wrap, wrap_beside};
 use super::messages::Inbound;
 use super::scan::{is_object, scan};
 pub use crate::engine::matches::events::RESERVED_LEAVES;
@@ -420,6 +420,19 @@ about_player! {
 /// `None` when the view is not UTF-8, which only a faulty game writes.
 pub fn state_frame(match_id: MatchId, view: &[u8]) -> Option<Frame> {
     wrap("match.state", view, Lane::Latest(SlotKind::MatchState, match_id.as_u128()))
+}
+
+/// As [`state_frame`], for viewers of deltas: its number stands beside the payload as `full`.
+pub fn whole_state_frame(match_id: MatchId, number: u32, view: &[u8]) -> Option<Frame> {
+    let lane = Lane::Latest(SlotKind::MatchState, match_id.as_u128());
+    wrap_beside("match.state", Some(("full", number)), view, lane)
+}
+
+/// What changed since the whole state of number `base`, which stands beside the payload; the payload is an RFC 7396 merge
+/// patch.
+pub fn delta_frame(match_id: MatchId, base: u32, patch: &[u8]) -> Option<Frame> {
+    let lane = Lane::Latest(SlotKind::MatchDelta, match_id.as_u128());
+    wrap_beside("match.state", Some(("base", base)), patch, lane)
 }
 
 /// Why a game's event is not sent.

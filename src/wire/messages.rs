@@ -86,6 +86,7 @@ client_messages! {
     MatchFindOrCreate(matches::FindOrCreate) "match.find_or_create" served "joins any open match of a mode, or a new one";
     MatchJoin(matches::Join) "match.join" served "joins one match, to play or to watch";
     MatchInput(matches::Input) "match.input" served "plays";
+    MatchResync(session::Nothing) "match.resync" served "has the next state shown whole";
     MatchLeave(session::Nothing) "match.leave" served "gives up the seat";
     MatchmakerAdd(matchmaking::Add) "matchmaker.add" served "queues";
     MatchmakerRemove(matchmaking::Remove) "matchmaker.remove" served "withdraws a ticket";

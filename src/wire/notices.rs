@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::frame::{Dialect, Lane, Outbound, SlotKind};
 use super::time::SentAt;
-use crate::ids::{MatchId, NotificationId};
+use crate::ids::NotificationId;
 
 /// `notification.new`: something that waits until it is read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,20 +65,24 @@ impl Outbound for ModuleError {
     const KIND: &'static str = "module.error";
 }
 
-/// `server.lag`: a match runs late, and the client may want to smooth over it.
+/// `server.lag`: ticks have been late for a while, and what the server does about it. Told when it begins, when what is
+/// shed changes, every few seconds meanwhile, and once with `lagging: false` when it is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lag {
-    /// Which match.
-    pub match_id: MatchId,
-    /// How far its last tick was behind, in milliseconds.
-    pub behind_ms: u64,
-    /// How many ticks it has skipped so far.
-    pub skipped_ticks: u64,
+    /// Whether ticks are late.
+    pub lagging: bool,
+    /// The 99th percentile of how late they were in the last window, microseconds.
+    pub lateness_us: u64,
+    /// What of that would still be on time, microseconds.
+    pub budget_us: u64,
+    /// What the server does without for now, in the order in which it was given up: `new_matches`, `spectators`,
+    /// `replaceable_frames`.
+    pub shedding: Vec<Cow<'static, str>>,
 }
 
 impl Outbound for Lag {
     const KIND: &'static str = "server.lag";
     fn lane(&self) -> Lane {
-        Lane::Latest(SlotKind::ServerLag, self.match_id.as_u128())
+        Lane::Latest(SlotKind::ServerLag, 0)
     }
 }

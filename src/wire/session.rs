@@ -25,10 +25,22 @@ pub struct Connect {
     /// The session it wants to go on with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resume: Option<Resume>,
-    /// The encoding it asks for; what it gets is `json`.
+    /// The encoding it asks for: `json` or `delta`. What it gets is said by [`Connected`]; what we do not know is `json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<String>,
 }
+
+impl Connect {
+    /// Whether it asks for states as what changed.
+    pub fn wants_deltas(&self) -> bool {
+        self.wire.as_deref() == Some(DELTA)
+    }
+}
+
+/// The plain encoding, the default.
+const PLAIN: &str = "json";
+/// `match.state` whole every so often, and as merge patches in between.
+const DELTA: &str = "delta";
 
 /// What a returning client has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,7 +101,7 @@ pub struct Connected {
     pub player_id: PlayerId,
     /// What to resume later.
     pub session_id: SessionId,
-    /// The encoding in use: `json`.
+    /// The encoding in use: `json`, or `delta` where that was asked for.
     pub wire: Cow<'static, str>,
     /// Whether everything missed follows; if not, a [`Snapshot`] does where a resume was asked for.
     pub resumed: bool,
@@ -99,8 +111,9 @@ pub struct Connected {
 
 impl Connected {
     /// The reply to a connect at `unix_ms`.
-    pub fn new(player_id: PlayerId, session_id: SessionId, resumed: bool, unix_ms: u64) -> Self {
-        Self { player_id, session_id, wire: "json".into(), resumed, server_time: unix_ms }
+    pub fn new(player_id: PlayerId, session_id: SessionId, deltas: bool, resumed: bool, unix_ms: u64) -> Self {
+        let wire = if deltas { DELTA } else { PLAIN };
+        Self { player_id, session_id, wire: wire.into(), resumed, server_time: unix_ms }
     }
 }
 

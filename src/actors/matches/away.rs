@@ -88,6 +88,8 @@ impl Handler<PlayerBack> for MatchActor {
             self.leave(player, Parting::Expired.reason(), ctx);
             return;
         }
+        // What was on its way to the connection it lost may never have come.
+        self.showing.forget(player);
         for (seen_by, outlet) in self.crowd.borrow_mut().iter_mut() {
             if *seen_by == player {
                 *outlet = member.outlet.clone();

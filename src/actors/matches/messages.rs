@@ -106,6 +106,14 @@ pub struct PlayerInput {
     pub cid: Option<Cid>,
 }
 
+/// A viewer has lost track of the state: the next one is shown to them whole.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Resync(
+    /// Who.
+    pub PlayerId,
+);
+
 /// A seated player's connection is gone; the seat is held.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -54,9 +54,9 @@ impl Handler<Command> for MatchActor {
 impl MatchActor {
     /// The match as an operator sees it, JSON text.
     fn describe(&mut self) -> String {
-        self.view.clear();
-        let state = if self.stage.audience() == Audience::Shared && self.stage.view(None, &mut self.view) {
-            std::str::from_utf8(&self.view).ok().and_then(|text| serde_json::from_str::<Json>(text).ok())
+        let mut view = Vec::new();
+        let state = if self.stage.audience() == Audience::Shared && self.stage.view(None, &mut view) {
+            std::str::from_utf8(&view).ok().and_then(|text| serde_json::from_str::<Json>(text).ok())
         } else {
             None
         };

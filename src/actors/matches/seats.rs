@@ -1,11 +1,14 @@
 //! Who comes and who goes: joining, watching, being matched, dropping out and coming back.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use actix::prelude::*;
 
 use super::{Join, Leave, MatchActor, Parting, PlayerBack, QueuedGroup, Reinforce, says};
 use crate::actors::directory::Member;
 use crate::actors::lobby::FindAgain;
 use crate::actors::matchmaker::{AskBackfill, PutBack};
+use crate::actors::overload::Pressure;
 use crate::actors::sessions::{Seated, Unseated};
 use crate::engine::matches::Phase;
 use crate::engine::matches::roster::NoPlace;
@@ -72,10 +75,12 @@ impl MatchActor {
     /// A member sees nothing more.
     pub(super) fn dismiss(&mut self, player: PlayerId) -> Option<Member> {
         let member = self.members.remove(&player)?;
+        self.showing.forget(player);
         // When the match is over, everybody still gets its last state and what its votes came to.
         if !self.over {
             self.crowd.borrow_mut().retain(|(seen_by, _)| *seen_by != player);
             member.outlet.clear_slot(SlotKind::MatchState, self.stage.id.as_u128());
+            member.outlet.clear_slot(SlotKind::MatchDelta, self.stage.id.as_u128());
             member.outlet.clear_slot(SlotKind::MatchAck, self.stage.id.as_u128());
         }
         self.realm.directory.release_seat(player, self.stage.id);
@@ -137,6 +142,7 @@ impl MatchActor {
         }
         match outcome {
             Ok(false) => {
+                self.showing.forget(player);
                 for (seen_by, outlet) in self.crowd.borrow_mut().iter_mut() {
                     if *seen_by == player {
                         *outlet = member.outlet.clone();
@@ -177,6 +183,10 @@ impl MatchActor {
     pub(super) fn spectate(&mut self, player: PlayerId) -> Result<bool, Refusal> {
         if self.stage.mode.spectators == 0 {
             return Err(Refusal::from(Reason::SpectatingDisabled));
+        }
+        if !self.realm.pressure.load().takes_spectators() {
+            self.realm.pressure.spectators_refused.fetch_add(1, Relaxed);
+            return Err(Pressure::refusal());
         }
         self.realm.directory.claim_seat(player, self.stage.id).map_err(|_| Refusal::from(Reason::AlreadyInMatch))?;
         self.stage.roster.spectate(player).map(|()| true).map_err(|no_place| {

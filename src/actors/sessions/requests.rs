@@ -8,8 +8,9 @@ use super::{Inbound, NOT_IN_MATCH_EVERY_MS, SessionActor};
 use crate::actors::channels::{self as chat, ChatCommand, Listener, Reply, Welcome};
 use crate::actors::directory::{Member, VotePlace};
 use crate::actors::lobby::{self, FindOrCreate};
-use crate::actors::matches::{CallVote, Join, Leave, Parting, PlayerInput, SpendVeto};
+use crate::actors::matches::{CallVote, Join, Leave, Parting, PlayerInput, Resync, SpendVeto};
 use crate::actors::matchmaker::{AddTicket, RemoveTicket};
+use crate::actors::overload::Pressure;
 use crate::actors::presence::{UpdatePresence, Watch};
 use crate::actors::realm::{MatchOrder, NoMatch};
 use crate::actors::votes::{Cast, Prove, VoteActor};
@@ -87,6 +88,7 @@ impl SessionActor {
             ClientMsg::MatchFindOrCreate(find) => self.find_or_create(find, cid, ctx),
             ClientMsg::MatchJoin(join) => self.join_match(join, cid, ctx),
             ClientMsg::MatchInput(input) => self.input(input, seq, cid),
+            ClientMsg::MatchResync(_) => self.resync(cid),
             ClientMsg::MatchLeave(_) => self.leave_match(cid),
             ClientMsg::MatchmakerAdd(add) => self.add_ticket(add, cid, ctx),
             ClientMsg::MatchmakerRemove(remove) => {
@@ -163,7 +165,15 @@ impl SessionActor {
             return;
         }
         let private = create.private || mode.private == Private::Always;
-        let order = MatchOrder { mode: mode_name, private, matched: Vec::new(), bots: 0, promised: 0, queued: None };
+        let order = MatchOrder {
+            mode: mode_name,
+            private,
+            matched: Vec::new(),
+            bots: 0,
+            promised: 0,
+            queued: None,
+            insists: false,
+        };
         match self.realm.start_match(order) {
             Ok(card) => {
                 let join = Join {
@@ -226,6 +236,14 @@ impl SessionActor {
                 self.outlet.push(&Refusal::from(Reason::Busy).frame(cid, Some("match.input")));
             }
             Err(SendError::Closed(_)) => self.not_in_match(cid),
+        }
+    }
+
+    /// The next state is the answer.
+    fn resync(&self, cid: Option<&Cid>) {
+        match &self.seat {
+            Some(seat) => self.tell(&seat.card.addr, Resync(self.player), cid, Reason::NotInMatch),
+            None => self.refuse(cid, Reason::NotInMatch),
         }
     }
 
@@ -408,6 +426,7 @@ pub fn refusal_of(no_match: NoMatch) -> Refusal {
     match no_match {
         NoMatch::UnknownMode => Reason::UnknownMode,
         NoMatch::Capacity => Reason::MatchCapacityReached,
+        NoMatch::Overloaded => return Pressure::refusal(),
         NoMatch::Draining => Reason::Draining,
         NoMatch::SeatTaken(player) => {
             return Reason::PartyMemberUnavailable.with("player_id", player.to_string());

@@ -3,6 +3,7 @@
 //! `games::stage` puts a game on top of it; `actors::matches` is the shell around both.
 
 pub mod clock;
+pub mod delta;
 pub mod events;
 pub mod inputs;
 pub mod roster;

@@ -104,6 +104,8 @@ pub struct Pool {
     players: u32,
     next_seq: u64,
     now_ms: u64,
+    /// Nobody is matched for now.
+    held: bool,
 }
 
 impl Pool {
@@ -125,6 +127,7 @@ impl Pool {
             players: 0,
             next_seq: 0,
             now_ms: 0,
+            held: false,
         }
     }
 
@@ -300,11 +303,20 @@ impl Pool {
         self.backfills.retain(|request| request.match_id != match_id);
     }
 
+    /// While a pool is held nobody is matched: tickets come, go, wait and expire as ever, and keep their turns.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
     /// Brings the pool to `now_ms`: what expired leaves first, then whoever can be matched is. Times never go back; an
     /// earlier one counts as the latest that was seen.
     pub fn poll(&mut self, now_ms: u64) -> Polled {
         self.now_ms = self.now_ms.max(now_ms);
         let mut polled = Polled { groups: Vec::new(), expired: self.expire() };
+        if self.held {
+            self.forget_stale();
+            return polled;
+        }
         self.collect_due();
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.sort_unstable();
@@ -328,10 +340,13 @@ impl Pool {
     /// When [`Self::poll`] should be called though nothing was asked of the pool: the next expiry, widening, region or
     /// bots. `None`: never. At or before the latest time seen means now.
     pub fn next_wake_ms(&self) -> Option<u64> {
+        let expiry = self.ages.iter().find_map(|&(seq, slot)| self.live(seq, slot)).and_then(|it| self.expires_ms(it));
+        if self.held {
+            return expiry;
+        }
         if !self.fresh.is_empty() {
             return Some(self.now_ms);
         }
-        let expiry = self.ages.iter().find_map(|&(seq, slot)| self.live(seq, slot)).and_then(|it| self.expires_ms(it));
         let due = self.due.peek().map(|Reverse((due_ms, ..))| *due_ms);
         expiry.into_iter().chain(due).min()
     }
@@ -487,6 +502,14 @@ impl Pool {
             });
             self.due = due;
         }
+        if self.fresh.len() > 2 * live + 64 {
+            // Only while the pool is held: else every look takes them.
+            let mut fresh = std::mem::take(&mut self.fresh);
+            fresh.sort_unstable();
+            fresh.dedup();
+            fresh.retain(|&(seq, slot)| self.live(seq, slot).is_some());
+            self.fresh = fresh;
+        }
     }
 
     /// Seats one ticket in a running match or a new group.
@@ -540,6 +563,9 @@ impl Pool {
     }
 
     fn why(&self, entry: &Entry) -> WhyNot {
+        if self.held && entry.absent.is_empty() {
+            return WhyNot::Held;
+        }
         if self.fresh.iter().any(|&(seq, _)| seq == entry.seq) && entry.absent.is_empty() {
             return WhyNot::AboutToMatch;
         }

@@ -24,7 +24,7 @@ fn letter(ticket: &Ticket) -> char {
 }
 
 /// Runs a script and tells what came of it. Words of a script, separated by blanks:
-/// `a` queues ticket a, `b*3` a party of three, `c=1200` of that skill, `d/eu` from a region, `e{"map":"x"}` with
+/// `!` holds the pool and `.` lets it go on; `a` queues ticket a, `b*3` a party of three, `c=1200` of that skill, `d/eu` from a region, `e{"map":"x"}` with
 /// properties; `@5000` lets time pass; `-a` removes, `~a` freezes, `^a` unfreezes it. Told: `ab` these tickets form a
 /// group, `a+3` with three bots, `[ad][bc]` in teams, `x:a` it expired, `@5000:` when it happened if not at 0.
 fn told(pool: &mut Pool, script: &str) -> String {
@@ -34,6 +34,8 @@ fn told(pool: &mut Pool, script: &str) -> String {
         let name = word.trim_start_matches(['-', '~', '^']).chars().next().expect("a word");
         let of = player(name as u128 * 1_000);
         match word.as_bytes()[0] {
+            b'!' => pool.hold(true),
+            b'.' => pool.hold(false),
             b'@' => now_ms = word[1..].parse().expect("milliseconds"),
             b'-' => drop(pool.remove(ticket_id(name), of).expect("it waits")),
             b'~' => drop(pool.freeze(of).expect("it waits")),
@@ -46,6 +48,18 @@ fn told(pool: &mut Pool, script: &str) -> String {
         story.extend(polled.groups.iter().map(|group| at.clone() + &told_group(group)));
     }
     story.join(" ")
+}
+
+#[test]
+fn a_pool_that_is_held_matches_nobody_and_loses_nobodys_turn() {
+    let mut pool = Pool::new(rules("size = 2\nexpire_s = 9"), 8);
+    assert_eq!(told(&mut pool, "! a b c @1000 d -b"), "");
+    assert_eq!(pool.why_not(ticket_id('a')).map(|why| why.code()), Some("server_busy"));
+    assert_eq!(pool.next_wake_ms(), Some(9_000), "only time can change something: no look is due at once");
+    assert_eq!(told(&mut pool, "@1000 ."), "@1000:ac");
+    // Expiry goes on, and what came and went is not kept.
+    assert_eq!(told(&mut pool, "! @2000 e @9999"), "");
+    assert_eq!(told(&mut pool, "@10000"), "@10000:x:d");
 }
 
 fn told_group(group: &Group) -> String {

@@ -16,6 +16,8 @@ pub enum WhyNot {
     AboutToMatch,
     /// One of its players is disconnected; it keeps its place.
     Frozen,
+    /// The server has too much to do to open matches; it keeps its place.
+    Held,
     /// Too few players are waiting at all.
     TooFew {
         /// Players missing.
@@ -62,6 +64,7 @@ impl WhyNot {
         match self {
             Self::AboutToMatch => "about_to_match",
             Self::Frozen => "frozen",
+            Self::Held => "server_busy",
             Self::TooFew { .. } => "too_few",
             Self::Properties { .. } => "properties",
             Self::Region { .. } => "region",
@@ -74,7 +77,7 @@ impl WhyNot {
     /// How many more players would do; 0 where more players are not what is missing.
     pub fn needed(&self) -> u32 {
         match *self {
-            Self::AboutToMatch | Self::Frozen | Self::PartySize { .. } => 0,
+            Self::AboutToMatch | Self::Frozen | Self::Held | Self::PartySize { .. } => 0,
             Self::TooFew { needed }
             | Self::Properties { needed }
             | Self::Region { needed, .. }
@@ -91,6 +94,7 @@ impl fmt::Display for WhyNot {
         match self {
             Self::AboutToMatch => f.write_str("it is about to be matched"),
             Self::Frozen => f.write_str("one of its players is disconnected; it keeps its place meanwhile"),
+            Self::Held => f.write_str("the server is too busy to open matches; it keeps its place until it is not"),
             Self::TooFew { needed } => write!(f, "{} must queue", players(*needed)),
             Self::Properties { needed } => write!(f, "{} must queue with the same properties", players(*needed)),
             Self::Region { needed, any_in_ms } => {

@@ -28,6 +28,8 @@ pub enum Lane {
 pub enum SlotKind {
     /// `match.state`, by match.
     MatchState,
+    /// `match.state` as what changed since one that was whole, by match: waits beside that one.
+    MatchDelta,
     /// `match.ack`, by match.
     MatchAck,
     /// `match.vote_tally`, by vote.
@@ -44,6 +46,7 @@ impl SlotKind {
     /// Every replaceable kind with its type on the wire.
     pub const ALL: &[(SlotKind, &str)] = &[
         (SlotKind::MatchState, "match.state"),
+        (SlotKind::MatchDelta, "match.state"),
         (SlotKind::MatchAck, "match.ack"),
         (SlotKind::VoteTally, "match.vote_tally"),
         (SlotKind::MatchmakerStatus, "matchmaker.status"),

@@ -281,6 +281,13 @@ impl<F: Clone> Outbox<F> {
         }
     }
 
+    /// As [`Outbox::clear_slot`], for everything of that kind.
+    pub fn clear_slots(&mut self, kind: SlotKind) {
+        while let Some(at) = self.slots.iter().position(|slot| slot.key.0 == kind) {
+            self.take_slot(at);
+        }
+    }
+
     fn enqueue(&mut self, entry: Entry<F>) -> Pushed {
         if !self.attached {
             return Pushed::Kept;

@@ -248,6 +248,7 @@ const GLOBALS: &[(&str, &str, Want)] = &[
     ("veto_tokens_per_player", "veto_tokens_per_player", Want::Count { min: 0, max: 1_000 }),
     ("frustration_bonus_bp", "frustration_bonus_bp", Want::Count { min: 0, max: 1_000_000 }),
     ("waiting_timeout_s", "waiting_timeout_s", Want::Count { min: 1, max: 86_400 }),
+    ("state_full_every", "state_full_every", Want::Count { min: 1, max: 10_000 }),
     ("idle_s", "idle_s", Want::Count { min: 0, max: 86_400 }),
     ("motions", "motions", Want::Words),
     ("reconnect", "reconnect", Want::Object),

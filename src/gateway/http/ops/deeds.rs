@@ -107,7 +107,8 @@ pub(super) async fn create_match(state: State, req: HttpRequest, payload: Payloa
             };
             matched.push(member);
         }
-        let order = MatchOrder { mode, private: order.private, matched, bots: 0, promised: 0, queued: None };
+        let order =
+            MatchOrder { mode, private: order.private, matched, bots: 0, promised: 0, queued: None, insists: true };
         let card = realm.start_match(order).map_err(refusal_of)?;
         created(json!({"match_id": card.match_id, "join_code": card.join_code.as_deref()}))
     })

@@ -64,6 +64,13 @@ pub(super) async fn stats(state: State) -> Answer {
         "draining": realm.is_draining(),
         "sessions": realm.directory.sessions_live(),
         "matches": realm.directory.matches_live(),
+        "load": {
+            "lagging": realm.pressure.is_lagging(),
+            "shedding": realm.pressure.load().shedding(),
+            "matches_refused": realm.pressure.matches_refused.load(Relaxed),
+            "spectators_refused": realm.pressure.spectators_refused.load(Relaxed),
+            "states_shed": realm.pressure.states_shed.load(Relaxed),
+        },
         "modes": modes,
         "matchmaker": {"wait": realm.meters.queue_wait.summary()},
         "votes": {

@@ -1,0 +1,161 @@
+//! What viewers are shown of the game: every distinct view encoded once, whole, or as what changed for those who asked
+//! for that.
+//!
+//! A viewer of deltas is given a whole state first, and remembered with its number; what was given before a connection
+//! was lost counts for nothing. A whole state takes the place of a delta that still waits, and a delta that of an older
+//! one, so no delta leaves ahead of the state it stands on.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+
+use actix::prelude::*;
+
+use super::{MatchActor, Resync};
+use crate::actors::outlet::Outlet;
+use crate::engine::matches::Phase;
+use crate::engine::matches::delta::{DeltaTrack, Shown};
+use crate::engine::overload::Load;
+use crate::engine::sessions::SlotKind;
+use crate::games::Audience;
+use crate::ids::{MatchId, PlayerId};
+use crate::wire::Frame;
+use crate::wire::matches as says;
+
+/// What a match remembers of what it showed.
+#[derive(Default)]
+pub(super) struct Showing {
+    view: Vec<u8>,
+    patch: String,
+    /// Numbers of whole states, never used twice in a match.
+    numbers: u32,
+    /// The states of everybody, or of each viewer; only where somebody asked for deltas.
+    followed: HashMap<Option<PlayerId>, Followed>,
+    /// The number of the whole state that a viewer of deltas was given last.
+    given: HashMap<PlayerId, u32>,
+}
+
+/// The states of one audience, and the frames of the newest.
+#[derive(Default)]
+struct Followed {
+    track: DeltaTrack,
+    whole: Option<Frame>,
+}
+
+impl Showing {
+    /// The viewer has nothing that a delta could stand on any more.
+    pub(super) fn forget(&mut self, viewer: PlayerId) {
+        self.given.remove(&viewer);
+        self.followed.remove(&Some(viewer));
+    }
+
+    /// Takes the newest state of an audience; what the next [`Showing::hand_out`] hands out. None where it is no text.
+    fn follow(&mut self, audience: Option<PlayerId>, match_id: MatchId, every: u32) -> Option<(Shown, Option<Frame>)> {
+        let state = std::str::from_utf8(&self.view).ok()?;
+        let followed = self.followed.entry(audience).or_default();
+        let shown = followed.track.show(state, every, &mut self.numbers, &mut self.patch);
+        match shown {
+            Shown::Whole(number) => {
+                followed.whole = says::whole_state_frame(match_id, number, &self.view);
+                Some((shown, None))
+            }
+            Shown::Patch(base) => Some((shown, says::delta_frame(match_id, base, self.patch.as_bytes()))),
+        }
+    }
+
+    /// Gives a viewer of deltas the newest state of an audience, with the whole state it stands on if they lack it.
+    fn hand_out(
+        &mut self,
+        audience: Option<PlayerId>,
+        match_id: MatchId,
+        (shown, patch): &(Shown, Option<Frame>),
+        (viewer, outlet): (PlayerId, &Outlet),
+    ) {
+        let (Shown::Whole(number) | Shown::Patch(number)) = *shown;
+        if self.given.get(&viewer) != Some(&number)
+            && let Some(whole) = self.followed.get(&audience).and_then(|followed| followed.whole.as_ref())
+        {
+            outlet.clear_slot(SlotKind::MatchDelta, match_id.as_u128());
+            outlet.push(whole);
+            self.given.insert(viewer, number);
+        }
+        if let Some(patch) = patch {
+            outlet.push(patch);
+        }
+    }
+}
+
+impl MatchActor {
+    /// Encodes the state once per distinct view and hands it out; to nobody who does without it while the server is
+    /// overloaded, but for the last state of a match.
+    pub(super) fn emit_state(&mut self) {
+        let load = if self.over { Load::Normal } else { self.realm.pressure.load() };
+        let tick = self.stage.tick();
+        if load.takes_spectators() {
+            return self.show(&|_| true);
+        }
+        let spectators = self.stage.roster.spectators().to_vec();
+        let sees = |viewer: PlayerId| tick.is_multiple_of(load.shows_one_in(spectators.contains(&viewer)));
+        let shed = self.crowd.borrow().iter().filter(|(viewer, _)| !sees(*viewer)).count();
+        self.realm.pressure.states_shed.fetch_add(shed as u64, Relaxed);
+        self.show(&sees);
+    }
+
+    /// Shows the state to those of the crowd who are to see it.
+    fn show(&mut self, sees: &dyn Fn(PlayerId) -> bool) {
+        let crowd = self.crowd.clone();
+        let crowd = crowd.borrow();
+        let (match_id, every) = (self.stage.id, self.stage.mode.state_full_every);
+        let mut viewers = crowd.iter().filter(|(viewer, _)| sees(*viewer)).peekable();
+        if viewers.peek().is_none() {
+            return;
+        }
+        match self.stage.audience() {
+            Audience::Shared => {
+                self.showing.view.clear();
+                if !self.stage.view(None, &mut self.showing.view) {
+                    return;
+                }
+                // Each made when the first viewer wants it.
+                let (mut plain, mut lean) = (None, None);
+                for (viewer, outlet) in viewers {
+                    if outlet.wants_deltas() {
+                        let lean = lean.get_or_insert_with(|| self.showing.follow(None, match_id, every));
+                        if let Some(lean) = lean {
+                            self.showing.hand_out(None, match_id, lean, (*viewer, outlet));
+                        }
+                    } else {
+                        let plain = plain.get_or_insert_with(|| says::state_frame(match_id, &self.showing.view));
+                        plain.as_ref().inspect(|frame| outlet.push(frame));
+                    }
+                }
+            }
+            Audience::PerPlayer => {
+                for (viewer, outlet) in viewers {
+                    self.showing.view.clear();
+                    if !self.stage.view(Some(*viewer), &mut self.showing.view) {
+                        continue;
+                    }
+                    if outlet.wants_deltas() {
+                        if let Some(lean) = self.showing.follow(Some(*viewer), match_id, every) {
+                            self.showing.hand_out(Some(*viewer), match_id, &lean, (*viewer, outlet));
+                        }
+                    } else if let Some(frame) = says::state_frame(match_id, &self.showing.view) {
+                        outlet.push(&frame);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Resync> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, Resync(viewer): Resync, _: &mut Context<Self>) {
+        self.showing.forget(viewer);
+        if self.stage.phase() != Phase::Running {
+            // No tick will come by itself.
+            self.show(&|other| other == viewer);
+        }
+    }
+}
