@@ -210,6 +210,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("match.input", "7", "invalid_payload"),
     ("match.input", r#"{"data":"not json"}"#, "invalid_payload"),
     ("match.leave", "null", "invalid_payload"),
+    ("match.resync", "null", "invalid_payload"),
     ("matchmaker.add", r#"{"mode":7}"#, "invalid_field mode"),
     ("matchmaker.add", r#"{"properties":[]}"#, "invalid_field properties"),
     ("matchmaker.add", r#"{"party":"me"}"#, "invalid_field party"),
