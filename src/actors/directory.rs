@@ -20,6 +20,7 @@ use super::outlet::Outlet;
 use super::sessions::SessionActor;
 use super::votes::VoteActor;
 use crate::engine::matches::Phase;
+use crate::engine::matches::inputs::InputQueue;
 use crate::ids::{ChannelId, MatchId, PlayerId, SessionId, VoteId};
 use crate::store::rows::MuteRow;
 
@@ -54,6 +55,9 @@ pub struct MatchCard {
     pub state: Mutex<CardState>,
     /// Seats promised to joins that are under way.
     pub promised: AtomicU32,
+    /// What its players did since its last tick. Sessions put it here instead of telling the match: an input matters at
+    /// the next tick, and a thread woken for each would do little but wake up.
+    pub inputs: Mutex<InputQueue>,
     /// Its actor.
     pub addr: Addr<MatchActor>,
 }

@@ -30,7 +30,6 @@ use super::realm::Realm;
 use super::ticker::{Enroll, Enrolled, Retire, Tick, Ticker};
 use super::votes::VoteHandle;
 use crate::engine::matches::Phase;
-use crate::engine::matches::inputs::Pushed;
 use crate::engine::modes::{Json, Mode};
 use crate::engine::votes::VoteConfig;
 use crate::engine::votes::frustration::Frustration;
@@ -79,7 +78,6 @@ pub struct MatchActor {
     /// What the queue was asked for last, per team.
     asked_for: Vec<u32>,
     showing: showing::Showing,
-    overflow_told_us: HashMap<PlayerId, u64>,
     /// The latest errors of its script, for operators.
     faults: VecDeque<ScriptFault>,
     meters: Arc<super::meters::ModeMeters>,
@@ -155,7 +153,6 @@ impl MatchActor {
             wanted: None,
             asked_for: Vec::new(),
             showing: showing::Showing::default(),
-            overflow_told_us: HashMap::new(),
             faults: VecDeque::new(),
             meters,
             own: super::meters::Durations::coarse(),
@@ -253,6 +250,16 @@ impl MatchActor {
         }
     }
 
+    /// Hands the stage what its players did, in the order in which it came.
+    fn take_inputs(&mut self, now_us: u64) {
+        let Some(card) = &self.card else { return };
+        let inputs = card.inputs.lock().take();
+        for input in inputs {
+            // Bounded where it came in; who has left meanwhile is not heard.
+            self.stage.input(input, u32::MAX, now_us);
+        }
+    }
+
     fn acknowledge(&mut self) {
         let tick = self.stage.tick();
         for (player, seq) in self.stage.take_applied() {
@@ -338,6 +345,7 @@ impl Handler<Tick> for MatchActor {
         self.wakes = Some([self.wakes.map_or(wake, |[first, _]| first), wake]);
         self.meters.ticks.fetch_add(due.run.into(), Relaxed);
         self.meters.skipped.fetch_add(due.skipped, Relaxed);
+        self.take_inputs(begun_us);
         for _ in 0..due.run {
             self.stage.run_tick(begun_us, clock.unix_us());
         }
@@ -349,25 +357,5 @@ impl Handler<Tick> for MatchActor {
             self.emit_state();
         }
         self.meters.emit.record(clock.now_us() - begun_us);
-    }
-}
-
-impl Handler<PlayerInput> for MatchActor {
-    type Result = ();
-
-    fn handle(&mut self, message: PlayerInput, _: &mut Context<Self>) {
-        let player = message.input.player;
-        let now_us = self.realm.clock.now_us();
-        let max = self.realm.rules.limits.inputs_per_player_max;
-        if self.stage.input(message.input, max, now_us) == Some(Pushed::DroppedOldest) {
-            self.meters.inputs_dropped.fetch_add(1, Relaxed);
-            let told_us = self.overflow_told_us.entry(player).or_insert(0);
-            if *told_us == 0 || now_us - *told_us >= 1_000_000 {
-                *told_us = now_us;
-                let refusal = Refusal::from(Reason::InputOverflow);
-                self.realm.meters.refused(refusal.reason.row().word);
-                message.outlet.push(&refusal.frame(message.cid.as_ref(), Some("match.input")));
-            }
-        }
     }
 }

@@ -288,6 +288,7 @@ impl Realm {
             created_ms: self.clock.unix_ms(),
             state: Mutex::new(CardState { phase: Phase::Waiting, players: 0, joinable: true }),
             promised: order.promised.into(),
+            inputs: Mutex::default(),
             addr: addr.clone(),
         });
         // Known before it opens: whoever hears of it must find it, and it must not end before it was shown.

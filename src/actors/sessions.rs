@@ -35,6 +35,9 @@ use snapshot::Gathering;
 /// How often a player is told that input goes nowhere.
 const NOT_IN_MATCH_EVERY_MS: u64 = 5_000;
 
+/// How often a player is told that inputs are dropped.
+const OVERFLOW_EVERY_MS: u64 = 1_000;
+
 /// A decoded message of the session's own client.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -131,6 +134,7 @@ pub struct SessionActor {
     channels: HashSet<ChannelId>,
     joins: Bucket,
     not_in_match_told_ms: Option<u64>,
+    overflow_told_ms: Option<u64>,
     grace: Option<SpawnHandle>,
     ended: bool,
     /// The sign-in it came by last: revoking that ends the session.
@@ -207,6 +211,7 @@ impl SessionActor {
                 seat: None,
                 channels: HashSet::new(),
                 not_in_match_told_ms: None,
+                overflow_told_ms: None,
                 grace: None,
                 ended: false,
                 family,

@@ -440,16 +440,6 @@ impl Stage {
         self.clock.as_ref().map_or(0, TickClock::skipped)
     }
 
-    /// Inputs that wait for the next tick.
-    pub fn inputs_waiting(&self) -> usize {
-        self.inputs.len()
-    }
-
-    /// Inputs dropped because their sender flooded.
-    pub fn inputs_dropped(&self) -> u64 {
-        self.inputs.dropped()
-    }
-
     /// What is to be done, in order.
     pub fn take(&mut self) -> Vec<Act> {
         std::mem::take(&mut self.acts)

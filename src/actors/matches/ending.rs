@@ -164,6 +164,7 @@ impl MatchActor {
         }
         self.update_card();
         if let Some(card) = &self.card {
+            card.inputs.lock().close();
             // A match that dies has not reached this phase by itself.
             self.realm.directory.update(card, |state| state.phase = Phase::Finished);
         }

@@ -10,7 +10,6 @@ use super::super::directory::{MatchCard, Member};
 use super::super::lobby::FindOrCreate;
 use super::super::outlet::Outlet;
 use crate::engine::matches::Phase;
-use crate::engine::matches::inputs::Input;
 use crate::engine::matchmaking::Ticket;
 use crate::engine::modes::Json;
 use crate::engine::votes::frustration::Moods;
@@ -92,18 +91,6 @@ impl Parting {
             Self::Ended | Self::Expired => Some("disconnected"),
         }
     }
-}
-
-/// An input of a seated player.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct PlayerInput {
-    /// Who, what and the sender's own number.
-    pub input: Input,
-    /// Where an overflow is told.
-    pub outlet: Arc<Outlet>,
-    /// The sender's correlation id.
-    pub cid: Option<Cid>,
 }
 
 /// A viewer has lost track of the state: the next one is shown to them whole.

@@ -60,6 +60,10 @@ impl MatchActor {
         } else {
             None
         };
+        let (inputs_waiting, inputs_dropped) = self.card.as_ref().map_or((0, 0), |card| {
+            let inputs = card.inputs.lock();
+            (inputs.len(), inputs.dropped())
+        });
         let roster = &self.stage.roster;
         let players: Vec<_> = roster
             .seats()
@@ -82,8 +86,8 @@ impl MatchActor {
             "spectators": roster.spectators(),
             "lateness": self.own.summary(),
             "skipped": self.stage.skipped(),
-            "queues": {"inputs": self.stage.inputs_waiting()},
-            "inputs_dropped": self.stage.inputs_dropped(),
+            "queues": {"inputs": inputs_waiting},
+            "inputs_dropped": inputs_dropped,
             "votes": self.votes.keys().collect::<Vec<_>>(),
             "script_faults": self
                 .faults

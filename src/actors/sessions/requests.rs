@@ -1,20 +1,21 @@
 //! What a client asks for: each request is passed to the actor that owns the thing, which answers the client itself.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
-use super::{Inbound, NOT_IN_MATCH_EVERY_MS, SessionActor};
+use super::{Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
 use crate::actors::channels::{self as chat, ChatCommand, Listener, Reply, Welcome};
 use crate::actors::directory::{Member, VotePlace};
 use crate::actors::lobby::{self, FindOrCreate};
-use crate::actors::matches::{CallVote, Join, Leave, Parting, PlayerInput, Resync, SpendVeto};
+use crate::actors::matches::{CallVote, Join, Leave, Parting, Resync, SpendVeto};
 use crate::actors::matchmaker::{AddTicket, RemoveTicket};
 use crate::actors::overload::Pressure;
 use crate::actors::presence::{UpdatePresence, Watch};
 use crate::actors::realm::{MatchOrder, NoMatch};
 use crate::actors::votes::{Cast, Prove, VoteActor};
-use crate::engine::matches::inputs::Input;
+use crate::engine::matches::inputs::{Input, Pushed};
 use crate::engine::modes::Private;
 use crate::engine::rate::Rate;
 use crate::engine::sessions::{Asked, Replied};
@@ -229,13 +230,25 @@ impl SessionActor {
             return self.not_in_match(cid);
         };
         let input = Input { player: self.player, json: input.0, seq };
-        match seat.card.addr.try_send(PlayerInput { input, outlet: self.outlet.clone(), cid: cid.cloned() }) {
-            Ok(()) => {}
-            Err(SendError::Full(_)) => {
-                self.realm.meters.refused(Reason::Busy.row().word);
-                self.outlet.push(&Refusal::from(Reason::Busy).frame(cid, Some("match.input")));
+        let max = self.realm.rules.limits.inputs_per_player_max;
+        let pushed = seat.card.inputs.lock().push(input, max);
+        match pushed {
+            Pushed::Queued => {}
+            Pushed::DroppedOldest => {
+                self.realm.meters.mode(&seat.card.mode).inputs_dropped.fetch_add(1, Relaxed);
+                self.input_overflow(cid);
             }
-            Err(SendError::Closed(_)) => self.not_in_match(cid),
+            Pushed::Closed => self.not_in_match(cid),
+        }
+    }
+
+    /// Tells once in a while that inputs are dropped.
+    fn input_overflow(&mut self, cid: Option<&Cid>) {
+        let now_ms = self.realm.clock.now_ms();
+        if self.overflow_told_ms.is_none_or(|told_ms| now_ms >= told_ms + OVERFLOW_EVERY_MS) {
+            self.overflow_told_ms = Some(now_ms);
+            self.realm.meters.refused(Reason::InputOverflow.row().word);
+            self.outlet.push(&Refusal::from(Reason::InputOverflow).frame(cid, Some("match.input")));
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Pushed {
     Queued,
     /// It waits, and the player's oldest input was dropped for it.
     DroppedOldest,
+    /// The match is over: it goes nowhere.
+    Closed,
 }
 
 /// The inputs of one match between two ticks.
@@ -33,12 +35,16 @@ pub struct InputQueue {
     waiting: HashMap<PlayerId, VecDeque<u64>>,
     taken: u64,
     dropped: u64,
+    closed: bool,
 }
 
 impl InputQueue {
     /// Queues an input behind all others. A player with `per_player_max` waiting loses their oldest: the newest input
     /// is the one they mean.
     pub fn push(&mut self, input: Input, per_player_max: u32) -> Pushed {
+        if self.closed {
+            return Pushed::Closed;
+        }
         let waiting = self.waiting.entry(input.player).or_default();
         let mut outcome = Pushed::Queued;
         if waiting.len() >= per_player_max.max(1) as usize
@@ -58,6 +64,12 @@ impl InputQueue {
         self.waiting.clear();
         self.taken = 0;
         std::mem::take(&mut self.queue).into_iter().flatten()
+    }
+
+    /// The match is over: what waits is given up, and nothing is taken any more.
+    pub fn close(&mut self) {
+        self.closed = true;
+        drop(self.take());
     }
 
     /// How many wait.
@@ -115,5 +127,14 @@ mod tests {
         assert_eq!(queue.dropped(), 2);
         queue.push(input(1, 9), 2);
         assert_eq!(order(&mut queue), ["1:9"]);
+    }
+
+    #[test]
+    fn a_match_that_is_over_takes_nothing() {
+        let mut queue = InputQueue::default();
+        queue.push(input(1, 1), 2);
+        queue.close();
+        assert_eq!(queue.push(input(1, 2), 2), Pushed::Closed);
+        assert!(queue.is_empty() && order(&mut queue).is_empty());
     }
 }
