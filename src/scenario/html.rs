@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::account::{Account, Outcome, StepAccount};
+use crate::html::escaped;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}\
 h2{font-size:1.1rem;margin:2rem 0 .2rem}p{margin:.2rem 0}.ok{color:#176b2c}.failed{color:#a61b1b;font-weight:600}\
@@ -65,11 +66,6 @@ fn step(page: &mut String, step: &StepAccount) {
         page.push_str("</pre></details>");
     }
     page.push_str("</td></tr>");
-}
-
-/// Players choose some of this text.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::escaped;
+use crate::html::escaped;
 
 const WIDTH: f64 = 880.0;
 const HEIGHT: f64 = 300.0;

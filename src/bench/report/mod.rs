@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::print::{counts, duration, number, rounds};
 use super::result::{LatencySeen, Outcome, Report};
+use crate::html::escaped;
 use chart::{Chart, Scale, Series, svg};
 
 mod chart;
@@ -399,19 +400,4 @@ fn plain(value: f64) -> String {
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// Text as it may stand in a page.
-fn escaped(raw: &str) -> String {
-    let mut safe = String::with_capacity(raw.len());
-    for c in raw.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            c => safe.push(c),
-        }
-    }
-    safe
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{label, share, text};
+use super::{label, share};
 use crate::engine::votes::CountRules;
 use crate::engine::votes::count::Matrix;
+use crate::html::escaped;
 
 /// Options up to which cells are wide enough to hold their numbers.
 const NUMBERED_OPTIONS_MAX: usize = 24;
@@ -52,8 +53,8 @@ pub fn picture(rules: &CountRules, matrix: &Matrix) -> String {
                 high - 1,
                 depth + 10,
                 depth + 14,
-                text(&rules.options[a]),
-                text(&rules.options[b]),
+                escaped(&rules.options[a]),
+                escaped(&rules.options[b]),
             );
             if numbered {
                 let _ =

@@ -8,6 +8,7 @@ use super::print::{decimal, list, outcome, percent, tie_line};
 use super::read::Election;
 use crate::engine::votes::count::Evidence;
 use crate::engine::votes::{Count, CountRules, OptionIx};
+use crate::html::escaped;
 
 mod heat;
 mod sankey;
@@ -37,11 +38,11 @@ pub fn page(rules: &CountRules, election: &Election, count: &Count, cast: u128) 
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style>\
          <h1>{title}</h1><p class=\"dim\">{cast} ballots, {options} options{seats}. \
          <b>{method}</b>: {about}.</p><p class=\"win\">{outcome}</p>",
-        title = text(title),
+        title = escaped(title),
         options = rules.options.len(),
         method = rules.method.name,
-        about = text(rules.method.about),
-        outcome = text(&outcome(rules, count)),
+        about = escaped(rules.method.about),
+        outcome = escaped(&outcome(rules, count)),
     );
     scores(&mut page, rules, count);
     rounds(&mut page, rules, count);
@@ -64,13 +65,13 @@ pub fn page(rules: &CountRules, election: &Election, count: &Count, cast: u128) 
                 list(rules, &matrix.smith_set())
             ),
         };
-        let _ = write!(page, "<p>{}</p>", text(&said));
+        let _ = write!(page, "<p>{}</p>", escaped(&said));
     }
     evidence(&mut page, rules, count);
     if !count.tie_events.is_empty() {
         page.push_str("<h2>Ties</h2><ul>");
         for tie in &count.tie_events {
-            let _ = write!(page, "<li>{}", text(&tie_line(rules, tie)));
+            let _ = write!(page, "<li>{}", escaped(&tie_line(rules, tie)));
         }
         page.push_str("</ul>");
     }
@@ -81,29 +82,13 @@ fn drawable(count: &Count) -> bool {
     count.rounds.len() * count.scores.len() <= ROUND_CELLS_MAX
 }
 
-/// Text as it may stand in a page.
-fn text(raw: &str) -> String {
-    let mut safe = String::with_capacity(raw.len());
-    for c in raw.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            c if c.is_control() => safe.push('\u{fffd}'),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
 /// A name short enough for a label, safe to stand in a page.
 fn label(rules: &CountRules, option: usize, chars: usize) -> String {
     let name = &rules.options[option];
     if name.chars().count() <= chars {
-        return text(name);
+        return escaped(name);
     }
-    text(&name.chars().take(chars - 1).chain(['…']).collect::<String>())
+    escaped(&name.chars().take(chars - 1).chain(['…']).collect::<String>())
 }
 
 /// An option's colour: neighbours are far apart on the wheel, and it is the same in every picture.
@@ -156,7 +141,7 @@ fn bars(
 fn scores(page: &mut String, rules: &CountRules, count: &Count) {
     let mut rows: Vec<(usize, u128)> = count.scores.iter().copied().enumerate().collect();
     rows.sort_by_key(|&(option, score)| (!count.winners.contains(&(option as OptionIx)), std::cmp::Reverse(score)));
-    let _ = write!(page, "<h2>{}</h2>", text(super::print::score_name(rules)));
+    let _ = write!(page, "<h2>{}</h2>", escaped(super::print::score_name(rules)));
     let won = |option: usize| if count.winners.contains(&(option as OptionIx)) { "★" } else { "" };
     bars(page, rules, &rows, 1, None, won);
 }
@@ -190,7 +175,7 @@ fn rounds(page: &mut String, rules: &CountRules, count: &Count) {
 }
 
 fn evidence(page: &mut String, rules: &CountRules, count: &Count) {
-    let name = |option: OptionIx| text(&rules.options[usize::from(option)]);
+    let name = |option: OptionIx| escaped(&rules.options[usize::from(option)]);
     match &count.evidence {
         Evidence::None => {}
         Evidence::Paths(paths) if paths.size() > MATRIX_OPTIONS_MAX => {}
