@@ -59,20 +59,32 @@ impl Durations {
 
     /// What was seen so far.
     pub fn summary(&self) -> Summary {
-        let seen = &self.0.lock().histogram;
-        Summary {
-            count: seen.len(),
-            p50_us: seen.value_at_quantile(0.5),
-            p99_us: seen.value_at_quantile(0.99),
-            p999_us: seen.value_at_quantile(0.999),
-            max_us: seen.max(),
-        }
+        summary_of(&self.0.lock().histogram)
+    }
+
+    /// What was seen since the last time this was asked.
+    pub fn take(&self) -> Summary {
+        let mut seen = self.0.lock();
+        let summary = summary_of(&seen.histogram);
+        seen.histogram.reset();
+        (seen.counts, seen.sum_us) = Default::default();
+        summary
     }
 
     /// The same as counts up to [`BOUNDS_US`].
     pub fn buckets(&self) -> Buckets {
         let seen = self.0.lock();
         Buckets { counts: seen.counts, sum_us: seen.sum_us }
+    }
+}
+
+fn summary_of(seen: &Histogram<u64>) -> Summary {
+    Summary {
+        count: seen.len(),
+        p50_us: seen.value_at_quantile(0.5),
+        p99_us: seen.value_at_quantile(0.99),
+        p999_us: seen.value_at_quantile(0.999),
+        max_us: seen.max(),
     }
 }
 
@@ -145,5 +157,6 @@ mod tests {
         assert_eq!(count, 100);
         let about = |us: u64, ms: u64| us >= ms * 1_000 && us <= ms * 1_070;
         assert!(about(p50_us, 50) && about(p99_us, 99) && about(max_us, 100), "{:?}", seen.summary());
+        assert_eq!((seen.take().count, seen.take(), seen.buckets()), (100, Summary::default(), Buckets::default()));
     }
 }

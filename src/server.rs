@@ -428,9 +428,13 @@ async fn player_socket(
 ) -> HttpResponse {
     let dialect = query.ok().and_then(|query| Dialect::named(query.dialect.as_deref()?));
     let peer = sockets.client(&request);
-    upgrade(&request, payload, &sockets.gate, peer, sockets.rules, |connection| {
+    let response = upgrade(&request, payload, &sockets.gate, peer, sockets.rules, |connection| {
         PlayerBrain::new(sockets.realm.clone(), connection, dialect)
-    })
+    });
+    if let Some(reason) = response.extensions().get::<Reason>() {
+        sockets.realm.meters.refused(reason.row().word);
+    }
+    response
 }
 
 async fn echo_socket(request: HttpRequest, payload: web::Payload, sockets: web::Data<Sockets>) -> HttpResponse {

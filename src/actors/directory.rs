@@ -15,6 +15,7 @@ use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 
 use super::channels::{ChannelActor, ChatCommand};
+use super::mail::{Depth, Mail};
 use super::matches::MatchActor;
 use super::outlet::Outlet;
 use super::sessions::SessionActor;
@@ -59,7 +60,7 @@ pub struct MatchCard {
     /// the next tick, and a thread woken for each would do little but wake up.
     pub inputs: Mutex<InputQueue>,
     /// Its actor.
-    pub addr: Addr<MatchActor>,
+    pub addr: Mail<MatchActor>,
 }
 
 /// What changes on a [`MatchCard`].
@@ -102,7 +103,7 @@ impl MatchCard {
 #[derive(Clone)]
 pub enum VotePlace {
     /// It takes casts.
-    Open(MatchId, Arc<Addr<VoteActor>>),
+    Open(MatchId, Arc<Mail<VoteActor>>),
     /// It is over; its match still remembers it.
     Closed(MatchId),
 }
@@ -120,13 +121,13 @@ impl VotePlace {
 /// senders (each clone of an address would bring a place of its own), and a channel that would end knows whether
 /// something is still on its way.
 struct ChannelDoor {
-    addr: Addr<ChannelActor>,
+    addr: Mail<ChannelActor>,
     sent: AtomicU64,
 }
 
 impl ChannelDoor {
     fn new(start: impl FnOnce() -> Addr<ChannelActor>) -> Self {
-        Self { addr: start(), sent: AtomicU64::new(0) }
+        Self { addr: Mail::new(start()), sent: AtomicU64::new(0) }
     }
 
     fn tell(&self, command: ChatCommand) -> Result<(), SendError<ChatCommand>> {
@@ -320,7 +321,7 @@ impl Directory {
             Entry::Occupied(_) => false,
             Entry::Vacant(free) => {
                 // One address for all who look it up: each clone of one would bring a mailbox place of its own.
-                free.insert(VotePlace::Open(match_id, Arc::new(addr)));
+                free.insert(VotePlace::Open(match_id, Arc::new(Mail::new(addr))));
                 true
             }
         }
@@ -400,6 +401,24 @@ impl Directory {
     pub fn retire_channel(&self, channel: &ChannelId, heard: u64) -> bool {
         let done = |door: &ChannelDoor| door.sent.load(Ordering::Relaxed) == heard;
         self.channels.remove_if(channel, |_, door| done(door)).is_some()
+    }
+
+    /// What waits in the mailboxes of channels, of matches and of votes.
+    pub fn mail(&self) -> [(&'static str, Depth); 3] {
+        let votes = self.votes.iter().filter_map(|row| match row.value() {
+            VotePlace::Open(_, mail) => Some(mail.waiting()),
+            VotePlace::Closed(_) => None,
+        });
+        [
+            ("channels", self.channels.iter().map(|door| door.addr.waiting()).collect()),
+            ("matches", self.matches.iter().map(|card| card.addr.waiting()).collect()),
+            ("votes", votes.collect()),
+        ]
+    }
+
+    /// How many votes are open.
+    pub fn votes_open(&self) -> usize {
+        self.votes.iter().filter(|row| matches!(row.value(), VotePlace::Open(..))).count()
     }
 
     /// Silences a player from now on; a row for the same place replaces the old one.

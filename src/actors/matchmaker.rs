@@ -272,8 +272,16 @@ impl MatchmakerActor {
         self.sleep(ctx);
     }
 
+    /// Says how many wait, for whoever watches the server.
+    fn count(&self) {
+        for (mode, pool) in &self.pools {
+            self.realm.meters.set_tickets_waiting(mode, pool.len());
+        }
+    }
+
     /// Sets the one timer to when time alone could change something.
     fn sleep(&mut self, ctx: &mut Context<Self>) {
+        self.count();
         if let Some(wake) = self.wake.take() {
             ctx.cancel_future(wake);
         }
@@ -405,6 +413,7 @@ impl MatchmakerActor {
                 self.tickets.remove(&ticket_id);
                 self.recording.gave_up(ticket_id, self.realm.clock.now_ms());
                 clear_status(&self.realm, &ticket);
+                self.count();
                 Ok(())
             }
             Err(RemoveRefused::NotOwner) => Err(Reason::NotOwner.into()),
@@ -435,6 +444,7 @@ impl Actor for MatchmakerActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(crate::limits::MAILBOX_MESSAGES_MAX);
+        self.count();
         ctx.run_interval(Duration::from_millis(QUEUE_STATUS_EVERY_MS), |this, _| this.tell_statuses());
     }
 }

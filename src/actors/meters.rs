@@ -5,77 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use dashmap::DashMap;
-use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-/// Longest duration a histogram tells apart, in microseconds: a minute.
-const DURATION_US_MAX: u64 = 60_000_000;
-
-/// A histogram of durations in microseconds, three significant digits.
-#[derive(Debug)]
-pub struct Durations(Mutex<Histogram<u64>>);
-
-impl Default for Durations {
-    fn default() -> Self {
-        Self(Mutex::new(Histogram::new_with_bounds(1, DURATION_US_MAX, 3).expect("constant bounds are valid")))
-    }
-}
-
-impl Durations {
-    /// One significant digit up to ten seconds: small enough to have one per match.
-    pub fn coarse() -> Self {
-        Self(Mutex::new(Histogram::new_with_bounds(1, 10_000_000, 1).expect("constant bounds are valid")))
-    }
-
-    /// Notes one duration; longer than a minute counts as a minute.
-    pub fn record(&self, us: u64) {
-        self.0.lock().saturating_record(us.max(1));
-    }
-
-    /// What was seen so far.
-    pub fn summary(&self) -> Summary {
-        Self::summary_of(&self.0.lock())
-    }
-
-    fn summary_of(seen: &Histogram<u64>) -> Summary {
-        Summary {
-            count: seen.len(),
-            p50_us: seen.value_at_quantile(0.5),
-            p99_us: seen.value_at_quantile(0.99),
-            p999_us: seen.value_at_quantile(0.999),
-            max_us: seen.max(),
-        }
-    }
-
-    /// What was seen since the last time this was asked.
-    pub fn take(&self) -> Summary {
-        let mut seen = self.0.lock();
-        let summary = Self::summary_of(&seen);
-        seen.reset();
-        summary
-    }
-
-    /// A copy, for whoever wants other quantiles.
-    pub fn histogram(&self) -> Histogram<u64> {
-        self.0.lock().clone()
-    }
-}
-
-/// A histogram in five numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
-    /// How many durations.
-    pub count: u64,
-    /// Median, microseconds.
-    pub p50_us: u64,
-    /// 99th percentile, microseconds.
-    pub p99_us: u64,
-    /// 99.9th percentile, microseconds.
-    pub p999_us: u64,
-    /// Longest, microseconds.
-    pub max_us: u64,
-}
+pub use crate::durations::{Durations, Summary};
 
 /// The meters of one mode, shared by its matches.
 #[derive(Debug, Default)]
@@ -123,6 +56,8 @@ pub struct Meters {
     pub refusals: DashMap<&'static str, AtomicU64>,
     /// Time from the ticket to the seat.
     pub queue_wait: Durations,
+    /// Tickets that wait, by mode: kept up to date by the matchmaker.
+    tickets_waiting: DashMap<Arc<str>, u64>,
     /// Votes opened.
     pub votes_opened: AtomicU64,
     /// Votes closed, whatever their status.
@@ -150,6 +85,21 @@ impl Meters {
     pub fn period_error(&self, mode: &Arc<str>) -> Option<PeriodError> {
         let (matches, sum_ppb) = *self.mode(mode).period_error.lock();
         (matches > 0).then(|| PeriodError { matches, mean_percent: sum_ppb as f64 / matches as f64 / 10_000_000.0 })
+    }
+
+    /// Says how many tickets of a mode wait now.
+    pub fn set_tickets_waiting(&self, mode: &Arc<str>, waiting: usize) {
+        match self.tickets_waiting.get_mut(mode) {
+            Some(mut known) => *known = waiting as u64,
+            None => drop(self.tickets_waiting.insert(mode.clone(), waiting as u64)),
+        }
+    }
+
+    /// How many tickets of each mode wait, by name.
+    pub fn tickets_waiting(&self) -> Vec<(Arc<str>, u64)> {
+        let mut waiting: Vec<_> = self.tickets_waiting.iter().map(|row| (row.key().clone(), *row.value())).collect();
+        waiting.sort_by(|a, b| a.0.cmp(&b.0));
+        waiting
     }
 
     /// Counts a refusal.

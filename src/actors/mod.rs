@@ -6,6 +6,7 @@ pub mod clock;
 pub mod connection;
 pub mod directory;
 pub mod lobby;
+pub mod mail;
 pub mod matches;
 pub mod matchmaker;
 pub mod meters;

@@ -17,6 +17,7 @@ use super::channels::{ChannelActor, ChatCommand};
 use super::clock::Clock;
 use super::directory::{CardState, Directory, MatchCard, Member};
 use super::lobby::LobbyActor;
+use super::mail::Mail;
 use super::matches::{MatchActor, Open, QueuedGroup};
 use super::matchmaker::MatchmakerActor;
 use super::meters::Meters;
@@ -94,9 +95,9 @@ pub struct Realm {
     vote_templates: RwLock<Arc<Templates>>,
     arbiters: Vec<MatchArbiter>,
     next_arbiter: AtomicUsize,
-    matchmaker: OnceLock<Addr<MatchmakerActor>>,
-    lobby: OnceLock<Addr<LobbyActor>>,
-    presence: OnceLock<Addr<PresenceActor>>,
+    matchmaker: OnceLock<Mail<MatchmakerActor>>,
+    lobby: OnceLock<Mail<LobbyActor>>,
+    presence: OnceLock<Mail<PresenceActor>>,
     rng: Mutex<ChaCha8Rng>,
     numbers: AtomicU64,
     draining: AtomicBool,
@@ -171,26 +172,27 @@ impl Realm {
 
     /// Names the actors that pair tickets and find matches. Once, before the first connection.
     pub fn set_queue(&self, matchmaker: Addr<MatchmakerActor>, lobby: Addr<LobbyActor>) {
-        assert!(self.matchmaker.set(matchmaker).is_ok() && self.lobby.set(lobby).is_ok(), "the queue is set once");
+        let set = self.matchmaker.set(Mail::new(matchmaker)).is_ok() && self.lobby.set(Mail::new(lobby)).is_ok();
+        assert!(set, "the queue is set once");
     }
 
     /// Who pairs tickets.
-    pub fn matchmaker(&self) -> &Addr<MatchmakerActor> {
+    pub fn matchmaker(&self) -> &Mail<MatchmakerActor> {
         self.matchmaker.get().expect("the queue is set before the first connection")
     }
 
     /// Who finds or creates matches, one request after the other.
-    pub fn lobby(&self) -> &Addr<LobbyActor> {
+    pub fn lobby(&self) -> &Mail<LobbyActor> {
         self.lobby.get().expect("the queue is set before the first connection")
     }
 
     /// Names the actor that keeps presence. Once, before the first connection.
     pub fn set_presence(&self, presence: Addr<PresenceActor>) {
-        assert!(self.presence.set(presence).is_ok(), "presence is set once");
+        assert!(self.presence.set(Mail::new(presence)).is_ok(), "presence is set once");
     }
 
     /// Who knows who is online.
-    pub fn presence(&self) -> &Addr<PresenceActor> {
+    pub fn presence(&self) -> &Mail<PresenceActor> {
         self.presence.get().expect("presence is set before the first connection")
     }
 
@@ -289,12 +291,12 @@ impl Realm {
             state: Mutex::new(CardState { phase: Phase::Waiting, players: 0, joinable: true }),
             promised: order.promised.into(),
             inputs: Mutex::default(),
-            addr: addr.clone(),
+            addr: Mail::new(addr),
         });
         // Known before it opens: whoever hears of it must find it, and it must not end before it was shown.
         self.directory.add_match(card.clone());
         // `do_send` on purpose: once per match, and it must not be lost.
-        addr.do_send(Open { card: card.clone(), matched: order.matched, bots: order.bots, queued: order.queued });
+        card.addr.do_send(Open { card: card.clone(), matched: order.matched, bots: order.bots, queued: order.queued });
         Ok(card)
     }
 

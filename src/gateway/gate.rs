@@ -45,7 +45,9 @@ pub fn refuse(refusal: &Refusal) -> HttpResponse {
     if let Some(Detail::Number(retry_ms)) = refusal.detail("retry_ms") {
         response.insert_header((header::RETRY_AFTER, retry_ms.div_ceil(1_000)));
     }
-    response.force_close().content_type("application/json").body(refusal.http_body())
+    let mut response = response.force_close().content_type("application/json").body(refusal.http_body());
+    response.extensions_mut().insert(refusal.reason);
+    response
 }
 
 /// One admitted connection; dropping it makes room.

@@ -4,11 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-use parking_lot::Mutex;
-
-/// Longest latency told apart, in microseconds: a minute. Longer ones count as that.
-const LATENCY_US_MAX: u64 = 60_000_000;
+use crate::durations::{Buckets, Durations, Summary};
 
 /// What the store has been doing since it was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,30 +34,26 @@ pub struct LatencyStats {
     pub p99_us: u64,
     /// The slowest.
     pub max_us: u64,
+    /// The same as counts up to fixed bounds.
+    pub buckets: Buckets,
 }
 
 /// One latency distribution being filled.
-pub(super) struct Latency(Mutex<Histogram<u64>>);
+pub(super) struct Latency(Durations);
 
 impl Latency {
     fn new() -> Self {
         // Two digits are plenty for a latency and keep the table at some tens of KiB.
-        Self(Mutex::new(Histogram::new_with_max(LATENCY_US_MAX, 2).expect("1 <= bound and 0 <= digits <= 5")))
+        Self(Durations::two_digits())
     }
 
     pub(super) fn record(&self, took: Duration) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.0.lock().saturating_record(took_us);
+        self.0.record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 
     fn stats(&self) -> LatencyStats {
-        let histogram = self.0.lock();
-        LatencyStats {
-            count: histogram.len(),
-            p50_us: histogram.value_at_quantile(0.5),
-            p99_us: histogram.value_at_quantile(0.99),
-            max_us: histogram.max(),
-        }
+        let Summary { count, p50_us, p99_us, max_us, .. } = self.0.summary();
+        LatencyStats { count, p50_us, p99_us, max_us, buckets: self.0.buckets() }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
 use crate::actors::channels::{self as chat, ChatCommand, Listener, Reply, Welcome};
 use crate::actors::directory::{Member, VotePlace};
 use crate::actors::lobby::{self, FindOrCreate};
+use crate::actors::mail::{Mail, Waiting};
 use crate::actors::matches::{CallVote, Join, Leave, Parting, Resync, SpendVeto};
 use crate::actors::matchmaker::{AddTicket, RemoveTicket};
 use crate::actors::overload::Pressure;
@@ -58,9 +59,9 @@ impl SessionActor {
     }
 
     /// Passes a message on, or says that its owner is too busy (or gone: `gone`).
-    fn tell<A, M>(&self, to: &Addr<A>, message: M, cid: Option<&Cid>, gone: Reason)
+    fn tell<A, M>(&self, to: &Mail<A>, message: M, cid: Option<&Cid>, gone: Reason)
     where
-        A: Actor<Context = Context<A>> + Handler<M>,
+        A: Actor<Context = Context<A>> + Handler<Waiting<M>>,
         M: Message<Result = ()> + Send + 'static,
     {
         match to.try_send(message) {
@@ -354,7 +355,7 @@ impl SessionActor {
     }
 
     /// The open vote of the player's own match, or why not.
-    fn vote(&self, vote_id: &VoteId) -> Result<Arc<Addr<VoteActor>>, Reason> {
+    fn vote(&self, vote_id: &VoteId) -> Result<Arc<Mail<VoteActor>>, Reason> {
         let seat = self.seat.as_ref().ok_or(Reason::NotInMatch)?;
         match self.realm.directory.vote(vote_id) {
             Some(place) if place.match_id() != seat.match_id => Err(Reason::VoteNotFound),

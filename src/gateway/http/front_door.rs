@@ -13,6 +13,7 @@ use super::reply::rate_limited;
 use super::state::HttpState;
 use crate::engine::rate::address_key;
 use crate::gateway::address::client_address;
+use crate::wire::Reason;
 
 /// The address that the front door found, for handlers that write it down.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +54,16 @@ pub(super) async fn front_door(
         Ok(()) => next.call(req).await?.map_into_boxed_body(),
         Err(limited) => req.into_response(rate_limited(limited.retry_ms).error_response()),
     };
+    count_refusal(&state, response.response());
     mark(response.headers_mut(), allowed);
     Ok(response)
+}
+
+/// Counts an answer that is a refusal, as those over sockets are.
+pub(super) fn count_refusal(state: &HttpState, response: &HttpResponse<impl MessageBody>) {
+    if let (Some(running), Some(reason)) = (&state.running, response.extensions().get::<Reason>()) {
+        running.realm.meters.refused(reason.row().word);
+    }
 }
 
 /// Finds out from where a request comes, and notes it for [`address_of`].

@@ -1,6 +1,8 @@
-//! `/metrics`: what the server knows of itself in the text format that Prometheus reads. Labels are modes and codes,
-//! never a player or a match. Durations are summaries in seconds.
+//! `/metrics`: what the server knows of itself in the text format that Prometheus reads. Labels are modes, codes and
+//! words of ours, never a player or a match. Durations are histograms in seconds, which can be added up over servers
+//! and looked at over any span of time.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,56 +14,41 @@ use super::path;
 use super::reply::Answer;
 use super::state::HttpState;
 use crate::actors::connection::Cut;
+use crate::actors::mail::Depth;
+use crate::actors::meters::{Durations, ModeMeters};
+use crate::actors::realm::Realm;
+use crate::actors::socket_metrics::{Counter, SocketMetrics};
+use crate::durations::Buckets;
+use crate::store::StoreStats;
+use crate::wire::Reason;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     path(cfg, "/metrics", [(Method::GET, web::to(metrics))]);
 }
 
 async fn metrics(state: web::Data<HttpState>) -> Answer {
-    let text = exposition(&state)?;
-    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
-}
-
-/// One name with its samples: `(labels, value)`.
-struct Text(String);
-
-impl Text {
-    fn family<V: Display>(
-        &mut self,
-        name: &str,
-        kind: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (String, V)>,
-    ) {
-        let _ = writeln!(self.0, "# HELP tessera_{name} {help}\n# TYPE tessera_{name} {kind}");
-        for (labels, value) in samples {
-            let _ = writeln!(self.0, "tessera_{name}{labels} {value}");
-        }
-    }
-
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.family(name, kind, help, [(String::new(), value)]);
-    }
-}
-
-/// Mode names and codes are ours or the operator's: letters, digits, `_` and `-`, so nothing needs escaping but what an
-/// operator may do all the same.
-fn label(name: &str, value: &str) -> String {
-    format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
-}
-
-fn seconds(us: u64) -> f64 {
-    us as f64 / 1e6
-}
-
-fn exposition(state: &HttpState) -> Result<String, crate::wire::Reason> {
     let running = state.running()?;
-    let (realm, sockets, store) = (&running.realm, &running.sockets, state.store.stats());
-    let mut text = Text(String::with_capacity(8_192));
+    let mut text = Text(String::with_capacity(32_768));
+    of_server(&mut text, &running.realm);
+    of_sockets(&mut text, &running.sockets);
+    of_modes(&mut text, &running.realm);
+    of_queue_and_votes(&mut text, &running.realm);
+    of_mail(&mut text, &running.realm);
+    of_errors(&mut text, &running.realm);
+    of_store(&mut text, &state.store.stats());
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text.0))
+}
+
+fn of_server(text: &mut Text, realm: &Realm) {
+    let version = format!("{{{}}}", label("version", env!("CARGO_PKG_VERSION")));
+    text.family("build_info", "gauge", "1, with the version as a label", [(version, 1)]);
     text.one("sessions", "gauge", "Signed-in sessions, connected or resumable", realm.directory.sessions_live());
     text.one("matches", "gauge", "Live matches", realm.directory.matches_live());
+}
+
+fn of_sockets(text: &mut Text, sockets: &SocketMetrics) {
     text.one("connections", "gauge", "Open sockets", sockets.open());
-    for (name, help, counter) in [
+    let counters: [(&str, &str, &Counter); 8] = [
         ("connections_opened_total", "Sockets opened", &sockets.opened),
         ("messages_in_total", "Messages received whole", &sockets.messages_in),
         ("bytes_in_total", "Bytes of those messages", &sockets.bytes_in),
@@ -69,15 +56,19 @@ fn exposition(state: &HttpState) -> Result<String, crate::wire::Reason> {
         ("frames_out_total", "Frames sent", &sockets.frames_out),
         ("bytes_out_total", "Bytes of those frames", &sockets.bytes_out),
         ("batches_out_total", "Writes those frames left in", &sockets.batches_out),
-        ("frames_replaced_total", "Replaceable frames that a newer one replaced", &sockets.replaced),
-    ] {
+        ("frames_replaced_total", "Replaceable frames dropped from outboxes for a newer one", &sockets.replaced),
+    ];
+    for (name, help, counter) in counters {
         text.one(name, "counter", help, counter.get());
     }
     let cuts = Cut::ALL.iter().map(|(cut, name)| (format!("{{{}}}", label("why", name)), sockets.cut(*cut)));
-    text.family("connections_cut_total", "counter", "Sockets that the server cut", cuts);
+    let help = "Sockets that the server cut; overflow is an outbox that was full of what may not be dropped";
+    text.family("connections_cut_total", "counter", help, cuts);
+}
 
+fn of_modes(text: &mut Text, realm: &Realm) {
     let modes = realm.meters.modes();
-    type Count = fn(&crate::actors::meters::ModeMeters) -> &std::sync::atomic::AtomicU64;
+    type Count = fn(&ModeMeters) -> &std::sync::atomic::AtomicU64;
     let counts: [(&str, &str, Count); 7] = [
         ("ticks_total", "Ticks run", |m| &m.ticks),
         ("ticks_skipped_total", "Ticks given up because the match was late", |m| &m.skipped),
@@ -92,45 +83,127 @@ fn exposition(state: &HttpState) -> Result<String, crate::wire::Reason> {
             modes.iter().map(|(mode, meters)| (format!("{{{}}}", label("mode", mode)), count(meters).load(Relaxed)));
         text.family(name, "counter", help, samples);
     }
-    type Spread = fn(&crate::actors::meters::ModeMeters) -> &crate::actors::meters::Durations;
+    type Spread = fn(&ModeMeters) -> &Durations;
     let spreads: [(&str, &str, Spread); 3] = [
         ("tick_lateness_seconds", "Actual minus scheduled, per wake", |m| &m.lateness),
         ("tick_work_seconds", "Running the game and encoding, per wake", |m| &m.work),
-        ("tick_emit_seconds", "Tick begun until the last outbox was filled", |m| &m.emit),
+        ("tick_emit_seconds", "Tick begun until the last outbox was filled, per wake", |m| &m.emit),
     ];
     for (name, help, spread) in spreads {
-        let samples = modes.iter().flat_map(|(mode, meters)| {
-            let mode = label("mode", mode);
-            let seen = spread(meters).summary();
-            [("0.5", seen.p50_us), ("0.99", seen.p99_us), ("0.999", seen.p999_us), ("1", seen.max_us)]
-                .map(|(quantile, us)| (format!("{{{mode},{}}}", label("quantile", quantile)), seconds(us)))
-        });
-        text.family(name, "gauge", help, samples);
+        let each = modes.iter().map(|(mode, meters)| (label("mode", mode), spread(meters).buckets()));
+        text.histogram(name, help, each);
     }
-    let wait = realm.meters.queue_wait.summary();
-    let waits = [("0.5", wait.p50_us), ("0.99", wait.p99_us), ("1", wait.max_us)]
-        .map(|(quantile, us)| (format!("{{{}}}", label("quantile", quantile)), seconds(us)));
-    text.family("queue_wait_seconds", "gauge", "From the ticket to the seat", waits);
+    // Buckets tell quantiles to within a bucket. Whoever reads one server alone, as the bench does, may have them whole.
+    let quantiles = modes.iter().flat_map(|(mode, meters)| {
+        let seen = meters.lateness.summary();
+        [("0.5", seen.p50_us), ("0.99", seen.p99_us), ("0.999", seen.p999_us), ("1", seen.max_us)]
+            .map(|(quantile, us)| (format!("{{{},{}}}", label("mode", mode), label("quantile", quantile)), seconds(us)))
+    });
+    let help = "Quantiles of tick_lateness_seconds since the server started, exact but not to be added up";
+    text.family("tick_lateness_quantile_seconds", "gauge", help, quantiles);
+}
+
+fn of_queue_and_votes(text: &mut Text, realm: &Realm) {
+    let waiting = realm.meters.tickets_waiting();
+    let waiting = waiting.iter().map(|(mode, count)| (format!("{{{}}}", label("mode", mode)), *count));
+    text.family("tickets_waiting", "gauge", "Tickets in the queue", waiting);
+    let wait = realm.meters.queue_wait.buckets();
+    text.histogram("queue_wait_seconds", "From the ticket to the seat", [(String::new(), wait)]);
+    text.one("votes_open", "gauge", "Votes that take ballots", realm.directory.votes_open());
     text.one("votes_opened_total", "counter", "Votes opened", realm.meters.votes_opened.load(Relaxed));
     text.one("votes_closed_total", "counter", "Votes closed", realm.meters.votes_closed.load(Relaxed));
     text.one("votes_died_total", "counter", "Votes that died", realm.meters.votes_died.load(Relaxed));
-    let refusals: Vec<_> = realm
-        .meters
-        .refusals
-        .iter()
-        .map(|row| (format!("{{{}}}", label("reason", row.key())), row.value().load(Relaxed)))
-        .collect();
-    text.family("refusals_total", "counter", "What players were refused, by reason", refusals);
+}
 
+fn of_mail(text: &mut Text, realm: &Realm) {
+    let alone = |name, waiting| (name, Depth { all: waiting, fullest: waiting });
+    let mut depths: Vec<_> = realm.directory.mail().into();
+    depths.push(alone("lobby", realm.lobby().waiting()));
+    depths.push(alone("matchmaker", realm.matchmaker().waiting()));
+    depths.push(alone("presence", realm.presence().waiting()));
+    let each = |of: fn(&Depth) -> usize| {
+        let samples = depths.iter().map(|(name, depth)| (format!("{{{}}}", label("actor", name)), of(depth)));
+        samples.collect::<Vec<_>>()
+    };
+    text.family("mailbox_messages", "gauge", "Messages that actors were told and have not taken up", each(|d| d.all));
+    let help = "The same in the fullest mailbox of that kind; each holds 1024 before players are answered busy";
+    text.family("mailbox_messages_max", "gauge", help, each(|d| d.fullest));
+    let lost = realm.meters.tells_lost.load(Relaxed);
+    text.one("tells_lost_total", "counter", "Messages that found a mailbox full and nobody to tell", lost);
+}
+
+/// Codes are the contract, and some are shared by several reasons. Every code there is has a sample from the start, so
+/// that the first of a kind is a rise and not a new line.
+fn of_errors(text: &mut Text, realm: &Realm) {
+    let mut by_code: BTreeMap<&str, u64> = Reason::ALL.iter().map(|reason| (reason.row().code, 0)).collect();
+    for (word, code) in
+        Reason::ALL.iter().map(|reason| (reason.row().word, reason.row().code)).collect::<BTreeMap<_, _>>()
+    {
+        let count = realm.meters.refusals.get(word).map_or(0, |count| count.load(Relaxed));
+        *by_code.entry(code).or_default() += count;
+    }
+    let samples = by_code.into_iter().map(|(code, count)| (format!("{{{}}}", label("code", code)), count));
+    text.family("errors_total", "counter", "What clients were refused, over sockets and HTTP, by code", samples);
+}
+
+fn of_store(text: &mut Text, store: &StoreStats) {
     text.one("store_queue", "gauge", "Store calls waiting or running", store.queue_len);
     text.one("store_commits_total", "counter", "Transactions committed", store.commits);
     text.one("store_busy_total", "counter", "Store calls refused because the queue was full", store.busy);
     text.one("store_errors_total", "counter", "Store calls that failed", store.errors);
-    let latencies = [("write", &store.writes), ("read", &store.reads)].into_iter().flat_map(|(kind, seen)| {
-        let kind = label("kind", kind);
-        [("0.5", seen.p50_us), ("0.99", seen.p99_us), ("1", seen.max_us)]
-            .map(|(quantile, us)| (format!("{{{kind},{}}}", label("quantile", quantile)), seconds(us)))
-    });
-    text.family("store_latency_seconds", "gauge", "From call to completion, writes after their fsync", latencies);
-    Ok(text.0)
+    let latencies = [("read", &store.reads), ("write", &store.writes)];
+    let latencies = latencies.map(|(kind, seen)| (label("kind", kind), seen.buckets));
+    text.histogram("store_latency_seconds", "From call to completion, writes after their fsync", latencies);
+}
+
+/// The text so far.
+struct Text(String);
+
+impl Text {
+    /// One name with its samples: `(labels, value)`.
+    fn family<V: Display>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (String, V)>,
+    ) {
+        self.head(name, kind, help);
+        for (labels, value) in samples {
+            let _ = writeln!(self.0, "tessera_{name}{labels} {value}");
+        }
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help, [(String::new(), value)]);
+    }
+
+    /// Durations by label; an empty label for a family that has but one.
+    fn histogram(&mut self, name: &str, help: &str, each: impl IntoIterator<Item = (String, Buckets)>) {
+        self.head(name, "histogram", help);
+        for (label, buckets) in each {
+            let comma = if label.is_empty() { "" } else { "," };
+            let count = buckets.count();
+            let bounds = buckets.cumulative().map(|(bound_us, count)| (seconds(bound_us).to_string(), count));
+            for (bound, count) in bounds.chain([("+Inf".to_owned(), count)]) {
+                let _ = writeln!(self.0, "tessera_{name}_bucket{{{label}{comma}le=\"{bound}\"}} {count}");
+            }
+            let braced = if label.is_empty() { label } else { format!("{{{label}}}") };
+            let _ = writeln!(self.0, "tessera_{name}_sum{braced} {}", seconds(buckets.sum_us()));
+            let _ = writeln!(self.0, "tessera_{name}_count{braced} {count}");
+        }
+    }
+
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP tessera_{name} {help}\n# TYPE tessera_{name} {kind}");
+    }
+}
+
+/// Codes and words are ours; a mode's name is the operator's, who may write anything.
+fn label(name: &str, value: &str) -> String {
+    format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
 }

@@ -54,7 +54,10 @@ impl ResponseError for Refused {
             // The rest of the body may still be on its way, and is not read.
             response.force_close();
         }
-        response.body(self.0.http_body())
+        let mut response = response.body(self.0.http_body());
+        // For whoever counts on the way out.
+        response.extensions_mut().insert(self.0.reason);
+        response
     }
 }
 

@@ -15,7 +15,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Error, ResponseError, Route};
 
 use super::caller::bearer;
-use super::front_door::find_address;
+use super::front_door::{count_refusal, find_address};
 use super::reply::{Refused, rate_limited};
 use super::state::HttpState;
 use super::{not_found, path};
@@ -65,12 +65,17 @@ pub(super) async fn only_operators(
     let client = find_address(&req, &state);
     let presented = bearer(req.request()).map(token_hash);
     if presented.is_some_and(|presented| same_secret(&presented, &known)) {
-        return Ok(next.call(req).await?.map_into_boxed_body());
+        let response = next.call(req).await?.map_into_boxed_body();
+        count_refusal(&state, response.response());
+        return Ok(response);
     }
     let now_ms = state.clock.now().monotonic_ms;
     let admitted = state.budgets.auth.lock().take(address_key(client), now_ms);
-    match admitted {
-        Ok(()) => refuse(req, Reason::Unauthenticated.into()),
-        Err(limited) => refuse(req, rate_limited(limited.retry_ms)),
-    }
+    let refused = match admitted {
+        Ok(()) => Reason::Unauthenticated.into(),
+        Err(limited) => rate_limited(limited.retry_ms),
+    };
+    let refused = refused.error_response();
+    count_refusal(&state, &refused);
+    Ok(req.into_response(refused))
 }
