@@ -1,7 +1,7 @@
 //! What a tick costs before any byte leaves: the inputs and the game, the state written once, one frame handed to every
 //! outbox, and taken out of them again.
 //!
-//! `cargo bench --bench ticking`. NUMBERS.md's measures: a mailbox is 0.1 us and a `send()` 3 us, so all of this together
+//! `cargo bench --bench ticking`. Held against what a mailbox (0.1 us) and a `send()` (3 us) cost: all of this together
 //! should stay far below one send per player; a frame is encoded once, however many read it.
 
 use std::hint::black_box;

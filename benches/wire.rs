@@ -1,6 +1,6 @@
 //! What the wire costs: text into a message, a message into one frame, a frame into a client's type.
 //!
-//! `cargo bench --bench wire`. NUMBERS.md's measure: head, raw payload and typed payload of an input in about 0.25 us,
+//! `cargo bench --bench wire`. What it is held to: head, raw payload and typed payload of an input in about 0.25 us,
 //! strictness included; a state of ten players is wrapped, never encoded again.
 
 use std::hint::black_box;

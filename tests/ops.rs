@@ -188,7 +188,11 @@ async fn an_operator_runs_a_match_from_its_first_seat_to_its_end() {
     assert_eq!(server.look("matches?mode=smoke").await["total"], 0);
     let seen = server.look(&format!("matches/{id}")).await;
     assert_eq!((&seen["status"], &seen["player_count"]), (&json!("running"), &json!(2)));
-    assert!(seen["state"]["players"].get(&ada.id).is_some() && seen["lateness"]["p99_us"].is_u64(), "{seen}");
+    assert!(
+        seen["state"]["players"].get(&ada.id).is_some()
+            && ["p50_us", "p99_us", "max_us"].iter().all(|part| seen["lateness"][part].is_u64()),
+        "{seen}"
+    );
 
     let (status, faults) =
         server.deed(&format!("matches/{id}/votes"), json!({"method": "coin", "window_ms": -1})).await;

@@ -150,6 +150,11 @@ impl Recorder {
         Duration::from_nanos(self.0.all.borrow().value_at_quantile(0.99))
     }
 
+    /// Whether nothing was noted.
+    pub fn is_empty(&self) -> bool {
+        self.0.all.borrow().is_empty()
+    }
+
     /// What was noted.
     pub fn distribution(&self) -> Distribution {
         let slots = self.0.slots.borrow();

@@ -66,6 +66,8 @@ pub struct Round {
     pub steps: Vec<[f64; 4]>,
     /// What a reader should know before believing the numbers.
     pub notes: Vec<String>,
+    /// What must not be and was: a run with one of these has failed, whatever its numbers.
+    pub faults: Vec<String>,
 }
 
 impl Round {
@@ -92,6 +94,15 @@ impl Round {
     /// Adds a figure.
     pub fn tell(&mut self, name: &str, unit: &'static str, better: Better, value: f64) {
         self.figures.push(Figure { name: name.to_owned(), unit, better, value });
+    }
+
+    /// Adds a latency; one that is there by that name takes it in.
+    pub fn add_latency(&mut self, more: Distribution) {
+        match self.latencies.iter_mut().find(|known| known.name == more.name) {
+            // They have the same bounds, so nothing is out of range.
+            Some(known) => drop(known.histogram.add(&more.histogram)),
+            None => self.latencies.push(more),
+        }
     }
 
     /// Adds what the server used, per one of the `count` things named `each`.

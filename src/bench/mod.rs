@@ -33,6 +33,8 @@ pub mod shapes;
 pub mod sign_in;
 pub mod stage;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::client::{Base, ClientError};
@@ -46,8 +48,17 @@ pub use shapes::Shape;
 pub struct Target {
     /// Where it listens.
     pub base: Base,
-    /// Its process, for CPU and memory; `None` for a server given by address.
+    /// Its process, for CPU and memory; `None` for a server elsewhere.
     pub process: Option<u32>,
+    /// How its players come by their tokens, as far as the load has found out.
+    way: Rc<Cell<sign_in::Way>>,
+}
+
+impl Target {
+    /// A server that nobody has signed in on yet.
+    pub fn new(base: Base, process: Option<u32>) -> Self {
+        Self { base, process, way: Rc::default() }
+    }
 }
 
 /// How long a round takes.
@@ -69,7 +80,7 @@ pub struct Cx<'a> {
     pub progress: &'a dyn Fn(&str),
 }
 
-/// Why a round came to nothing. A refusal is no such reason: it is a result.
+/// Why a round came to nothing. A refusal of what is measured is no such reason: it is a result.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// The server could not be reached or spoke no WebSocket.
@@ -78,12 +89,33 @@ pub enum BenchError {
     /// This machine does not let us.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// The server would not do what a shape needs before there is anything to measure.
+    #[error("{what}: {code}")]
+    Refused {
+        /// What it was asked for.
+        what: String,
+        /// The code it refused with.
+        code: String,
+    },
     /// The server said something that the shape cannot go on from.
     #[error("{0}")]
     Unexpected(String),
 }
 
 impl BenchError {
+    /// The server would not do `what`.
+    pub fn refused(what: impl Into<String>, code: impl Into<String>) -> Self {
+        Self::Refused { what: what.into(), code: code.into() }
+    }
+
+    /// As what it is counted where a round goes on without whoever met it.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Refused { code, .. } => code.clone(),
+            Self::Client(_) | Self::Io(_) | Self::Unexpected(_) => format!("broken ({self})"),
+        }
+    }
+
     /// The server said something that the shape cannot go on from.
     pub fn unexpected(what: impl Into<String>) -> Self {
         Self::Unexpected(what.into())

@@ -50,34 +50,25 @@ pub fn text(report: &Report) -> String {
 }
 
 fn case(out: &mut String, result: &Outcome) {
-    let width = result.figures.iter().map(|figure| figure.name.len()).max().unwrap_or(0).max(20);
+    let figures = result.figures.iter().map(|figure| figure.name.len());
+    let latencies = result.latencies.iter().map(|latency| latency.name.len());
+    let width = figures.chain(latencies).max().unwrap_or(0).max(20);
     for figure in &result.figures {
         let Spread { median, min, max, .. } = &figure.seen;
-        let _ = writeln!(
-            out,
-            "    {:<width$}  {:>12} {:<12}  {} .. {}",
-            figure.name,
-            number(*median),
-            figure.unit,
-            number(*min),
-            number(*max)
-        );
+        let (unit, say): (_, fn(f64) -> String) =
+            if figure.unit == "us" { ("", duration) } else { (&*figure.unit, number) };
+        let (median, unit) = (say(*median), if unit.is_empty() { String::new() } else { format!(" {unit}") });
+        let _ = writeln!(out, "    {:<width$}  {:<24}  {} .. {}", figure.name, median + &unit, say(*min), say(*max));
+    }
+    if !result.latencies.is_empty() {
+        let heads = ["half within", "90 %", "99 %", "99.9 %", "longest"].map(|head| format!("{head:>11}")).concat();
+        let _ = writeln!(out, "\n    {:<width$}{heads}   99 % of the least and greatest round", "how long");
     }
     for latency in &result.latencies {
         let LatencySeen { p50, p90, p99, p999, max, .. } = latency;
-        let _ = writeln!(
-            out,
-            "    {:<width$}  p50 {}   p90 {}   p99 {}   p99.9 {}   max {}   ({} of them; p99 {} .. {})",
-            latency.name,
-            duration(p50.median),
-            duration(p90.median),
-            duration(p99.median),
-            duration(p999.median),
-            duration(max.median),
-            grouped(latency.count),
-            duration(p99.min),
-            duration(p99.max)
-        );
+        let each = [p50, p90, p99, p999, max].map(|seen| format!("{:>11}", duration(seen.median))).concat();
+        let (least, greatest) = (duration(p99.min), duration(p99.max));
+        let _ = writeln!(out, "    {:<width$}{each}   {least} .. {greatest}", latency.name);
     }
     for [asked, delivered, p99_us, cpu] in &result.steps {
         let _ = writeln!(
@@ -90,7 +81,10 @@ fn case(out: &mut String, result: &Outcome) {
             number(*cpu)
         );
     }
-    let _ = writeln!(out, "    {:<width$}  {}", "messages", counts(&result.counts));
+    let _ = writeln!(out, "\n    {:<width$}  {}", "messages", counts(&result.counts));
+    for fault in &result.faults {
+        let _ = writeln!(out, "    FAILED: {fault}");
+    }
 }
 
 /// So many rounds.
@@ -127,6 +121,17 @@ pub fn csv(report: &Report) -> String {
             let quantiles = [("mean", mean), ("p50", p50), ("p90", p90), ("p99", p99), ("p99.9", p999), ("max", max)];
             for (quantile, seen) in quantiles {
                 line(&format!("{name} {quantile}"), "us", seen);
+            }
+        }
+        for (n, [asked, delivered, p99, cpu]) in result.steps.iter().enumerate() {
+            let parts = [
+                ("asked for", "/s", asked),
+                ("came", "/s", delivered),
+                ("p99", "us", p99),
+                ("server CPU", "% of a core", cpu),
+            ];
+            for (part, unit, value) in parts {
+                line(&format!("step {} {part}", n + 1), unit, &Spread::of(vec![*value]));
             }
         }
         let Counts { sent, answered, .. } = result.counts;

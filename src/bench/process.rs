@@ -1,10 +1,12 @@
 //! What a process uses, from its own accounting in `/proc`; nothing of it is there elsewhere than on Linux.
 
 use std::fs;
+use std::net::ToSocketAddrs;
 use std::time::{Duration, Instant};
 
 use super::board::Board;
 use super::{Cx, Target};
+use crate::client::Base;
 
 /// How often CPU and memory are looked at while a round runs.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -50,6 +52,43 @@ fn kib_of(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
+/// The process of this machine that listens where `base` says, if that is here and ours to see: of a server given by
+/// address, CPU and memory are known too. Of several that share the port, the eldest.
+pub fn listening(base: &Base) -> Option<u32> {
+    let at = base.authority().to_socket_addrs().ok()?.find(|at| at.ip().is_loopback())?;
+    let sockets: Vec<_> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .flat_map(|table| inodes_listening(&table, at.port()))
+        .map(|inode| format!("socket:[{inode}]"))
+        .collect();
+    let mut processes: Vec<u32> =
+        fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    processes.sort_unstable();
+    processes.into_iter().find(|process| {
+        let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+        let mut open = open.filter_map(|fd| fs::read_link(fd.path()).ok());
+        open.any(|open| sockets.iter().any(|socket| open.as_os_str() == socket.as_str()))
+    })
+}
+
+/// Sockets of a `/proc/net/tcp` that listen on this port, by their inode.
+fn inodes_listening(table: &str, port: u16) -> Vec<u64> {
+    let inode = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let local = fields.get(1)?.rsplit_once(':')?.1;
+        // 0A is LISTEN.
+        let listens = fields.get(3) == Some(&"0A") && u16::from_str_radix(local, 16) == Ok(port);
+        listens.then(|| fields.get(9)?.parse().ok()).flatten()
+    };
+    table.lines().skip(1).filter_map(inode).collect()
+}
+
+/// What the system calls a process.
+pub fn name(process: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{process}/comm")).ok().map(|name| name.trim().to_owned())
+}
+
 /// What was used while a board's window was open.
 #[derive(Debug, Clone, Default)]
 pub struct Usage {
@@ -77,10 +116,14 @@ impl Usage {
 /// Waits until a board's window has closed, and says what was used while it was open. `said` is what people who watch
 /// are told meanwhile.
 pub async fn watch(cx: &Cx<'_>, board: &Board, said: impl Fn() -> String) -> Usage {
-    let tell = |what: &str| (cx.progress)(&format!("{what}{}", said()));
+    let whole_s = (board.until() - board.from()).as_secs_f64();
+    let tell = |what: &str| {
+        let passed_s = Instant::now().saturating_duration_since(board.from()).as_secs_f64();
+        (cx.progress)(&format!("{what}{passed_s:.0} of {whole_s:.0} s, {}", said()));
+    };
     while Instant::now() + LOOK_EVERY < board.from() {
         tokio::time::sleep(LOOK_EVERY).await;
-        tell("warming up  ");
+        tell("warming up, ");
     }
     tokio::time::sleep_until(board.from().into()).await;
     let first = Look::at(cx.target);
@@ -138,5 +181,15 @@ mod tests {
         assert!(cpu_s(me).unwrap() > 0.0 && rss_kib(me).unwrap() > 500 && rss_kib_exact(me).unwrap() > 500);
         assert!(kernel_kib().unwrap().1 > 0);
         assert_eq!((cpu_s(u32::MAX), rss_kib(u32::MAX)), (None, None));
+    }
+
+    #[test]
+    fn who_listens_is_found_by_the_address() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let base = Base::from(listener.local_addr().unwrap());
+        let me = std::process::id();
+        assert_eq!(listening(&base), Some(me));
+        assert!(name(me).is_some_and(|name| !name.is_empty()));
+        assert_eq!(listening(&"http://192.0.2.1:80".parse().unwrap()), None, "elsewhere");
     }
 }

@@ -73,6 +73,9 @@ pub struct Outcome {
     /// server's share of a core in percent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<[f64; 4]>,
+    /// What must not be and was, in any round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// Messages of all rounds.
@@ -204,6 +207,7 @@ pub fn outcome(subject: &str, case: &str, rounds: &[Round], measured_s: f64) -> 
         cpu_over_time: cpu_over_time.map(|point| point.map(rounded)).collect(),
         memory_over_time: memory_over_time.map(|point| point.map(rounded)).collect(),
         steps: rounds.iter().flat_map(|round| &round.steps).map(|step| step.map(rounded)).collect(),
+        faults: rounds.iter().flat_map(|round| &round.faults).cloned().collect(),
     }
 }
 

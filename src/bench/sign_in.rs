@@ -1,4 +1,5 @@
-//! Players of the load: guests like any stranger's, signed in over HTTP and connected over one WebSocket each.
+//! Players of the load: guests like any stranger's, or accounts where a server has no guests, signed in over HTTP and
+//! connected over one WebSocket each.
 
 use std::rc::Rc;
 
@@ -6,8 +7,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::link::{self, Event, Receiver, Sender};
-use super::{BenchError, board::Board};
-use crate::client::{Base, ClientError, request};
+use super::{BenchError, Target, board::Board};
+use crate::client::{Answer, Base, ClientError, request};
 use crate::wire::client::Incoming;
 
 /// How many come in at once: a server that has to take them one by one would measure its queue.
@@ -23,9 +24,24 @@ pub struct Player {
     pub receiver: Receiver,
 }
 
+/// How players come by their tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Way {
+    /// As guests.
+    #[default]
+    Guest,
+    /// With a name and a password: the server knows no guests.
+    Account,
+}
+
+/// Statuses with which a server says that it has no guests.
+const NO_GUESTS: [u16; 4] = [403, 404, 405, 501];
+
+/// A token by its newer name, or by the one that older servers of the protocol give it.
 #[derive(Deserialize)]
 struct Account {
-    access_token: String,
+    access_token: Option<String>,
+    session_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -41,17 +57,51 @@ pub enum Came<T> {
     Refused(String),
 }
 
-/// An access token for the `n`th guest of the load: the same account at every run.
+/// An access token for the `n`th player of the load: the same account at every run.
 ///
 /// # Errors
 /// When the server is not there or does not speak HTTP.
-pub async fn token(base: &Base, n: usize) -> Result<Came<String>, BenchError> {
-    let body = format!("{{\"device_id\":\"bench-device-{n:06}\",\"device_secret\":\"{:0>43}=\"}}", format!("bench{n}"));
-    let answer = request(base, "POST", "/api/v1/auth/guest", &[], Some(&body)).await?;
-    match serde_json::from_str::<Account>(&answer.body) {
-        Ok(account) if answer.status < 300 => Ok(Came::In(account.access_token)),
-        _ => Ok(Came::Refused(format!("http:{}", answer.status))),
+pub async fn token(target: &Target, n: usize) -> Result<Came<String>, BenchError> {
+    let post = async |path: &str, body: String| request(&target.base, "POST", path, &[], Some(&body)).await;
+    let secret = format!("{:0>43}=", format!("bench{n}"));
+    if target.way.get() == Way::Guest {
+        let body = format!("{{\"device_id\":\"bench-device-{n:06}\",\"device_secret\":\"{secret}\"}}");
+        let answer = post("/api/v1/auth/guest", body).await?;
+        if !NO_GUESTS.contains(&answer.status) {
+            return Ok(token_of(&answer));
+        }
+        target.way.set(Way::Account);
     }
+    let body = format!("{{\"username\":\"bench_{n:06}\",\"password\":\"{secret}\"}}");
+    let known = post("/api/v1/auth/login", body.clone()).await?;
+    match token_of(&known) {
+        Came::In(token) => Ok(Came::In(token)),
+        Came::Refused(_) => Ok(token_of(&post("/api/v1/auth/register", body).await?)),
+    }
+}
+
+/// The token in an answer, or the code of the refusal that it is.
+fn token_of(answer: &Answer) -> Came<String> {
+    let account = serde_json::from_str(&answer.body).ok().filter(|_: &Account| answer.status < 300);
+    match account.and_then(|account| account.access_token.or(account.session_token)) {
+        Some(token) => Came::In(token),
+        None => Came::Refused(code_of(&answer.body).unwrap_or_else(|| format!("http:{}", answer.status))),
+    }
+}
+
+/// The code in a refusal's body, over HTTP or in a frame.
+fn code_of(body: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Said {
+        reason: Option<String>,
+        error: Option<Inner>,
+    }
+    #[derive(Deserialize)]
+    struct Inner {
+        code: Option<String>,
+    }
+    let said: Said = serde_json::from_str(body).ok()?;
+    said.error.and_then(|inner| inner.code).or(said.reason)
 }
 
 /// Connects with a token.
@@ -87,13 +137,13 @@ pub async fn connect(base: &Base, token: &str) -> Result<Came<Player>, BenchErro
     }
 }
 
-/// Signs the `n`th guest in and connects.
+/// Signs the `n`th player in and connects.
 ///
 /// # Errors
 /// As [`token`] and [`connect`].
-pub async fn arrive(base: &Base, n: usize) -> Result<Came<Player>, BenchError> {
-    match token(base, n).await? {
-        Came::In(token) => connect(base, &token).await,
+pub async fn arrive(target: &Target, n: usize) -> Result<Came<Player>, BenchError> {
+    match token(target, n).await? {
+        Came::In(token) => connect(&target.base, &token).await,
         Came::Refused(code) => Ok(Came::Refused(code)),
     }
 }
@@ -114,8 +164,8 @@ pub async fn open(base: &Base, path: &str) -> Result<Came<(Sender, Receiver)>, B
 ///
 /// # Errors
 /// As [`token`] and [`connect`]; when nobody got in at all.
-pub async fn players(base: &Base, count: usize, board: &Board) -> Result<Vec<Player>, BenchError> {
-    let all = together(count, async |n| arrive(base, n).await);
+pub async fn players(target: &Target, count: usize, board: &Board) -> Result<Vec<Player>, BenchError> {
+    let all = together(count, async |n| arrive(target, n).await);
     admitted(all.await?, board)
 }
 
@@ -162,33 +212,25 @@ pub fn admitted<T>(all: Vec<Came<T>>, board: &Board) -> Result<Vec<T>, BenchErro
         }
     }
     match admitted.len() {
-        0 => Err(BenchError::unexpected(format!("the server let nobody in: {why}"))),
+        0 => Err(BenchError::refused("the server let nobody in", why)),
         _ => Ok(admitted),
     }
 }
 
+/// Whether frames of this type say no: to a message, or to a ticket.
+pub fn says_no(kind: &str) -> bool {
+    matches!(kind, "error" | "rpc.error" | "match.matchmaker_failed" | "match.matchmaker_expired")
+}
+
 /// The code of a frame that is a refusal; `None` for every other frame.
 pub fn refusal(text: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Said {
-        reason: Option<String>,
-        error: Option<Inner>,
-    }
-    #[derive(Deserialize)]
-    struct Inner {
-        code: Option<String>,
-    }
     // Cheap first: a frame that does not say so anywhere is none.
-    if !text.contains("error") {
+    if !text.contains("error") && !text.contains("matchmaker_") {
         return None;
     }
     let frame = Incoming::read(text).ok()?;
-    if frame.kind != "error" && frame.kind != "rpc.error" {
-        return None;
-    }
-    let said: Option<Said> = serde_json::from_str(frame.payload.get()).ok();
-    let code = said.and_then(|said| said.error.and_then(|inner| inner.code).or(said.reason));
-    Some(code.unwrap_or_else(|| "error".into()))
+    let kind = frame.kind.as_ref();
+    says_no(kind).then(|| code_of(frame.payload.get()).unwrap_or_else(|| kind.to_owned()))
 }
 
 #[cfg(test)]
@@ -201,7 +243,25 @@ mod tests {
         assert_eq!(refusal(text).as_deref(), Some("match.full"));
         assert_eq!(refusal(r#"{"type":"error","payload":{"reason":"rate_limited"}}"#).as_deref(), Some("rate_limited"));
         assert_eq!(refusal(r#"{"type":"error","payload":7}"#).as_deref(), Some("error"));
+        let failed = r#"{"type":"match.matchmaker_failed","payload":{"reason":"match_capacity_reached"}}"#;
+        assert_eq!(refusal(failed).as_deref(), Some("match_capacity_reached"));
+        let expired = r#"{"type":"match.matchmaker_expired","payload":{"ticket_id":"t"}}"#;
+        assert_eq!(refusal(expired).as_deref(), Some("match.matchmaker_expired"));
+        assert_eq!(refusal(r#"{"type":"matchmaker.queued","payload":{"reason":"x"}}"#), None);
         assert_eq!(refusal(r#"{"type":"chat.message","payload":{"content":"error"}}"#), None);
         assert_eq!(refusal("not a frame, error"), None);
+    }
+
+    #[test]
+    fn a_token_is_found_by_either_name_and_a_refusal_by_its_code() {
+        let came = |status, body: &str| match token_of(&Answer { status, headers: Vec::new(), body: body.into() }) {
+            Came::In(token) => token,
+            Came::Refused(code) => format!("refused: {code}"),
+        };
+        assert_eq!(came(200, r#"{"access_token":"a","session_token":"s","player_id":"p"}"#), "a");
+        assert_eq!(came(200, r#"{"session_token":"s"}"#), "s");
+        assert_eq!(came(200, r#"{"player_id":"p"}"#), "refused: http:200");
+        assert_eq!(came(429, r#"{"error":{"code":"rate_limited"}}"#), "refused: rate_limited");
+        assert_eq!(came(502, "<html>"), "refused: http:502");
     }
 }

@@ -26,19 +26,17 @@ pub struct Seat {
 /// When the server is not there, or somebody gets no seat: a match that lacks players does not begin, so there would be
 /// nothing to measure.
 pub async fn seat(cx: &Cx<'_>, mode: &str, from: usize, count: usize, board: &Board) -> Result<Vec<Seat>, BenchError> {
-    let (began, base) = (std::cell::Cell::new(0), &cx.target.base);
+    let began = std::cell::Cell::new(0);
     let queued = sign_in::together(count, async |n| {
         began.set(began.get() + 1);
         (cx.progress)(&format!("player {} of {count}", began.get()));
-        sign_in::arrive(base, from + n).await
+        sign_in::arrive(cx.target, from + n).await
     });
     let mut players: Vec<Player> = sign_in::admitted(queued.await?, board)?;
     if players.len() < count {
         let why = board.refusals().into_keys().collect::<Vec<_>>().join(", ");
-        return Err(BenchError::unexpected(format!(
-            "{} of {count} players did not get in: {why}",
-            count - players.len()
-        )));
+        let missing = count - players.len();
+        return Err(BenchError::refused(format!("{missing} of {count} players did not get in"), why));
     }
     let mut text = Vec::new();
     for player in &mut players {
@@ -71,16 +69,19 @@ pub async fn until(receiver: &mut Receiver, wanted: &str) -> Result<Vec<u8>, Ben
                 let text = receiver.bytes(range);
                 match &*kind(text) {
                     kind if kind == wanted => return Ok(text.to_vec()),
-                    "error" => {
+                    kind if sign_in::says_no(kind) => {
                         let code = refusal(&String::from_utf8_lossy(text)).unwrap_or_default();
-                        return Err(BenchError::unexpected(format!("refused while waiting for {wanted}: {code}")));
+                        return Err(BenchError::refused(format!("refused while waiting for {wanted}"), code));
                     }
                     _ => {}
                 }
             }
             Event::Binary(_) => {}
             Event::Closed(code) => {
-                return Err(BenchError::unexpected(format!("closed with {code} while waiting for {wanted}")));
+                return Err(BenchError::refused(
+                    format!("closed while waiting for {wanted}"),
+                    format!("closed:{code}"),
+                ));
             }
         }
     }

@@ -22,7 +22,7 @@ h3{font-size:1rem;margin:1.6rem 0 .1rem}p{margin:.3rem 0}.dim{color:var(--dim)}\
 .note{background:var(--warn);border-radius:.4rem;padding:.45rem .8rem;margin:.5rem 0}.bad{color:var(--bad);font-weight:600}\
 table{border-collapse:collapse;margin:.6rem 0;width:100%}th{font-weight:600;text-align:right;color:var(--dim);font-size:.85rem}\
 td,th{padding:.18rem .5rem;border-bottom:1px solid var(--line)}td:first-child,th:first-child{text-align:left;padding-left:0}\
-td{text-align:right;font-variant-numeric:tabular-nums}td small{color:var(--dim);white-space:nowrap}\
+td{text-align:right;font-variant-numeric:tabular-nums}td small{color:var(--dim)}td+td{white-space:nowrap;vertical-align:top}\
 svg{display:block;width:100%;height:auto;margin:.2rem 0 1rem}svg text{font:11.5px system-ui,sans-serif;fill:var(--ink)}\
 svg .dim{fill:var(--dim)}.end{text-anchor:end}.mid{text-anchor:middle}.grid{stroke:var(--line);fill:none}\
 .border{stroke:var(--dim);stroke-dasharray:2 4;fill:none}.limit{stroke:var(--bad);stroke-dasharray:6 4;fill:none}\
@@ -116,7 +116,9 @@ fn figures(page: &mut String, case: &[&Outcome]) {
         let _ = write!(page, "<th>{}", escaped(&result.subject));
     }
     let mut row = |name: &str, cell: &dyn Fn(&Outcome) -> Option<(String, String)>| {
-        let _ = write!(page, "<tr><td>{}", escaped(name));
+        let sentence = words::of_figure(name);
+        let title = if sentence.is_empty() { String::new() } else { format!("<br><small>{sentence}</small>") };
+        let _ = write!(page, "<tr><td>{}{title}", escaped(name));
         for result in case {
             match cell(result) {
                 Some((value, spread)) => {
@@ -130,7 +132,8 @@ fn figures(page: &mut String, case: &[&Outcome]) {
         row(&figure.name, &|result| {
             let figure = result.figures.iter().find(|other| other.name == figure.name)?;
             let seen = &figure.seen;
-            Some((with_unit(seen.median, &figure.unit), format!("{} .. {}", number(seen.min), number(seen.max))))
+            let say = if figure.unit == "us" { duration } else { number };
+            Some((with_unit(seen.median, &figure.unit), format!("{} .. {}", say(seen.min), say(seen.max))))
         });
     }
     for latency in &case[0].latencies {
@@ -153,6 +156,9 @@ fn figures(page: &mut String, case: &[&Outcome]) {
             escaped(&capital(&result.subject)),
             escaped(&counts(&result.counts))
         );
+        for fault in &result.faults {
+            let _ = write!(page, "<p class=\"bad\">Failed: {}</p>", escaped(fault));
+        }
     }
 }
 
@@ -244,9 +250,10 @@ fn over_time(page: &mut String, report: &Report, case: &[&Outcome]) {
     let name = case[0].latencies.first().map_or("", |latency| &latency.name);
     let _ = write!(
         page,
-        "<h3>Over time: {}</h3><p class=\"dim\">The same latency as it went, rounds one after another (dotted lines \
+        "<h3>{}Over time: {}</h3><p class=\"dim\">The same latency as it went, rounds one after another (dotted lines \
          divide them); the pale line is the longest of each moment. Even is good; a spike is a bad moment that a player \
          would have felt.</p>",
+        if name == "off the schedule" { "Jitter. " } else { "" },
         escaped(name)
     );
     page.push_str(&svg(&Chart {

@@ -43,6 +43,34 @@ pub fn of_shape(shape: &str) -> &'static str {
     }
 }
 
+/// What a figure tells that its name does not; nothing where the name is enough.
+pub fn of_figure(name: &str) -> &'static str {
+    match name {
+        "states asked for" => "What all players together should be shown: players times ticks.",
+        "states replaced by newer ones" => {
+            "Ticks that a client was not shown because the next was there first: the only kind of frame that may be dropped."
+        }
+        "mean period error" => "How far the mean time between two ticks is off the one asked for.",
+        "server CPU" => "From the server process's own account: 100 % is one core that does nothing else.",
+        "load CPU" => "The same of the load generator: near 100 %, it and not the server decides the figures.",
+        "server's own lateness, p50" | "server's own lateness, p99" => {
+            "How late ticks began by the server's own clock, since it started: beside what its clients saw."
+        }
+        "knee" => "What came per second on the last step that held.",
+        "knee, per core of server CPU" => "The same for each core's worth of CPU that the server used for it.",
+        "socket buffers per connection, both ends" | "kernel objects per connection, both ends" => {
+            "Held by the kernel for both ends of each connection, and by whatever else ran: in no process's memory."
+        }
+        "memory kept per visit" => {
+            "What the server held more at the end, shared out: accounts, tokens and records are in it."
+        }
+        "memory gained, first quarter to last" => "Mean of the last quarter of the time less that of the first.",
+        "casts due between two votes, not sent" => "There was no vote open to cast in.",
+        "players still busy when due" => "They had not left their last match yet, so their group was left out.",
+        _ => "",
+    }
+}
+
 /// What a latency is from and to.
 pub fn of_latency(name: &str) -> &'static str {
     match name {

@@ -12,8 +12,7 @@ use crate::bench::hear::ask;
 use crate::bench::process::{rss_kib, watch};
 use crate::bench::sign_in::{self, Came};
 use crate::bench::stage::{mode_config, until};
-use crate::bench::{BenchError, Cx, Round};
-use crate::client::Base;
+use crate::bench::{BenchError, Cx, Round, Target};
 
 /// A mode of its own, so that it can be played beside others.
 const MODE: &str = "bench_churn";
@@ -30,6 +29,12 @@ pub struct Churn {
     /// Visitors at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub(super) visitors: u32,
+    /// The mode they queue for; a server given by address must have it, and begin it with one player
+    #[arg(long, value_name = "NAME", default_value = MODE)]
+    pub(super) mode: String,
+    /// Visit without a match: sign in, connect, authenticate, close
+    #[arg(long)]
+    pub(super) no_match: bool,
     /// Which of the load's accounts the first visitor has.
     #[arg(skip)]
     #[serde(skip)]
@@ -38,12 +43,13 @@ pub struct Churn {
 
 impl Churn {
     pub(super) fn cases(&self) -> Vec<String> {
-        vec![format!("{} visitors at once", self.visitors)]
+        let what = if self.no_match { ", without a match" } else { "" };
+        vec![format!("{} visitors at once{what}", self.visitors)]
     }
 
     pub(super) fn server_config(&self) -> String {
         // Alone in a match: a visit is about the server, not about who else comes.
-        mode_config(MODE, 1, 10, 0)
+        mode_config(&self.mode, 1, 10, 0)
     }
 
     pub(super) async fn round(&self, cx: &Cx<'_>) -> Result<Round, BenchError> {
@@ -56,15 +62,16 @@ impl Churn {
             left: board.recorder("leave to left"),
             visit: board.recorder("whole visit"),
             board: board.clone(),
+            mode: (!self.no_match).then(|| self.mode.clone()),
         });
         let visitors: Vec<_> = (0..self.visitors as usize)
             .map(|place| {
-                let (base, seen, first) = (cx.target.base.clone(), seen.clone(), self.first_player);
+                let (target, seen, first) = (cx.target.clone(), seen.clone(), self.first_player);
                 tokio::task::spawn_local(async move {
                     let mut visits = 0;
                     while Instant::now() < seen.board.until() {
                         let account = first + place * ACCOUNTS_EACH + visits % ACCOUNTS_EACH;
-                        if let Err(why) = visit(&base, account, &seen).await {
+                        if let Err(why) = visit(&target, account, &seen).await {
                             seen.board.refused(&why);
                         }
                         visits += 1;
@@ -99,24 +106,26 @@ struct Seen {
     left: Recorder,
     visit: Recorder,
     board: Rc<Board>,
+    /// What to queue for, if anything.
+    mode: Option<String>,
 }
 
 /// One visit; what ended it early, if something did.
-async fn visit(base: &Base, account: usize, seen: &Seen) -> Result<(), String> {
+async fn visit(target: &Target, account: usize, seen: &Seen) -> Result<(), String> {
     let step = |came: Result<Came<_>, BenchError>| match came {
         Ok(Came::In(one)) => Ok(one),
         Ok(Came::Refused(code)) => Err(code),
-        Err(why) => Err(format!("broken ({why})")),
+        Err(why) => Err(why.code()),
     };
     let began = Instant::now();
     seen.board.sent(began, 1);
-    let token = step(sign_in::token(base, account).await)?;
+    let token = step(sign_in::token(target, account).await)?;
     let signed_in = Instant::now();
     seen.account.record(began, signed_in - began);
-    let mut player = match sign_in::connect(base, &token).await {
+    let mut player = match sign_in::connect(&target.base, &token).await {
         Ok(Came::In(player)) => player,
         Ok(Came::Refused(code)) => return Err(code),
-        Err(why) => return Err(format!("broken ({why})")),
+        Err(why) => return Err(why.code()),
     };
     let connected = Instant::now();
     seen.connect.record(signed_in, connected - signed_in);
@@ -125,16 +134,17 @@ async fn visit(base: &Base, account: usize, seen: &Seen) -> Result<(), String> {
         ask(&mut text, kind, 1, payload);
         player.sender.text(&text);
         player.sender.flush().await.map_err(|_| "broken".to_owned())?;
-        until(&mut player.receiver, answer).await.map(drop).map_err(|why| why.to_string())
+        until(&mut player.receiver, answer).await.map(drop).map_err(|why| why.code())
     };
-    ask_for("matchmaker.add", &format!("{{\"mode\":\"{MODE}\"}}"), "match.matched").await?;
-    let matched = Instant::now();
-    seen.matched.record(connected, matched - connected);
-    ask_for("match.leave", "{}", "match.left").await?;
-    let left = Instant::now();
-    seen.left.record(matched, left - matched);
+    if let Some(mode) = &seen.mode {
+        ask_for("matchmaker.add", &format!("{{\"mode\":\"{mode}\"}}"), "match.matched").await?;
+        let matched = Instant::now();
+        seen.matched.record(connected, matched - connected);
+        ask_for("match.leave", "{}", "match.left").await?;
+        seen.left.record(matched, matched.elapsed());
+    }
     player.sender.close();
-    seen.visit.record(began, left - began);
+    seen.visit.record(began, began.elapsed());
     seen.board.answered(began, 1);
     Ok(())
 }

@@ -113,7 +113,7 @@ pub(super) async fn links(
     match via {
         Via::Echo => sign_in::sockets(&cx.target.base, "/ws/echo", count as usize, board).await,
         Via::Heartbeat => {
-            let players = sign_in::players(&cx.target.base, count as usize, board).await?;
+            let players = sign_in::players(cx.target, count as usize, board).await?;
             Ok(players.into_iter().map(|player| (player.sender, player.receiver)).collect())
         }
     }

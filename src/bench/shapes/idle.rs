@@ -48,10 +48,10 @@ impl Idle {
         let mut tokens = Vec::new();
         if self.signed_in() {
             (cx.progress)("accounts");
-            for came in sign_in::together(FIRST + count, async |n| sign_in::token(base, n).await).await? {
+            for came in sign_in::together(FIRST + count, async |n| sign_in::token(cx.target, n).await).await? {
                 match came {
                     Came::In(token) => tokens.push(token),
-                    Came::Refused(code) => return Err(BenchError::unexpected(format!("no account: {code}"))),
+                    Came::Refused(code) => return Err(BenchError::refused("no account", code)),
                 }
             }
         }

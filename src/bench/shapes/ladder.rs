@@ -50,6 +50,12 @@ pub struct Ladder {
     /// Inputs per second and player
     #[arg(long, value_name = "HZ", default_value_t = 0.0, value_parser = super::rate)]
     inputs_per_s: f64,
+    /// The mode to play; a server given by address must have it, of as many players and ticks
+    #[arg(long, value_name = "NAME", default_value = "bench")]
+    mode: String,
+    /// Through what messages go round, where those are raised
+    #[arg(long, value_enum, default_value_t = Via::Echo)]
+    via: Via,
 }
 
 fn factor(text: &str) -> Result<f64, String> {
@@ -69,12 +75,12 @@ impl Ladder {
     }
 
     pub(super) fn has_floor(&self) -> bool {
-        self.of == Of::Paced
+        self.of == Of::Paced && self.via == Via::Echo
     }
 
     pub(super) fn server_config(&self) -> String {
         match self.of {
-            Of::Ticks => mode_config("bench", self.players_of_match(), self.hz, 0),
+            Of::Ticks => mode_config(&self.mode, self.players_of_match(), self.hz, 0),
             Of::Paced => String::new(),
         }
     }
@@ -97,21 +103,30 @@ impl Ladder {
                     hz: self.hz,
                     inputs_per_s: self.inputs_per_s,
                     state_bytes: 0,
-                    mode: "bench".into(),
+                    mode: self.mode.clone(),
                     first_player: 0,
                 };
                 Rung::Ticks(ticks, Vec::new())
             }
             Of::Paced => {
-                let links = links(Via::Echo, cx, self.connections(), &admission).await?;
-                Rung::Paced(Lines::new(links, Via::Echo, 64))
+                let links = links(self.via, cx, self.connections(), &admission).await?;
+                Rung::Paced(Lines::new(links, self.via, 64))
             }
         };
-        let (mut load, mut steps, mut held, mut why) = (self.from, Vec::new(), None, "the ladder has no more steps");
+        // Who did not get in before the first step is missing on all of them.
+        let missing = admission.refusals();
+        let (mut load, mut steps, mut held, mut why) = (self.from, Vec::new(), None, "it has no more steps".to_owned());
         for n in 0..self.steps {
             let progress = |what: &str| (cx.progress)(&format!("step {}, {load:.0}/s: {what}", n + 1));
             let cx = Cx { target: cx.target, timing: cx.timing, progress: &progress };
-            let (asked, delivered, round) = rung.climb(&cx, load, &admission).await?;
+            let (asked, delivered, round) = match rung.climb(&cx, load, &admission).await {
+                // To take in no more than can be served in order is what a server should do at its end.
+                Err(BenchError::Refused { what, code }) if held.is_some() => {
+                    why = format!("the server refused more ({what}: {code})");
+                    break;
+                }
+                climbed => climbed?,
+            };
             let p99_us =
                 round.latencies.first().map_or(0.0, |seen| seen.histogram.value_at_quantile(0.99) as f64 / 1e3);
             let cpu =
@@ -129,14 +144,14 @@ impl Ladder {
             let full = round.notes.iter().any(|note| note.contains("load generator"));
             match (broke, full) {
                 (Some(broke), _) => {
-                    why = broke;
+                    why = broke.to_owned();
                     if held.is_none() {
                         held = Some((asked, 0.0, round));
                     }
                     break;
                 }
                 (None, true) => {
-                    why = "the load generator has no more to give";
+                    why = "the load generator has no more to give".to_owned();
                     held = Some((asked, delivered, round));
                     break;
                 }
@@ -147,9 +162,13 @@ impl Ladder {
         let Some((_, delivered, mut round)) = held else { return Err(BenchError::unexpected("no step was taken")) };
         // What was refused beyond the knee is why it is the knee; up to it, nothing may be.
         round.tell("knee", "/s", Better::Higher, delivered);
+        let cpu = round.figures.iter().find(|figure| figure.name == "server CPU").map_or(0.0, |figure| figure.value);
+        if cpu > 0.0 {
+            round.tell("knee, per core of server CPU", "/s", Better::Higher, delivered / cpu * 100.0);
+        }
         round.steps = steps;
         round.notes.push(format!("the ladder ended because {why}"));
-        for (code, count) in admission.refusals() {
+        for (code, count) in missing {
             *round.refused.entry(code).or_default() += count;
         }
         Ok(round)

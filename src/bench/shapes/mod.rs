@@ -79,6 +79,12 @@ impl Shape {
         format!("{COMMON_CONFIG}{own}")
     }
 
+    /// Whether a server that is started for it keeps what it stores in files, as one that is played on does. Elsewhere
+    /// that would measure the disk; over an hour, what is kept in memory would be all there is to see of memory.
+    pub fn keeps_files(&self) -> bool {
+        matches!(self, Self::Soak(_))
+    }
+
     /// The cases that are measured apart, in their order.
     pub fn cases(&self) -> Vec<String> {
         match self {
@@ -132,7 +138,7 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A server for measuring keeps nothing, takes everybody from one address at any rate, and echoes.
+/// A server for measuring keeps nothing (but see [`Shape::keeps_files`]), takes everybody from one address at any rate, and echoes.
 const COMMON_CONFIG: &str = r#"[server]
 listen = "127.0.0.1:0"
 data = ":memory:"

@@ -33,6 +33,9 @@ pub struct Queue {
     /// Matches wanted per second
     #[arg(long, value_name = "N", default_value_t = 200.0, value_parser = super::rate)]
     matches_per_s: f64,
+    /// The mode they queue for; a server given by address must have it, of as many players
+    #[arg(long, value_name = "NAME", default_value = "bench")]
+    mode: String,
 }
 
 impl Queue {
@@ -41,13 +44,13 @@ impl Queue {
     }
 
     pub(super) fn server_config(&self) -> String {
-        mode_config("bench", self.match_size, 10, 0)
+        mode_config(&self.mode, self.match_size, 10, 0)
     }
 
     pub(super) async fn round(&self, cx: &Cx<'_>) -> Result<Round, BenchError> {
         let groups = (self.players / self.match_size).max(1);
         let admission = Board::new(Duration::ZERO, Duration::ZERO);
-        let players = sign_in::players(&cx.target.base, (groups * self.match_size) as usize, &admission).await?;
+        let players = sign_in::players(cx.target, (groups * self.match_size) as usize, &admission).await?;
         let board = Board::new(cx.timing.warm_up, cx.timing.measured);
         board.carry(&admission);
         let seen = Rc::new(Seen {
@@ -55,6 +58,7 @@ impl Queue {
             matched: board.recorder("add to matched, from when it was due"),
             late: board.recorder("how late the load itself was"),
             board: board.clone(),
+            add: format!("{{\"mode\":\"{}\"}}", self.mode),
             busy: Cell::new(0),
             waiting: Cell::new(0),
         });
@@ -110,6 +114,8 @@ struct Seen {
     matched: Recorder,
     late: Recorder,
     board: Rc<Board>,
+    /// What they ask for.
+    add: String,
     /// Orders that could not be given.
     busy: Cell<u64>,
     /// Players in the queue.
@@ -143,7 +149,7 @@ async fn play(
 /// Queues, is seated and leaves; the code of what came instead.
 async fn play_once(player: &mut Player, due: Instant, seen: &Seen) -> Result<(), String> {
     let mut text = Vec::new();
-    ask(&mut text, "matchmaker.add", 0, "{\"mode\":\"bench\"}");
+    ask(&mut text, "matchmaker.add", 0, &seen.add);
     player.sender.text(&text);
     let _ = player.sender.flush_now();
     seen.waiting.set(seen.waiting.get() + 1);
@@ -153,7 +159,7 @@ async fn play_once(player: &mut Player, due: Instant, seen: &Seen) -> Result<(),
     ask(&mut text, "match.leave", 1, "{}");
     player.sender.text(&text);
     let _ = player.sender.flush_now();
-    until(&mut player.receiver, "match.left").await.map(drop).map_err(|why| why.to_string())
+    until(&mut player.receiver, "match.left").await.map(drop).map_err(|why| why.code())
 }
 
 /// Waits for the seat; the code of what came instead.
@@ -170,7 +176,9 @@ async fn seated(receiver: &mut Receiver, due: Instant, seen: &Seen) -> Result<()
                         seen.board.answered(due, 1);
                         return Ok(());
                     }
-                    "error" => return Err(refusal(&String::from_utf8_lossy(text)).unwrap_or_default()),
+                    kind if sign_in::says_no(kind) => {
+                        return Err(refusal(&String::from_utf8_lossy(text)).unwrap_or_default());
+                    }
                     _ => {}
                 }
             }

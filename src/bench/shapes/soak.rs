@@ -29,6 +29,9 @@ pub struct Soak {
     /// Casts per second in all of those
     #[arg(long, value_name = "N", default_value_t = 200.0, value_parser = super::rate)]
     casts_per_s: f64,
+    /// Fail when the server holds more than so many MiB more in the last quarter than in the first
+    #[arg(long, value_name = "MIB", value_parser = super::rate)]
+    flat_within: Option<f64>,
     /// Visitors who come and go
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     visitors: u32,
@@ -67,7 +70,12 @@ impl Soak {
             method: "plurality".into(),
             first_player: voters,
         };
-        let churn = Churn { visitors: self.visitors, first_player: voters + 2 * self.vote_matches as usize };
+        let churn = Churn {
+            visitors: self.visitors,
+            mode: "bench_churn".into(),
+            no_match: false,
+            first_player: voters + 2 * self.vote_matches as usize,
+        };
         (ticks, votes, churn)
     }
 
@@ -77,7 +85,7 @@ impl Soak {
         let inner = Cx { target: cx.target, timing: cx.timing, progress: &quiet };
         let board = Board::new(cx.timing.warm_up, cx.timing.measured);
         let (usage, ticks, votes, churn) = tokio::join!(
-            watch(cx, &board, || format!("of {:.0} s", cx.timing.measured.as_secs_f64())),
+            watch(cx, &board, || "ticks, votes and visits".to_owned()),
             Box::pin(ticks.round(&inner)),
             Box::pin(votes.round(&inner)),
             Box::pin(churn.round(&inner)),
@@ -91,10 +99,13 @@ impl Soak {
             }
             let own = ["states received", "casts", "visits", "mean period error"];
             round.figures.extend(part.figures.into_iter().filter(|figure| own.contains(&&*figure.name)));
-            round.latencies.extend(part.latencies);
+            for latency in part.latencies {
+                round.add_latency(latency);
+            }
         }
         if let Some(gained) = gained_mib(&usage.memory_over_time) {
             round.tell("memory gained, first quarter to last", "MiB", Better::Lower, gained);
+            round.faults.extend(grown(gained, self.flat_within));
         }
         round.tell_usage(&usage, "answer", 0);
         if cx.timing.measured < Duration::from_secs(300) {
@@ -104,6 +115,12 @@ impl Soak {
         }
         Ok(round)
     }
+}
+
+/// What is wrong with having gained so much, if it is more than allowed.
+fn grown(gained_mib: f64, flat_within_mib: Option<f64>) -> Option<String> {
+    let allowed = flat_within_mib.filter(|allowed| gained_mib > *allowed)?;
+    Some(format!("the server's memory grew by {gained_mib:.1} MiB, more than the {allowed} allowed by --flat-within"))
 }
 
 /// The mean of the last quarter less that of the first.
@@ -122,5 +139,7 @@ mod tests {
         let memory: Vec<_> = [10.0, 12.0, 50.0, 50.0, 50.0, 50.0, 20.0, 22.0].map(|mib| [0.0, mib]).to_vec();
         assert_eq!(gained_mib(&memory), Some(10.0));
         assert_eq!((gained_mib(&[]), gained_mib(&[[0.0, 5.0]])), (None, Some(0.0)));
+        assert!(grown(10.0, Some(9.5)).is_some());
+        assert_eq!((grown(9.5, Some(9.5)), grown(-3.0, Some(0.0)), grown(10.0, None)), (None, None, None));
     }
 }

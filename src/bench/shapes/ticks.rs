@@ -73,14 +73,10 @@ impl Ticks {
         let mut round = self.measure(cx, &mut seats).await?;
         let metrics = Metrics::of(&cx.target.base).await;
         for (quantile, name) in [("0.5", "p50"), ("0.99", "p99")] {
-            let sample = format!("tessera_tick_lateness_seconds{{mode=\"{}\",quantile=\"{quantile}\"}}", self.mode);
+            let sample =
+                format!("tessera_tick_lateness_quantile_seconds{{mode=\"{}\",quantile=\"{quantile}\"}}", self.mode);
             if let Some(seconds) = metrics.get(&sample) {
-                round.tell(
-                    &format!("lateness by the server's own account, {name}"),
-                    "us",
-                    Better::Neither,
-                    seconds * 1e6,
-                );
+                round.tell(&format!("server's own lateness, {name}"), "us", Better::Neither, seconds * 1e6);
             }
         }
         for (code, count) in admission.refusals() {
@@ -158,6 +154,12 @@ impl Ticks {
             round.tell("mean period error", "%", Better::Lower, mean * 100.0);
         }
         round.tell_usage(&usage, "state", seen.states.get());
+        if seen.states.get() > 0 && seen.deviation.is_empty() {
+            round.notes.push("states carry no `tick`: how far they are off the schedule cannot be told".into());
+        }
+        if seen.states.get() > 0 && seen.age.is_empty() {
+            round.notes.push("states carry no `ts` (unix microseconds): how old they are cannot be told".into());
+        }
         if let Some(cpu_s) = usage.server_cpu_s {
             let ticks = matches * f64::from(self.hz) * usage.measured_s;
             round.tell("server CPU per match tick", "us", Better::Lower, cpu_s * 1e6 / ticks);
@@ -254,8 +256,8 @@ async fn follow(
                 _ => continue,
             }
             let inside = seen.board.sees(now);
+            seen.states.set(seen.states.get() + u64::from(inside));
             if let Some(tick) = number_after(text, b"\"tick\":", 0).filter(|_| inside) {
-                seen.states.set(seen.states.get() + 1);
                 if let Some(last) = last_tick.replace(tick) {
                     seen.missed.set(seen.missed.get() + tick.saturating_sub(last + 1));
                 }

@@ -130,10 +130,11 @@ impl Votes {
         }
         opening.abort();
         // Starts and results are never replaced: all of a match must have been told the same.
-        while lost(&voters) > 0 && Instant::now() < patience {
+        let told = || voters.iter().map(|voter| (Rc::as_ptr(&voter.last_cast), voter.state.borrow().told));
+        while lost(told()) > 0 && Instant::now() < patience {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        (0..lost(&voters)).for_each(|_| board.refused("lost_frame"));
+        (0..lost(told())).for_each(|_| board.refused("lost_frame"));
         stop.notify_waiters();
         for task in listening {
             let _ = task.await;
@@ -150,15 +151,15 @@ impl Votes {
     }
 }
 
-/// How many starts and results some players of a match have seen and others of it have not.
-fn lost(voters: &[Rc<Voter>]) -> u64 {
-    let mut most: BTreeMap<*const Cell<Option<Instant>>, u64> = BTreeMap::new();
-    let told = |voter: &Voter| (Rc::as_ptr(&voter.last_cast), voter.state.borrow().told);
-    for (of, told) in voters.iter().map(|voter| told(voter)) {
+/// How many starts and results some players of a match have seen and others of it have not, of all players: their match
+/// and how many each has seen.
+fn lost<M: Ord>(told: impl Iterator<Item = (M, u64)> + Clone) -> u64 {
+    let mut most: BTreeMap<M, u64> = BTreeMap::new();
+    for (of, told) in told.clone() {
         let most = most.entry(of).or_default();
         *most = told.max(*most);
     }
-    voters.iter().map(|voter| told(voter)).map(|(of, told)| most.get(&of).map_or(0, |most| most - told)).sum()
+    told.map(|(of, told)| most.get(&of).map_or(0, |most| most - told)).sum()
 }
 
 /// The input that opens a vote.
@@ -313,5 +314,18 @@ async fn listen(voter: Rc<Voter>, mut receiver: Receiver, seen: Rc<Seen>, stop: 
             Ok(Event::Closed(code)) => return seen.board.refused(&format!("closed:{code}")),
             Err(_) => return seen.board.refused("broken"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_or_result_that_only_some_of_a_match_have_seen_is_lost() {
+        let lost = |told: &[(char, u64)]| lost(told.iter().copied());
+        assert_eq!(lost(&[]), 0);
+        assert_eq!(lost(&[('a', 4), ('b', 6), ('a', 4), ('b', 6)]), 0);
+        assert_eq!(lost(&[('a', 4), ('b', 6), ('a', 3), ('b', 4), ('b', 6)]), 3);
     }
 }

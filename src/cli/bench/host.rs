@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::thread::JoinHandle;
 
 use super::{Failure, Outcome};
-use crate::bench::floor;
+use crate::bench::{floor, process};
 use crate::client::Base;
 use crate::server::pin_to;
 
@@ -86,6 +86,8 @@ pub struct Host {
     environment: Vec<(String, String)>,
     workers: usize,
     arbiters: usize,
+    /// Whether a started server keeps files.
+    keeps_files: bool,
 }
 
 impl Host {
@@ -96,6 +98,7 @@ impl Host {
         set: &[(String, String)],
         workers: usize,
         arbiters: usize,
+        keeps_files: bool,
     ) -> Result<Self, Failure> {
         let there = std::thread::available_parallelism().map_or(1, usize::from);
         let cores = match cores {
@@ -107,7 +110,9 @@ impl Host {
             .iter()
             .map(|(key, value)| (format!("TESSERA__{}", key.to_uppercase().replace('.', "__")), value.clone()))
             .collect();
-        Ok(Self { cores, config, environment, workers, arbiters })
+        // Somebody who says where data goes has decided.
+        let keeps_files = keeps_files && set.iter().all(|(key, _)| key != "server.data");
+        Ok(Self { cores, config, environment, workers, arbiters, keeps_files })
     }
 
     /// What a started server is configured as.
@@ -115,8 +120,24 @@ impl Host {
         &self.config
     }
 
-    /// Puts this thread, which is the load's, where it belongs, and says who is where.
-    pub fn place_load(&self) -> String {
+    /// Puts this thread, which is the load's, where it belongs, and says who is where; `given` is a server that runs
+    /// already, wherever that is.
+    pub fn place_load(&self, given: Option<&Base>) -> String {
+        if let Some(base) = given {
+            let load = match self.cores {
+                Some((_, load)) if pin_to(load) => format!("load on core {load}"),
+                _ => "load not pinned".to_owned(),
+            };
+            return match process::listening(base) {
+                Some(server) => {
+                    let name = process::name(server).unwrap_or_default();
+                    format!(
+                        "server {base} is process {server} ({name}) of this machine, placed by whoever started it; {load}"
+                    )
+                }
+                None => format!("server {base} is not ours to look into, so its CPU and memory are not known; {load}"),
+            };
+        }
         let threads = format!("server with {} socket and {} match threads", self.workers, self.arbiters);
         match self.cores {
             Some((server, load)) if pin_to(load) => format!("{threads} on core {server}, load on core {load}"),
@@ -127,9 +148,20 @@ impl Host {
 
     /// Starts `subject` and waits until it accepts.
     pub fn start(&self, subject: &Subject) -> Result<Running, Failure> {
+        let mut folder = None;
         let mut command = match subject {
-            Subject::Given(base) => return Ok(Running { base: base.clone(), child: None }),
-            Subject::Program(_, path) => self.serve(path),
+            Subject::Given(base) => {
+                let found = process::listening(base);
+                return Ok(Running { base: base.clone(), child: None, found, folder });
+            }
+            Subject::Program(_, path) => {
+                let mut command = self.serve(path);
+                if self.keeps_files {
+                    let folder = folder.insert(Folder::new()?);
+                    command.arg("--data").arg(&folder.0);
+                }
+                command
+            }
             Subject::Floor(path) => {
                 let mut command = Command::new(path);
                 command.args(["bench", "floor"]);
@@ -154,8 +186,12 @@ impl Host {
         let said = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         let words = words_of(&mut child);
         let line = said.and_then(|mut lines| lines.next()?.ok()).unwrap_or_default();
-        let mut running =
-            Running { base: Base::from(SocketAddr::from(([127, 0, 0, 1], 0))), child: Some((child, words)) };
+        let mut running = Running {
+            base: Base::from(SocketAddr::from(([127, 0, 0, 1], 0))),
+            child: Some((child, words)),
+            found: None,
+            folder,
+        };
         match line.strip_prefix("listening on ").and_then(|base| base.parse().ok()) {
             Some(base) => running.base = base,
             None => return Err(Failure::failed(format!("the server did not start{}", running.last_words()))),
@@ -198,6 +234,28 @@ fn words_of(child: &mut Child) -> Words {
 pub struct Running {
     base: Base,
     child: Option<(Child, Words)>,
+    /// The process of a server that we did not start.
+    found: Option<u32>,
+    /// What it keeps; gone after it.
+    #[expect(dead_code, reason = "held until it is dropped")]
+    folder: Option<Folder>,
+}
+
+/// A folder of this process's own, until it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> std::io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("tessera-bench-data-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Running {
@@ -206,9 +264,9 @@ impl Running {
         self.base.clone()
     }
 
-    /// Its process, if it is ours.
+    /// Its process, if it is on this machine.
     pub fn process(&self) -> Option<u32> {
-        self.child.as_ref().map(|(child, _)| child.id())
+        self.child.as_ref().map(|(child, _)| child.id()).or(self.found)
     }
 
     /// Ends it, and says the last that it said on stderr, as the end of a sentence.

@@ -166,9 +166,11 @@ fn measure(shape: &Shape, how: &How) -> Outcome {
         write!(out, "{}", print::text(&report))?;
     }
     let refused: u64 = report.results.iter().map(|result| result.counts.refusals()).sum();
-    match refused {
-        0 => Ok(()),
-        count => Err(Failure::failed(format!("{count} refusals; they are not in the figures"))),
+    let fault = report.results.iter().flat_map(|result| &result.faults).next();
+    match (refused, fault) {
+        (0, None) => Ok(()),
+        (0, Some(fault)) => Err(Failure::failed(fault)),
+        (count, _) => Err(Failure::failed(format!("{count} refusals; they are not in the figures"))),
     }
 }
 
@@ -184,7 +186,8 @@ struct Measurement<'a> {
 
 impl<'a> Measurement<'a> {
     fn new(shape: &'a Shape, how: &'a How) -> Result<Self, Failure> {
-        let host = Host::new(how.cores, shape.server_config(), &how.set, how.workers, how.arbiters)?;
+        let host =
+            Host::new(how.cores, shape.server_config(), &how.set, how.workers, how.arbiters, shape.keeps_files())?;
         let mut subjects = match &how.against {
             Some(base) => vec![Subject::Given(base.clone())],
             None => vec![Subject::Program("tessera".into(), std::env::current_exe()?)],
@@ -194,7 +197,7 @@ impl<'a> Measurement<'a> {
             subjects.push(Subject::Floor(std::env::current_exe()?));
         }
         let bar = if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {elapsed} {wide_msg}") {
             bar.set_style(style);
         }
         let timing = Timing {
@@ -207,7 +210,7 @@ impl<'a> Measurement<'a> {
     fn run(self) -> Result<Report, Failure> {
         let machine = machine::Machine::this();
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let placed = self.host.place_load();
+        let placed = self.host.place_load(self.how.against.as_ref());
         let cases = self.shape.cases();
         let mut results: Vec<(String, String, Vec<Round>)> = Vec::new();
         for case in &cases {
@@ -233,7 +236,7 @@ impl<'a> Measurement<'a> {
         self.bar.set_message(said.to_owned());
         self.bar.tick();
         let mut server = self.host.start(subject)?;
-        let target = Target { base: server.base(), process: server.process() };
+        let target = Target::new(server.base(), server.process());
         let progress = |what: &str| {
             self.bar.set_message(format!("{said}: {what}"));
             self.bar.tick();
