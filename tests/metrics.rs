@@ -38,7 +38,7 @@ fn read(text: &str) -> Result<BTreeMap<String, Family>, String> {
             if helped.take().as_deref() != Some(name) {
                 return wrong("a type without its help before it");
             }
-            if !["counter", "gauge", "histogram"].contains(&kind) {
+            if !["counter", "gauge", "histogram", "summary"].contains(&kind) {
                 return wrong("no type that we use");
             }
             if (kind == "counter") != name.ends_with("_total") {
@@ -52,7 +52,11 @@ fn read(text: &str) -> Result<BTreeMap<String, Family>, String> {
         } else {
             let (name, labels, value) = sample(line)?;
             let Some(family) = families.get_mut(&current) else { return wrong("a sample of no family") };
-            let parts: &[&str] = if family.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+            let parts: &[&str] = match family.kind.as_str() {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                "summary" => &["", "_sum", "_count"],
+                _ => &[""],
+            };
             if !parts.iter().any(|part| name == format!("{current}{part}")) {
                 return wrong("a sample under another family's head");
             }
@@ -61,6 +65,9 @@ fn read(text: &str) -> Result<BTreeMap<String, Family>, String> {
             }
             if (name.ends_with("_bucket") && family.kind == "histogram") != labels.contains_key("le") {
                 return wrong("buckets, and they alone, have a bound");
+            }
+            if (name == current && family.kind == "summary") != labels.contains_key("quantile") {
+                return wrong("quantiles, and they alone, say which");
             }
             if family.samples.insert((name, labels), value).is_some() {
                 return wrong("twice");
@@ -261,7 +268,11 @@ fn what_prometheus_would_not_read_is_found() {
         (format!("{counter}tessera_a_total 1"), "no last line end"),
         ("# TYPE tessera_a_total counter\ntessera_a_total 1\n".into(), "no help"),
         ("# HELP tessera_a Things\n# TYPE tessera_a counter\n".into(), "a counter of another name"),
-        ("# HELP tessera_a Things\n# TYPE tessera_a summary\n".into(), "another type"),
+        ("# HELP tessera_a Things\n# TYPE tessera_a untyped\n".into(), "another type"),
+        (
+            "# HELP tessera_a Things\n# TYPE tessera_a gauge\ntessera_a{quantile=\"1\"} 1\n".into(),
+            "a gauge of quantiles",
+        ),
         (format!("{counter}{counter}"), "a head twice"),
         (format!("{counter}tessera_b_total 1\n"), "another family's sample"),
         (format!("{counter}tessera_a_total 1\ntessera_a_total 2\n"), "a series twice"),

@@ -47,7 +47,7 @@ pub fn page(report: &Report) -> String {
     let _ = write!(
         page,
         "<p class=\"dim\">{}, {} of {} s after {} s of warm-up. Every number is the median of the rounds; \
-         behind it stand the least and the greatest of them. {}.</p>",
+         behind it stand the least and the greatest of them. p99 says: 99 of 100 took no longer. {}.</p>",
         escaped(&report.started),
         rounds(report.rounds),
         report.measured_s,

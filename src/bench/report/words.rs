@@ -53,7 +53,7 @@ pub fn of_figure(name: &str) -> &'static str {
         "mean period error" => "How far the mean time between two ticks is off the one asked for.",
         "server CPU" => "From the server process's own account: 100 % is one core that does nothing else.",
         "load CPU" => "The same of the load generator: near 100 %, it and not the server decides the figures.",
-        "server's own lateness, p50" | "server's own lateness, p99" => {
+        "server's own lateness, p50" => {
             "How late ticks began by the server's own clock, since it started: beside what its clients saw."
         }
         "knee" => "What came per second on the last step that held.",

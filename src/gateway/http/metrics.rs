@@ -19,6 +19,7 @@ use crate::actors::meters::{Durations, ModeMeters};
 use crate::actors::realm::Realm;
 use crate::actors::socket_metrics::{Counter, SocketMetrics};
 use crate::durations::Buckets;
+use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::store::StoreStats;
 use crate::wire::Reason;
 
@@ -40,7 +41,7 @@ async fn metrics(state: web::Data<HttpState>) -> Answer {
 }
 
 fn of_server(text: &mut Text, realm: &Realm) {
-    let version = format!("{{{}}}", label("version", env!("CARGO_PKG_VERSION")));
+    let version = label("version", env!("CARGO_PKG_VERSION"));
     text.family("build_info", "gauge", "1, with the version as a label", [(version, 1)]);
     text.one("sessions", "gauge", "Signed-in sessions, connected or resumable", realm.directory.sessions_live());
     text.one("matches", "gauge", "Live matches", realm.directory.matches_live());
@@ -61,8 +62,8 @@ fn of_sockets(text: &mut Text, sockets: &SocketMetrics) {
     for (name, help, counter) in counters {
         text.one(name, "counter", help, counter.get());
     }
-    let cuts = Cut::ALL.iter().map(|(cut, name)| (format!("{{{}}}", label("why", name)), sockets.cut(*cut)));
-    let help = "Sockets that the server cut; overflow is an outbox that was full of what may not be dropped";
+    let cuts = Cut::ALL.iter().map(|(cut, name)| (label("why", name), sockets.cut(*cut)));
+    let help = "Sockets that the server cut; outbox_overflow is an outbox that was full of what may not be dropped";
     text.family("connections_cut_total", "counter", help, cuts);
 }
 
@@ -79,8 +80,7 @@ fn of_modes(text: &mut Text, realm: &Realm) {
         ("matches_died_total", "Matches that died", |m| &m.died),
     ];
     for (name, help, count) in counts {
-        let samples =
-            modes.iter().map(|(mode, meters)| (format!("{{{}}}", label("mode", mode)), count(meters).load(Relaxed)));
+        let samples = modes.iter().map(|(mode, meters)| (label("mode", mode), count(meters).load(Relaxed)));
         text.family(name, "counter", help, samples);
     }
     type Spread = fn(&ModeMeters) -> &Durations;
@@ -94,18 +94,21 @@ fn of_modes(text: &mut Text, realm: &Realm) {
         text.histogram(name, help, each);
     }
     // Buckets tell quantiles to within a bucket. Whoever reads one server alone, as the bench does, may have them whole.
-    let quantiles = modes.iter().flat_map(|(mode, meters)| {
-        let seen = meters.lateness.summary();
-        [("0.5", seen.p50_us), ("0.99", seen.p99_us), ("0.999", seen.p999_us), ("1", seen.max_us)]
-            .map(|(quantile, us)| (format!("{{{},{}}}", label("mode", mode), label("quantile", quantile)), seconds(us)))
-    });
-    let help = "Quantiles of tick_lateness_seconds since the server started, exact but not to be added up";
-    text.family("tick_lateness_quantile_seconds", "gauge", help, quantiles);
+    text.head("tick_lateness_quantile_seconds", "summary", "tick_lateness_seconds in exact quantiles since the start");
+    for (mode, meters) in &modes {
+        let (mode, seen, buckets) = (label("mode", mode), meters.lateness.summary(), meters.lateness.buckets());
+        let quantiles = [("0.5", seen.p50_us), ("0.99", seen.p99_us), ("0.999", seen.p999_us), ("1", seen.max_us)];
+        for (quantile, us) in quantiles {
+            text.line("tick_lateness_quantile_seconds", &format!("{mode},quantile=\"{quantile}\""), seconds(us));
+        }
+        text.line("tick_lateness_quantile_seconds_sum", &mode, seconds(buckets.sum_us()));
+        text.line("tick_lateness_quantile_seconds_count", &mode, buckets.count());
+    }
 }
 
 fn of_queue_and_votes(text: &mut Text, realm: &Realm) {
     let waiting = realm.meters.tickets_waiting();
-    let waiting = waiting.iter().map(|(mode, count)| (format!("{{{}}}", label("mode", mode)), *count));
+    let waiting = waiting.iter().map(|(mode, count)| (label("mode", mode), *count));
     text.family("tickets_waiting", "gauge", "Tickets in the queue", waiting);
     let wait = realm.meters.queue_wait.buckets();
     text.histogram("queue_wait_seconds", "From the ticket to the seat", [(String::new(), wait)]);
@@ -122,12 +125,14 @@ fn of_mail(text: &mut Text, realm: &Realm) {
     depths.push(alone("matchmaker", realm.matchmaker().waiting()));
     depths.push(alone("presence", realm.presence().waiting()));
     let each = |of: fn(&Depth) -> usize| {
-        let samples = depths.iter().map(|(name, depth)| (format!("{{{}}}", label("actor", name)), of(depth)));
+        let samples = depths.iter().map(|(name, depth)| (label("actor", name), of(depth)));
         samples.collect::<Vec<_>>()
     };
     text.family("mailbox_messages", "gauge", "Messages that actors were told and have not taken up", each(|d| d.all));
-    let help = "The same in the fullest mailbox of that kind; each holds 1024 before players are answered busy";
-    text.family("mailbox_messages_max", "gauge", help, each(|d| d.fullest));
+    let help = format!(
+        "The same in the fullest mailbox of that kind; players are answered busy from {MAILBOX_MESSAGES_MAX} on"
+    );
+    text.family("mailbox_messages_max", "gauge", &help, each(|d| d.fullest));
     let lost = realm.meters.tells_lost.load(Relaxed);
     text.one("tells_lost_total", "counter", "Messages that found a mailbox full and nobody to tell", lost);
 }
@@ -142,7 +147,7 @@ fn of_errors(text: &mut Text, realm: &Realm) {
         let count = realm.meters.refusals.get(word).map_or(0, |count| count.load(Relaxed));
         *by_code.entry(code).or_default() += count;
     }
-    let samples = by_code.into_iter().map(|(code, count)| (format!("{{{}}}", label("code", code)), count));
+    let samples = by_code.into_iter().map(|(code, count)| (label("code", code), count));
     text.family("errors_total", "counter", "What clients were refused, over sockets and HTTP, by code", samples);
 }
 
@@ -160,7 +165,7 @@ fn of_store(text: &mut Text, store: &StoreStats) {
 struct Text(String);
 
 impl Text {
-    /// One name with its samples: `(labels, value)`.
+    /// One name with its samples: `(labels, value)`, the labels as [`label`] writes them.
     fn family<V: Display>(
         &mut self,
         name: &str,
@@ -170,7 +175,7 @@ impl Text {
     ) {
         self.head(name, kind, help);
         for (labels, value) in samples {
-            let _ = writeln!(self.0, "tessera_{name}{labels} {value}");
+            self.line(name, &labels, value);
         }
     }
 
@@ -183,15 +188,21 @@ impl Text {
         self.head(name, "histogram", help);
         for (label, buckets) in each {
             let comma = if label.is_empty() { "" } else { "," };
-            let count = buckets.count();
+            let (bucket, count) = (format!("{name}_bucket"), buckets.count());
             let bounds = buckets.cumulative().map(|(bound_us, count)| (seconds(bound_us).to_string(), count));
             for (bound, count) in bounds.chain([("+Inf".to_owned(), count)]) {
-                let _ = writeln!(self.0, "tessera_{name}_bucket{{{label}{comma}le=\"{bound}\"}} {count}");
+                self.line(&bucket, &format!("{label}{comma}le=\"{bound}\""), count);
             }
-            let braced = if label.is_empty() { label } else { format!("{{{label}}}") };
-            let _ = writeln!(self.0, "tessera_{name}_sum{braced} {}", seconds(buckets.sum_us()));
-            let _ = writeln!(self.0, "tessera_{name}_count{braced} {count}");
+            self.line(&format!("{name}_sum"), &label, seconds(buckets.sum_us()));
+            self.line(&format!("{name}_count"), &label, count);
         }
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: impl Display) {
+        let _ = match labels {
+            "" => writeln!(self.0, "tessera_{name} {value}"),
+            labels => writeln!(self.0, "tessera_{name}{{{labels}}} {value}"),
+        };
     }
 
     fn head(&mut self, name: &str, kind: &str, help: &str) {
