@@ -183,8 +183,15 @@ fn two_hundred_matches(_: &mut Criterion) {
     config.server.games = folder.display().to_string();
     let server = in_background(config, Threads { workers: 1, arbiters: 1 }, None).expect("a server");
     for _ in 0..200 {
-        let order =
-            MatchOrder { mode: "default".into(), private: false, matched: vec![], bots: 2, queued: None, promised: 0 };
+        let order = MatchOrder {
+            mode: "default".into(),
+            private: false,
+            matched: vec![],
+            bots: 2,
+            queued: None,
+            promised: 0,
+            insists: true,
+        };
         assert!(server.realm.start_match(order).is_ok());
     }
     std::thread::sleep(Duration::from_secs(2));

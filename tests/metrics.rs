@@ -234,6 +234,7 @@ fn what_a_server_tells_is_what_prometheus_reads_and_what_happened() {
             assert!(value(&seen, family, "_sum", &[bench]) > 0.0, "{family}");
         }
         assert_eq!(value(&seen, "tessera_queue_wait_seconds", "_count", &[]), 2.0);
+        assert!(value(&seen, "tessera_load_level", "", &[]) <= 3.0);
         assert!(value(&seen, "tessera_store_latency_seconds", "_count", &[("kind", "write")]) >= 3.0);
         assert!(value(&seen, "tessera_tick_lateness_quantile_seconds", "", &[bench, ("quantile", "0.99")]) > 0.0);
         let actors = ["channels", "lobby", "matches", "matchmaker", "presence", "votes"];

@@ -45,6 +45,19 @@ fn of_server(text: &mut Text, realm: &Realm) {
     text.family("build_info", "gauge", "1, with the version as a label", [(version, 1)]);
     text.one("sessions", "gauge", "Signed-in sessions, connected or resumable", realm.directory.sessions_live());
     text.one("matches", "gauge", "Live matches", realm.directory.matches_live());
+    let pressure = &realm.pressure;
+    let lags = u8::from(pressure.is_lagging());
+    text.one("lagging", "gauge", "1 while ticks have been late for so long that players are told", lags);
+    let help = "What is shed: 0 nothing, 1 new matches, 2 spectators too, 3 every other state too";
+    text.one("load_level", "gauge", help, pressure.load() as u8);
+    for (name, help, count) in [
+        ("lagging_windows_total", "Windows in which players were told of lag", &pressure.lagging_windows),
+        ("matches_shed_total", "Matches that were not opened under load", &pressure.matches_refused),
+        ("spectators_shed_total", "Newcomers not let in to watch under load", &pressure.spectators_refused),
+        ("states_shed_total", "States that viewers were not sent under load", &pressure.states_shed),
+    ] {
+        text.one(name, "counter", help, count.load(Relaxed));
+    }
 }
 
 fn of_sockets(text: &mut Text, sockets: &SocketMetrics) {
