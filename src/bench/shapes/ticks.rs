@@ -95,6 +95,7 @@ impl Ticks {
             late: board.recorder("how late the load itself was"),
             states: std::cell::Cell::new(0),
             missed: std::cell::Cell::new(0),
+            lags: std::cell::Cell::new(0),
             board: board.clone(),
             period: Duration::from_secs(1) / self.hz,
         };
@@ -154,6 +155,11 @@ impl Ticks {
             round.tell("mean period error", "%", Better::Lower, mean * 100.0);
         }
         round.tell_usage(&usage, "state", seen.states.get());
+        if seen.lags.get() > 0 {
+            round
+                .notes
+                .push("the server told its players that it is overloaded, and may have sent fewer states".into());
+        }
         if seen.states.get() > 0 && seen.deviation.is_empty() {
             round.notes.push("states carry no `tick`: how far they are off the schedule cannot be told".into());
         }
@@ -176,6 +182,8 @@ struct Seen {
     late: Recorder,
     states: std::cell::Cell<u64>,
     missed: std::cell::Cell<u64>,
+    /// How often a player was told that the server is overloaded.
+    lags: std::cell::Cell<u64>,
     board: Rc<Board>,
     period: Duration,
 }
@@ -245,6 +253,10 @@ async fn follow(
             };
             match &*kind(text) {
                 "match.state" => {}
+                "server.lag" => {
+                    seen.lags.set(seen.lags.get() + 1);
+                    continue;
+                }
                 "error" => {
                     seen.board.refused(&refusal(&String::from_utf8_lossy(text)).unwrap_or_default());
                     continue;
@@ -299,6 +311,7 @@ mod tests {
             late: board.recorder("late"),
             states: 0.into(),
             missed: 0.into(),
+            lags: 0.into(),
             board: board.clone(),
             period: ms(100),
         };
