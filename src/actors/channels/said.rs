@@ -1,0 +1,347 @@
+//! What is said in a channel, and what is changed of it: admitted by the [`Channel`](crate::engine::chat::Channel)'s
+//! rules, judged by the game of its match, stored, and told once the store has it.
+
+use actix::prelude::*;
+
+use super::{ChannelActor, Listener, Reply, message_of, muted};
+use crate::actors::matches::JudgeChat;
+use crate::engine::chat::{
+    ChangeRefused, Content, ContentRefused, Editor, FilterVerdict, Line, Place, SayRefused, Sender,
+};
+use crate::ids::{MessageId, PlayerId};
+use crate::store::StoreError;
+use crate::store::rows::{Changed, ChatChange, ChatRow};
+use crate::wire::chat as says;
+use crate::wire::time::SentAt;
+use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
+
+/// The store has a message, or has not.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Kept {
+    line: Line,
+    sender: Sender,
+    reply: Option<Reply>,
+    outcome: Result<(), Reason>,
+}
+
+/// The store has a change, or has not.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ChangeKept {
+    message_id: MessageId,
+    content: Option<Content>,
+    reply: Reply,
+    outcome: Result<Changed, StoreError>,
+}
+
+/// What waits for its game's judgement.
+enum Judging {
+    Say { sender: Sender, reply: Reply },
+    Edit { player: PlayerId, message_id: MessageId, reply: Reply },
+}
+
+impl Judging {
+    fn player(&self) -> Option<PlayerId> {
+        match self {
+            Self::Say { sender, .. } => sender.player(),
+            Self::Edit { player, .. } => Some(*player),
+        }
+    }
+}
+
+/// A line that a game judges. Dropped without an answer, it passes: a match that ends silences nobody.
+pub struct Judged {
+    to: Addr<ChannelActor>,
+    line: Option<(Content, Judging)>,
+}
+
+impl Judged {
+    /// What the game makes of it.
+    pub fn answer(mut self, verdict: FilterVerdict) {
+        self.tell(verdict);
+    }
+
+    fn tell(&mut self, verdict: FilterVerdict) {
+        if let Some((content, what)) = self.line.take() {
+            // `do_send` on purpose: whoever said it waits, and no more of these come than were taken in.
+            self.to.do_send(Verdict { content, what, verdict });
+        }
+    }
+}
+
+impl Drop for Judged {
+    fn drop(&mut self) {
+        self.tell(FilterVerdict::Pass);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Verdict {
+    content: Content,
+    what: Judging,
+    verdict: FilterVerdict,
+}
+
+impl Handler<Verdict> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, Verdict { content, what, verdict }: Verdict, ctx: &mut Context<Self>) {
+        self.keeping -= 1;
+        let filtered = content.filtered(&|_: &Place, _, _: &str| verdict.clone(), self.channel.place(), what.player());
+        match (filtered, what) {
+            (Ok(content), what) => self.judged(content, what, ctx),
+            (Err(refused), Judging::Say { sender, reply }) => {
+                self.channel.withdraw(sender);
+                reply.refuse(&self.realm, not_content(refused));
+            }
+            (Err(refused), Judging::Edit { reply, .. }) => reply.refuse(&self.realm, not_content(refused)),
+        }
+        self.retire_if_empty(ctx);
+    }
+}
+
+impl ChannelActor {
+    pub(super) fn say(&mut self, who: &Listener, cid: Option<Cid>, content: &str, ctx: &mut Context<Self>) {
+        let sender = Sender::Player(who.player, who.session_id);
+        let reply = Reply::to(who, cid);
+        if let Some(refusal) = muted(&self.realm, who.player, &self.name) {
+            return reply.refuse(&self.realm, refusal);
+        }
+        match self.channel.admit(sender, content, &(), self.realm.clock.now_ms()) {
+            Ok(content) => self.judge(content, Judging::Say { sender, reply }, ctx),
+            Err(refused) => reply.refuse(&self.realm, not_said(refused)),
+        }
+    }
+
+    /// Lets the game of a match judge what is said in its channel; elsewhere nobody does. One mailbox there and one here
+    /// keep the order.
+    fn judge(&mut self, content: Content, what: Judging, ctx: &mut Context<Self>) {
+        let Place::Match(match_id) = self.channel.place() else { return self.judged(content, what, ctx) };
+        let Some(card) = self.realm.directory.card(*match_id) else { return self.judged(content, what, ctx) };
+        let (sender, text) = (what.player(), content.shared());
+        let Some(sender) = sender else { return self.judged(content, what, ctx) };
+        self.keeping += 1;
+        let judged = Judged { to: ctx.address(), line: Some((content, what)) };
+        // A match that is too busy, or over, lets it pass: that is what dropping the message does.
+        let _ = card.addr.try_send(JudgeChat { sender, text, judged });
+    }
+
+    /// What nobody minds is stored.
+    fn judged(&mut self, content: Content, what: Judging, ctx: &mut Context<Self>) {
+        match what {
+            Judging::Say { sender, reply } => self.keep(sender, content, Some(reply), ctx),
+            Judging::Edit { player, message_id, reply } => {
+                self.keep_change(player, message_id, Some(content), reply, ctx);
+            }
+        }
+    }
+
+    pub(super) fn change(
+        &mut self,
+        who: &Listener,
+        cid: Option<Cid>,
+        message_id: MessageId,
+        content: Option<&str>,
+        ctx: &mut Context<Self>,
+    ) {
+        let reply = Reply::to(who, cid);
+        if content.is_some()
+            && let Some(refusal) = muted(&self.realm, who.player, &self.name)
+        {
+            return reply.refuse(&self.realm, refusal);
+        }
+        let by = Editor::Author(who.player, who.session_id);
+        let now_ms = self.realm.clock.now_ms();
+        let admitted = match content {
+            Some(text) => self.channel.admit_edit(by, message_id, text, &(), now_ms).map(Some),
+            None => self.channel.admit_deletion(by, message_id, now_ms).map(|()| None),
+        };
+        let content = match admitted {
+            Ok(Some(content)) => {
+                return self.judge(content, Judging::Edit { player: who.player, message_id, reply }, ctx);
+            }
+            Ok(None) => None,
+            Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthorized),
+            Err(ChangeRefused::Say(refused)) => return reply.refuse(&self.realm, not_said(refused)),
+        };
+        self.keep_change(who.player, message_id, content, reply, ctx);
+    }
+
+    /// Stores a change; it is told when [`ChangeKept`] comes back.
+    fn keep_change(
+        &mut self,
+        player: PlayerId,
+        message_id: MessageId,
+        content: Option<Content>,
+        reply: Reply,
+        ctx: &mut Context<Self>,
+    ) {
+        let change = ChatChange {
+            channel_id: self.name.to_string(),
+            message_id,
+            only_sender: Some(player),
+            content: content.as_ref().map(|content| content.as_str().to_owned()),
+            unix_ms: self.realm.clock.unix_ms(),
+        };
+        self.keeping += 1;
+        let me = ctx.address();
+        let done = move |outcome| me.do_send(ChangeKept { message_id, content, reply, outcome });
+        self.realm.store.change_chat(change, Box::new(done));
+    }
+
+    /// Stores a message; it is said when [`Kept`] comes back.
+    pub(super) fn keep(&mut self, sender: Sender, content: Content, reply: Option<Reply>, ctx: &mut Context<Self>) {
+        let (message_id, sent_unix_ms) = self.realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
+        let line = Line { message_id, sender: sender.player(), content: content.shared(), sent_unix_ms, edited: false };
+        let row = ChatRow {
+            message_id,
+            channel_id: self.name.to_string(),
+            seq: 0,
+            sender_id: line.sender,
+            content: content.as_str().to_owned(),
+            sent_unix_ms,
+            edited_unix_ms: None,
+        };
+        self.keeping += 1;
+        let me = ctx.address();
+        // `do_send` on purpose: what is on disk must be said, and no more of these come than were taken in.
+        let done = move |outcome| me.do_send(Kept { line, sender, reply, outcome });
+        let store = self.realm.store.clone();
+        match (self.channel.place(), sender.player()) {
+            (Place::Dm(lo, hi), Some(player)) => {
+                let other = if player == *lo { *hi } else { *lo };
+                let then = store.clone();
+                let checked = move |blocked| match blocked {
+                    Ok(false) => then.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
+                    Ok(true) => done(Err(Reason::Blocked)),
+                    Err(error) => done(Err(unkept(error))),
+                };
+                store.blocked_between(player, other, Box::new(checked));
+            }
+            _ => store.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
+        }
+    }
+
+    fn push_all(&self, frame: &Frame) {
+        for (_, _, outlet) in self.channel.members() {
+            outlet.push(frame);
+        }
+    }
+
+    /// Tells everyone a change; the one who made it finds their `cid` on it.
+    fn push_change(&self, change: &impl Outbound, reply: &Reply) {
+        let frame = change.push();
+        for (session, _, outlet) in self.channel.members() {
+            if session != reply.session || reply.cid.is_none() {
+                outlet.push(&frame);
+            }
+        }
+        if reply.cid.is_some() {
+            reply.outlet.push(&change.frame(reply.cid.as_ref()));
+        }
+    }
+
+    /// A direct message reaches its other side in the channel or out of it.
+    fn tell_absent(&self, line: &Line) {
+        let (Place::Dm(lo, hi), Some(sender)) = (self.channel.place(), line.sender) else { return };
+        let other = if sender == *lo { *hi } else { *lo };
+        if self.channel.members().any(|(_, player, _)| player == other) {
+            return;
+        }
+        if let Some(member) = self.realm.directory.member(other) {
+            let message = says::DmMessage {
+                channel_id: self.name.to_string(),
+                message_id: line.message_id,
+                sender_id: sender.to_string(),
+                content: line.content.to_string(),
+                sent_at: SentAt::of(line.sent_unix_ms, Dialect::Latest),
+            };
+            member.outlet.push(&message.push());
+        }
+    }
+}
+
+impl Handler<Kept> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, kept: Kept, ctx: &mut Context<Self>) {
+        let Kept { line, sender, reply, outcome } = kept;
+        self.keeping -= 1;
+        match outcome {
+            Ok(()) => {
+                self.push_all(&message_of(&self.name, &line).push());
+                self.tell_absent(&line);
+                if let Some(reply) = reply.filter(|reply| reply.cid.is_some()) {
+                    let sent = says::Sent { channel_id: self.name.to_string(), message_id: line.message_id };
+                    reply.outlet.push(&sent.frame(reply.cid.as_ref()));
+                }
+                self.channel.said(line);
+            }
+            Err(reason) => {
+                self.channel.withdraw(sender);
+                match reply {
+                    Some(reply) => reply.refuse(&self.realm, reason),
+                    None => tracing::error!(channel = %self.name, "a message of the server could not be stored"),
+                }
+            }
+        }
+        self.retire_if_empty(ctx);
+    }
+}
+
+impl Handler<ChangeKept> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, kept: ChangeKept, ctx: &mut Context<Self>) {
+        let ChangeKept { message_id, content, reply, outcome } = kept;
+        self.keeping -= 1;
+        let channel_id = self.name.to_string();
+        match (outcome, content) {
+            (Ok(Changed::Done), Some(content)) => {
+                self.channel.edited(message_id, &content);
+                let content = content.as_str().to_owned();
+                self.push_change(&says::Updated { channel_id, message_id, content }, &reply);
+            }
+            (Ok(Changed::Done), None) => {
+                self.channel.deleted(message_id);
+                self.push_change(&says::Deleted { channel_id, message_id }, &reply);
+            }
+            (Ok(Changed::NotFound), _) => reply.refuse(&self.realm, Reason::MessageNotFound),
+            (Ok(Changed::NotSender), _) => reply.refuse(&self.realm, Reason::NotAuthorized),
+            (Err(error), _) => reply.refuse(&self.realm, unkept(error)),
+        }
+        self.retire_if_empty(ctx);
+    }
+}
+
+/// What a player is told whose message was not said.
+pub(super) fn not_said(refused: SayRefused) -> Refusal {
+    match refused {
+        SayRefused::NotMember => Reason::NotAuthorized.into(),
+        SayRefused::Muted { retry_ms } => Reason::Muted.with("retry_ms", retry_ms),
+        SayRefused::SlowMode { retry_ms } => Reason::SlowMode.with("retry_ms", retry_ms),
+        SayRefused::Busy { retry_ms } => Reason::RateLimited.with("retry_ms", retry_ms),
+        SayRefused::Content(refused) => not_content(refused).into(),
+    }
+}
+
+pub(super) fn not_content(refused: ContentRefused) -> Reason {
+    match refused {
+        ContentRefused::Empty => Reason::ContentEmpty,
+        ContentRefused::TooLarge => Reason::ContentTooLarge,
+        ContentRefused::Forbidden(_) | ContentRefused::Filtered => Reason::ContentRefused,
+    }
+}
+
+/// What a player is told whose message the store did not take.
+fn unkept(error: StoreError) -> Reason {
+    match error {
+        StoreError::Busy | StoreError::Closed => Reason::Busy,
+        StoreError::Failed(error) => {
+            tracing::error!(%error, "a chat message could not be stored");
+            Reason::Internal
+        }
+    }
+}
