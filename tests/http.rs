@@ -448,7 +448,14 @@ fn a_guest_comes_back_and_becomes_an_account() {
     assert_eq!(upgrade(&account, "again").code(), "guest.not_unclaimed");
     let login = server.post("/api/v1/auth/login", json!({"username": "grace", "password": "long enough"}));
     assert_eq!(SignedIn::of(&login).id, first.id);
-    assert_ne!(SignedIn::of(&guest(secret)).id, first.id, "the device's secret opens the account no more");
+    let late = guest(secret);
+    assert_eq!(
+        (late.status, late.code()),
+        (401, "guest.already_upgraded"),
+        "the device's secret opens nothing any more"
+    );
+    let wrong = guest(&secret.replace('c', "d"));
+    assert_eq!(wrong.code(), "guest.invalid_device_secret", "and nobody else learns what became of the guest");
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub trait Store: Send + Sync + 'static {
     fn create_player(&self, player: NewPlayer, tokens: NewTokens, done: Done<Creation>);
     /// Creates a guest, remembers its device and hands out the first tokens, or none of these.
     fn create_guest(&self, player: NewPlayer, device: DeviceRow, tokens: NewTokens, done: Done<Creation>);
-    /// Turns a guest into an account: forgets its device, revokes its tokens and hands out these. Says which sign-ins
+    /// Turns a guest into an account: revokes its tokens and hands out these; its device stays known. Says which sign-ins
     /// ended; the one that `tokens` continue is among them when it held tokens before.
     fn claim_guest(&self, claim: Claim, tokens: NewTokens, done: Done<(Creation, Vec<SignIn>)>);
     /// One player.

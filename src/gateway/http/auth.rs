@@ -260,6 +260,9 @@ async fn resume_guest(state: &State, device: &Device, known: &DeviceRow) -> Answ
     let Some(player) = ask(|done| state.store.player(known.player_id, done)).await? else {
         return Err(Reason::Internal.into());
     };
+    if !player.guest {
+        return Err(Reason::GuestUpgraded.into());
+    }
     let pair = sign_in(state, player.id).await?;
     ok(&SignedIn { guest: true, ..SignedIn::new(player.id, &player.username, &pair) })
 }

@@ -60,7 +60,8 @@ pub(super) fn claim_guest(
         ":display_name": claim.display_name,
         ":password_hash": claim.password_hash,
     })?;
-    db.prepare_cached("DELETE FROM devices WHERE player_id = ?")?.execute([claim.player_id])?;
+    // The device stays known, and its secret opens nothing: it is told that its guest became an account, and makes no
+    // second player in silence.
     let ended = revoke(db, Revoke::Player(claim.player_id))?;
     insert_tokens(db, &SignIn { player_id: tokens.player_id, family: tokens.family }, &tokens.pair)?;
     Ok((Creation::Created, ended))

@@ -165,7 +165,7 @@ fn a_guest_is_made_once_per_device_and_claimed_once() {
         now(|done| store.create_guest(second, device.clone(), tokens(id, 2, 2), done)),
         Ok(Creation::DeviceTaken)
     );
-    assert_eq!(now(|done| store.device([1; 32], done)), Ok(Some(device)));
+    assert_eq!(now(|done| store.device([1; 32], done)), Ok(Some(device.clone())));
 
     let other = player_named("ada", &mut rng);
     let other_tokens = tokens(other.id, 3, 3);
@@ -182,8 +182,12 @@ fn a_guest_is_made_once_per_device_and_claimed_once() {
     assert_eq!(taken, Ok((Creation::UsernameTaken, vec![])));
     let ended = vec![SignIn { player_id: id, family: [1; 16] }];
     assert_eq!(now(|done| store.claim_guest(claim("grace"), tokens(id, 4, 4), done)), Ok((Creation::Created, ended)));
-    assert_eq!(now(|done| store.device([1; 32], done)), Ok(None), "the device secret opens nothing any more");
-    assert_eq!(now(|done| store.access_token([1; 32], done)), Ok(None), "nor do the guest's tokens");
+    assert_eq!(
+        now(|done| store.device([1; 32], done)),
+        Ok(Some(device)),
+        "the device is told what became of its guest"
+    );
+    assert_eq!(now(|done| store.access_token([1; 32], done)), Ok(None), "the guest's tokens open nothing any more");
     let row = now(|done| store.access_token([4; 32], done)).unwrap().unwrap();
     assert_eq!((row.player.username.as_str(), row.player.guest), ("grace", false));
     let again = now(|done| store.claim_guest(claim("hopper"), tokens(id, 5, 5), done));
