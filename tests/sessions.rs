@@ -5,9 +5,12 @@ mod support;
 use serde_json::{Value, json};
 use support::{Client, pair, run, server, stranger};
 use tessera::actors::matches::{Leave, Parting};
+use tessera::actors::sessions::Inbound;
 use tessera::client::{Base, request};
 use tessera::engine::modes::{Matchmaking, Mode, Players, ScheduledVote};
 use tessera::ids::{PlayerId, SessionId};
+use tessera::store::rows::BanRow;
+use tessera::wire;
 
 /// Signs in as whoever `of` was and asks for its session, as a client that says it has `received` counted frames.
 async fn come_back(base: &Base, of: &Client, received: u64) -> (Client, Value) {
@@ -237,6 +240,63 @@ fn a_group_that_shrinks_before_it_is_seated_goes_back_in_its_turn() {
         for name in ["ann", "bob"] {
             let mut client = Client::new(&base, name).await;
             client.send("matchmaker.add", json!({"mode": "trio"})).await;
+        // Not being in it is no mistake.
+        for channel in ["lobby", "room:red"] {
+            ann.send("chat.leave", json!({"channel_id": channel})).await;
+            assert_eq!(ann.expect("chat.left").await["payload"]["channel_id"], channel);
+        }
+    });
+}
+
+#[test]
+fn a_socket_that_was_replaced_is_heard_no_more() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        let mut ann = Client::new(&base, "ann").await;
+        ann.send("chat.join", json!({"channel_id": "lobby"})).await;
+        ann.expect("chat.joined").await;
+        // What a socket read before it was replaced comes when the client has said it again over the new one.
+        let said = r#"{"type": "chat.send", "cid": 1, "payload": {"channel_id": "lobby", "content": "twice?"}}"#;
+        let session = realm.directory.member(ann.player.parse().unwrap()).expect("she is here").session;
+        let request = wire::decode(said).expect("it is a request");
+        let late = Inbound { opened: realm.next_number(), request, received_ms: 0, print: None };
+        session.send(late).await.expect("it is handled");
+        ann.text(said).await;
+        ann.expect("chat.sent").await;
+        ann.expect("chat.message").await;
+        assert!(ann.heard_of("chat.message").await.is_empty(), "it was said once");
+    });
+}
+
+#[test]
+fn a_ban_that_lands_while_its_player_signs_in_ends_the_session_all_the_same() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        let ann = Client::new(&base, "ann").await;
+        let (player, token) = (ann.player.clone(), ann.token.clone());
+        ann.close().await;
+        let player: PlayerId = player.parse().unwrap();
+        // The store stands still: the look at the token is in its queue, and the ban behind it.
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        realm.store.player(player, Box::new(move |_| wait.recv().expect("it goes on")));
+        let mut again = stranger(&base).await;
+        again.send("session.connect", json!({"token": token})).await;
+        while realm.store.stats().queue_len < 2 {
+            tokio::task::yield_now().await;
+        }
+        let ban = BanRow { player_id: player, reason: "cheating".into(), until_unix_ms: None, created_unix_ms: 0 };
+        // Whoever bans finds no session to end: it has not begun yet.
+        realm.store.ban(ban, Box::new(|banned| assert!(matches!(banned, Ok(Some(_))))));
+        go_on.send(()).expect("the store waits");
+        assert_eq!(again.next().await.expect("an answer")["type"], "session.connected", "the token was good");
+        let told = again.next().await.expect("a frame");
+        assert_eq!((&told["type"], &told["payload"]["reason"]), (&json!("error"), &json!("banned")), "{told}");
+        assert_eq!(told["payload"]["error"]["details"]["reason"], "cheating");
+        assert!(again.next().await.is_none(), "and the socket is closed");
             client.expect("matchmaker.queued").await;
             waiting.push(client);
         }
@@ -259,3 +319,19 @@ fn a_group_that_shrinks_before_it_is_seated_goes_back_in_its_turn() {
         assert!(waiting[1].heard_of("match.matched").await.is_empty());
     });
 }
+
+        // So it is after a resume by another sign-in.
+        let third = account("/api/v1/auth/login").await;
+        let fourth = account("/api/v1/auth/login").await;
+        let mut before = stranger(&base).await;
+        before.send("session.connect", json!({"token": third["access_token"]})).await;
+        let connected = before.expect("session.connected").await;
+        let mut client = stranger(&base).await;
+        let resume = json!({"session_id": connected["payload"]["session_id"], "received": 0});
+        client.send("session.connect", json!({"token": fourth["access_token"], "resume": resume})).await;
+        assert_eq!(client.expect("session.connected").await["payload"]["resumed"], true);
+        sign_out(&third).await;
+        client.send("session.heartbeat", json!({})).await;
+        client.expect("session.heartbeat").await;
+        sign_out(&fourth).await;
+        assert_eq!(client.expect("error").await["payload"]["reason"], "session_revoked");

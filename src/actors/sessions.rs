@@ -44,6 +44,9 @@ const OVERFLOW_EVERY_MS: u64 = 1_000;
 pub struct Inbound {
     /// What it says.
     pub request: Request,
+    /// The socket it came by: once a newer one has taken its place it is heard no more, since the client says again over
+    /// that one what was not answered.
+    pub opened: u64,
     /// When the frame was received, monotonic milliseconds: votes close by this, not by when we got to it.
     pub received_ms: u64,
     /// Fingerprint of the whole text, where it has a `cid`: to know it again when it is sent again.
@@ -285,7 +288,9 @@ impl Handler<Inbound> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, inbound: Inbound, ctx: &mut Context<Self>) {
-        self.dispatch(inbound, ctx);
+        if inbound.opened == self.opened {
+            self.dispatch(inbound, ctx);
+        }
     }
 }
 

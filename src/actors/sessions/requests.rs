@@ -72,7 +72,7 @@ impl SessionActor {
     }
 
     pub(super) fn dispatch(&mut self, inbound: Inbound, ctx: &mut Context<Self>) {
-        let Inbound { request: Request { cid, seq, msg }, received_ms, print } = inbound;
+        let Inbound { opened: _, request: Request { cid, seq, msg }, received_ms, print } = inbound;
         let cid = cid.as_ref();
         if let (Some(cid), Some(print)) = (cid, print)
             && self.is_answered(cid, print)
