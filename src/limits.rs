@@ -276,6 +276,15 @@ pub const BARRED_PER_MATCH_MAX: usize = 256;
 /// Votes one match may ever hold. Over: the vote is refused and its author told.
 pub const VOTES_PER_MATCH_MAX: usize = 1_024;
 
+/// What one session may ask of one channel while an earlier thing it asked there is on its way to the store, and direct
+/// messages that wait for the one before: twice the burst of frames, so only a server that counts none gets there. Over:
+/// `busy`, which then comes ahead of their answers.
+pub const TURNS_WAITING_MAX: usize = 256;
+
+/// Channels that a session remembers having left, so that it refuses in its turn what is still said to them. Over: the
+/// one it left first is refused at once.
+pub const CHANNELS_LEFT_MAX: usize = 32;
+
 /// Live chat channels. Over: `busy`; channels end when their last member leaves.
 pub const CHANNELS_MAX: usize = 100_000;
 

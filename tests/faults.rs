@@ -5,12 +5,13 @@ mod proxy;
 mod support;
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use proxy::{Fault, proxy};
+use proxy::{Fault, Plan, Proxy, proxy};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use tessera::engine::sessions::{Lane, SlotKind};
 use tessera::ids::PlayerId;
 use tessera::limits::REPLAY_FRAMES_MAX;
 use tessera::server::{Threads, in_background};
+use tessera::store::ask;
 use tessera::wire::Frame;
 
 /// Clients whose connections are cut, and events that each of them must hear.
@@ -28,6 +30,12 @@ const CLIENTS: usize = 20;
 const EVENTS_EACH: u64 = 5_000;
 /// Connections that the proxy has to end before that counts as a trial.
 const CUTS_MIN: u64 = 1_000;
+/// Clients whose requests are cut, what each of them asks, and how much of it at once.
+const SPEAKERS: usize = 8;
+const SAID_EACH: u64 = 300;
+const IN_FLIGHT: u64 = 8;
+/// Connections that the proxy has to spoil on their way to the server before that counts as a trial.
+const CUTS_UP_MIN: u64 = 100;
 /// Events a client may be behind: well within what a session remembers.
 const BEHIND_MAX: u64 = 400;
 
@@ -110,13 +118,8 @@ fn a_thousand_cut_connections_lose_double_and_disorder_nothing() {
     run(async move {
         let plan = |nth: u64| {
             let mut rng = ChaCha8Rng::seed_from_u64(nth);
-            let end = rng.random_range(0..12_000);
-            match nth % 50 {
-                0 => Fault::Blackhole(end),
-                1..5 => Fault::Trickle(rng.random_range(1..64), end),
-                5..8 => Fault::Delay(Duration::from_millis(rng.random_range(1..5)), end),
-                _ => Fault::Cut(end),
-            }
+            // Towards the server there is little more than the handshake and the sign-in.
+            Plan { down: fault(&mut rng, 12_000), up: fault(&mut rng, 4_000) }
         };
         let proxy = proxy(server.addr, plan).await;
         let mut clients = Vec::new();
@@ -141,9 +144,212 @@ fn a_thousand_cut_connections_lose_double_and_disorder_nothing() {
         for client in clients {
             client.await.expect("a client hears everything");
         }
-        let ended = proxy.ended.load(Ordering::Relaxed);
-        assert!(ended >= CUTS_MIN, "only {ended} connections were cut");
+        let (down, up) = struck(&proxy);
+        assert!(down >= CUTS_MIN, "only {down} connections were cut");
+        assert!(up >= CUTS_UP_MIN, "only {up} connections were cut towards the server");
     });
+}
+
+/// What happens to one direction of a connection, within so many bytes.
+fn fault(rng: &mut ChaCha8Rng, within: u64) -> Fault {
+    let end = rng.random_range(0..within);
+    match rng.random_range(0..50) {
+        0 => Fault::Blackhole(end),
+        1..5 => Fault::Trickle(rng.random_range(1..64), end),
+        5..8 => Fault::Delay(Duration::from_millis(rng.random_range(1..5)), end),
+        _ => Fault::Cut(end),
+    }
+}
+
+/// How many connections the proxy has spoilt, towards the client and towards the server.
+fn struck(proxy: &Proxy) -> (u64, u64) {
+    (proxy.struck_down.load(Ordering::Relaxed), proxy.struck_up.load(Ordering::Relaxed))
+}
+
+/// A client that asks for things and, when it comes back, asks again for what was not answered.
+struct Speaker {
+    base: Base,
+    token: String,
+    session: Option<String>,
+    player: String,
+    received: u64,
+    /// To whom it speaks, and how much it has said.
+    to: String,
+    asked: u64,
+    /// The ids of what was acknowledged, in order.
+    acked: Vec<String>,
+}
+
+impl Speaker {
+    fn new(base: Base, token: String, to: &str) -> Self {
+        let (player, to) = (String::new(), to.to_owned());
+        Self { base, token, session: None, player, received: 0, to, asked: 0, acked: Vec::new() }
+    }
+
+    fn is_done(&self) -> bool {
+        self.acked.len() as u64 == SAID_EACH
+    }
+
+    fn request(&self, n: u64) -> String {
+        let payload = json!({"recipient_id": self.to, "content": n.to_string()});
+        json!({"type": "dm.send", "cid": n, "payload": payload}).to_string()
+    }
+
+    /// One connection, until it ends or everything is answered.
+    async fn connection(&mut self) -> Option<()> {
+        let mut socket: Socket = patient(connect(&self.base, "/ws", &[])).await?.ok()?;
+        let mut ask = json!({"token": self.token});
+        if let Some(session) = &self.session {
+            ask["resume"] = json!({"session_id": session, "received": self.received});
+        }
+        socket.text(&json!({"type": "session.connect", "payload": ask}).to_string()).await.ok()?;
+        let mut again = self.acked.len() as u64 + 1;
+        while !self.is_done() {
+            let Event::Text(text) = patient(socket.next()).await?.ok()?? else { return None };
+            self.hear(&serde_json::from_str(&text).expect("frames arrive whole or not at all"))?;
+            // First what was asked before, then as much more as may be in flight.
+            while again <= self.asked.max((self.acked.len() as u64 + IN_FLIGHT).min(SAID_EACH)) {
+                self.asked = self.asked.max(again);
+                socket.text(&self.request(again)).await.ok()?;
+                again += 1;
+            }
+        }
+        Some(())
+    }
+
+    /// None when the server is going down.
+    fn hear(&mut self, frame: &Value) -> Option<()> {
+        match frame["type"].as_str().expect("a type") {
+            "session.connected" => {
+                let session = frame["payload"]["session_id"].as_str().map(str::to_owned);
+                assert_eq!(frame["payload"]["resumed"], self.session.is_some(), "nobody was away too long");
+                self.session = session;
+                self.player = frame["payload"]["player_id"].as_str().expect("an id").to_owned();
+                return Some(());
+            }
+            "dm.sent" => {
+                assert_eq!(frame["cid"], self.acked.len() as u64 + 1, "answered once each, in the order of asking");
+                self.acked.push(frame["payload"]["message_id"].as_str().expect("an id").to_owned());
+            }
+            "error" if frame["payload"]["reason"] == "draining" => return None,
+            other => panic!("nobody asked for {other}: {frame}"),
+        }
+        self.received += 1;
+        Some(())
+    }
+}
+
+/// Cuts in both directions, soon.
+fn hostile(nth: u64) -> Plan {
+    let mut rng = ChaCha8Rng::seed_from_u64(nth);
+    Plan { down: fault(&mut rng, 6_000), up: fault(&mut rng, 6_000) }
+}
+
+/// What two players said to each other, as the store has it: ids and contents, oldest first.
+async fn said(realm: &Realm, a: &str, b: &str) -> (Vec<String>, Vec<String>) {
+    let channel = format!("dm:{}:{}", a.min(b), a.max(b));
+    let rows = ask(|done| realm.store.chat_history(channel, 10 * SAID_EACH as u32, done)).await.expect("it answers");
+    rows.into_iter().map(|row| (row.message_id.to_string(), row.content)).unzip()
+}
+
+#[test]
+fn what_is_asked_over_cut_connections_is_done_once_and_answered_in_order() {
+    let server = server(|config| config.limits.frames_per_s = 0);
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        let proxy = proxy(server.addr, hostile).await;
+        let bob = Client::new(&base, "bob").await;
+        let (bob_id, mut bob) = (bob.player.clone(), bob);
+        let mut speakers = Vec::new();
+        for n in 0..SPEAKERS {
+            let token = guest(&base, &format!("speaker-{n}")).await;
+            let mut speaker = Speaker::new(Base::from(proxy.addr), token, &bob_id);
+            speakers.push(actix_rt::spawn(async move {
+                while !speaker.is_done() {
+                    speaker.connection().await;
+                }
+                speaker
+            }));
+        }
+        let mut heard: HashMap<String, u64> = HashMap::new();
+        for _ in 0..SPEAKERS as u64 * SAID_EACH {
+            let message = bob.expect("dm.message").await["payload"].clone();
+            let last = heard.entry(message["sender_id"].as_str().expect("an id").to_owned()).or_default();
+            *last += 1;
+            assert_eq!(message["content"], last.to_string(), "once each, and in order");
+        }
+        for speaker in speakers {
+            let speaker = speaker.await.expect("a speaker is answered everything");
+            let (ids, contents) = said(&realm, &speaker.player, &bob_id).await;
+            assert_eq!(ids, speaker.acked, "what was acknowledged, as it was acknowledged");
+            assert!(contents.iter().map(String::as_str).eq((1..=SAID_EACH).map(|n| n.to_string())));
+        }
+        let (down, up) = struck(&proxy);
+        assert!(down >= CUTS_UP_MIN && up >= CUTS_UP_MIN, "only {down} and {up} connections were cut");
+    });
+}
+
+#[test]
+fn what_was_acknowledged_over_cut_connections_is_there_once_after_a_restart() {
+    let folder = std::env::temp_dir().join(format!("tessera-cut-restart-{}", std::process::id()));
+    let begin = || {
+        let config = config(|config| {
+            config.server.data = folder.display().to_string();
+            config.limits.frames_per_s = 0;
+        });
+        in_background(config, Threads { workers: 1, arbiters: 1 }, None).expect("the server starts")
+    };
+    let first = begin();
+    let (addr, base) = (first.addr, Base::from(first.addr));
+    let acked = std::sync::Mutex::new(Vec::new());
+    run(async {
+        let proxy = proxy(addr, hostile).await;
+        // Nobody hears them: what is said is kept all the same.
+        let bob_id = Client::new(&base, "bob").await.player;
+        let (answers, down) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+        let mut speakers = Vec::new();
+        for n in 0..SPEAKERS {
+            let token = guest(&base, &format!("speaker-{n}")).await;
+            let mut speaker = Speaker::new(Base::from(proxy.addr), token, &bob_id);
+            let (answers, down) = (answers.clone(), down.clone());
+            speakers.push(actix_rt::spawn(async move {
+                while !speaker.is_done() && !down.get() {
+                    let before = speaker.acked.len();
+                    speaker.connection().await;
+                    answers.set(answers.get() + speaker.acked.len() - before);
+                }
+                speaker
+            }));
+        }
+        // The server goes down in the middle of it.
+        while answers.get() < SPEAKERS * SAID_EACH as usize / 2 {
+            tokio::task::yield_now().await;
+        }
+        let stopping = std::thread::spawn(move || drop(first));
+        while !stopping.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        down.set(true);
+        for speaker in speakers {
+            let speaker = speaker.await.expect("a speaker");
+            acked.lock().expect("no one panicked").push((speaker.player, bob_id.clone(), speaker.acked));
+        }
+    });
+    let second = begin();
+    let acked = acked.into_inner().expect("no one panicked");
+    assert!(acked.iter().any(|(_, _, acked)| (acked.len() as u64) < SAID_EACH), "it went down in the middle");
+    run(async {
+        for (speaker, bob, acked) in acked {
+            let (ids, contents) = said(&second.realm, &speaker, &bob).await;
+            assert_eq!(ids[..acked.len()], acked, "what was acknowledged is there, as it was acknowledged");
+            // Of what was in flight when it went down some may be there, once, and in order.
+            assert!(contents.iter().map(String::as_str).eq((1..=contents.len()).map(|n| n.to_string())));
+            assert!(ids.len() as u64 <= acked.len() as u64 + IN_FLIGHT);
+        }
+    });
+    drop(second);
+    let _ = std::fs::remove_dir_all(folder);
 }
 
 #[test]

@@ -166,80 +166,80 @@ fn every_command_is_answered_though_the_channel_is_not_there_yet() {
             ann.send("chat.send", lobby(json!({"content": "hello"}))).await;
             ann.send("chat.leave", lobby(json!({}))).await;
             ann.send("chat.send", lobby(json!({"content": "too late"}))).await;
-            let mut answers = Vec::new();
-            while answers.len() < 6 {
-                let frame = ann.next().await.expect("a frame");
-                if frame["cid"].is_string() {
-                    answers.push((frame["cid"].clone(), frame["payload"]["reason"].clone()));
-                }
-            }
-            // What the channel answers follows its welcome; that one is no longer in it needs no channel to say.
-            let refused = (json!("chat.send"), json!("not_authorized"));
-            let at = answers
-                .iter()
-                .position(|answer| *answer == refused)
-                .unwrap_or_else(|| panic!("round {round}: the last is refused: {answers:?}"));
-            answers.remove(at);
-            assert_eq!(answers[0], (json!("chat.join"), Value::Null), "round {round}: {answers:?}");
-            for answer in [
-                (json!("chat.edit"), json!("not_found")),
-                (json!("chat.delete"), json!("not_found")),
-                (json!("chat.send"), Value::Null),
-                (json!("chat.leave"), Value::Null),
-            ] {
-                assert!(answers.contains(&answer), "round {round}: no {answer:?} in {answers:?}");
-            }
+            ann.send("chat.leave", lobby(json!({}))).await;
+            let answers = answers(&mut ann, 7).await;
+            let expected = [
+                ("chat.join", None),
+                ("chat.edit", Some("not_found")),
+                ("chat.delete", Some("not_found")),
+                ("chat.send", None),
+                ("chat.leave", None),
+                ("chat.send", Some("not_authorized")),
+                ("chat.leave", None),
+            ];
+            let expected = expected.map(|(cid, reason)| (json!(cid), json!(reason)));
+            assert_eq!(answers, expected, "round {round}");
+        }
+    });
+}
+
+/// The next answers: to what, and why not if it was refused.
+async fn answers(client: &mut Client, how_many: usize) -> Vec<(Value, Value)> {
+    let mut answers = Vec::new();
+    while answers.len() < how_many {
+        let frame = client.next().await.expect("a frame");
+        if !frame["cid"].is_null() {
+            answers.push((frame["cid"].clone(), frame["payload"]["reason"].clone()));
+        }
+    }
+    answers
+}
+
+#[test]
+fn a_client_with_one_cid_for_everything_knows_which_of_its_messages_was_refused() {
+    let server = server(|config| config.chat.slow_mode_s = 3_600);
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut ann, mut bob) = (Client::new(&base, "ann").await, Client::new(&base, "bob").await);
+        ann.send("chat.join", json!({"channel_id": "lobby"})).await;
+        ann.expect("chat.joined").await;
+        // The first waits for the store; why the others are not said is known at once.
+        for content in ["one", "two", ""] {
+            ann.send("chat.send", json!({"channel_id": "lobby", "content": content})).await;
+        }
+        let why = async |client: &mut Client, how_many| -> Vec<Value> {
+            answers(client, how_many).await.into_iter().map(|(_, why)| why).collect()
+        };
+        assert_eq!(why(&mut ann, 3).await, [json!(null), json!("slow_mode"), json!("content_empty")]);
+
+        let nobody = "00000000-0000-7000-8000-000000000001";
+        for (to, content) in [(bob.player.as_str(), "one"), (&bob.player, ""), (nobody, "two"), (&bob.player, "three")]
+        {
+            ann.send("dm.send", json!({"recipient_id": to, "content": content})).await;
+        }
+        assert_eq!(
+            why(&mut ann, 4).await,
+            [json!(null), json!("content_empty"), json!("player_not_found"), json!(null)]
+        );
+        for content in ["one", "three"] {
+            assert_eq!(bob.expect("dm.message").await["payload"]["content"], content);
         }
     });
 }
 
 #[test]
-fn a_session_ends_with_the_sign_in_it_came_by_last() {
+fn leaving_says_whether_there_could_be_such_a_channel() {
     let server = server(|_| {});
     let base = Base::from(server.addr);
     run(async move {
-        let credentials = json!({"username": "ann_two", "password": "ann_pw_12345"}).to_string();
-        let account = async |path: &str| -> Value {
-            let answer = request(&base, "POST", path, &[], Some(&credentials)).await.expect("an answer");
-            assert_eq!(answer.status, 200, "{}", answer.body);
-            serde_json::from_str(&answer.body).expect("JSON")
-        };
-        let first = account("/api/v1/auth/register").await;
-        let second = account("/api/v1/auth/login").await;
-        let sign_out = async |account: &Value| {
-            let bearer = format!("Bearer {}", account["access_token"].as_str().unwrap());
-            let body = json!({"refresh_token": account["refresh_token"]}).to_string();
-            let headers = [("Authorization", bearer.as_str())];
-            request(&base, "POST", "/api/v1/auth/logout", &headers, Some(&body)).await.expect("an answer");
-        };
-        let mut client = stranger(&base).await;
-        for account in [&first, &second] {
-            client.send("session.connect", json!({"token": account["access_token"]})).await;
-            client.expect("session.connected").await;
+        let mut ann = Client::new(&base, "ann").await;
+        for nonsense in ["", "nowhere", "match:7", "dm:me:you", "global:unheard"] {
+            assert_eq!(
+                ann.refused("chat.leave", json!({"channel_id": nonsense})).await,
+                "invalid_channel_id",
+                "{nonsense}"
+            );
         }
-        sign_out(&first).await;
-        client.send("session.heartbeat", json!({})).await;
-        client.expect("session.heartbeat").await;
-        sign_out(&second).await;
-        assert_eq!(client.expect("error").await["payload"]["reason"], "session_revoked");
-    });
-}
-
-#[test]
-fn a_group_that_shrinks_before_it_is_seated_goes_back_in_its_turn() {
-    let server = server(|config| {
-        let matchmaking = Matchmaking { size: Some(3), ..Matchmaking::default() };
-        let players = Players { min: 3, max: 3 };
-        let mode = Mode { game: "builtin:bench".into(), players, matchmaking, ..Mode::default() };
-        config.modes.insert("trio".into(), mode);
-    });
-    let base = Base::from(server.addr);
-    let realm = server.realm.clone();
-    run(async move {
-        let mut waiting = Vec::new();
-        for name in ["ann", "bob"] {
-            let mut client = Client::new(&base, name).await;
-            client.send("matchmaker.add", json!({"mode": "trio"})).await;
         // Not being in it is no mistake.
         for channel in ["lobby", "room:red"] {
             ann.send("chat.leave", json!({"channel_id": channel})).await;
@@ -297,6 +297,72 @@ fn a_ban_that_lands_while_its_player_signs_in_ends_the_session_all_the_same() {
         assert_eq!((&told["type"], &told["payload"]["reason"]), (&json!("error"), &json!("banned")), "{told}");
         assert_eq!(told["payload"]["error"]["details"]["reason"], "cheating");
         assert!(again.next().await.is_none(), "and the socket is closed");
+    });
+}
+
+#[test]
+fn a_session_ends_with_the_sign_in_it_came_by_last() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let credentials = json!({"username": "ann_two", "password": "ann_pw_12345"}).to_string();
+        let account = async |path: &str| -> Value {
+            let answer = request(&base, "POST", path, &[], Some(&credentials)).await.expect("an answer");
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            serde_json::from_str(&answer.body).expect("JSON")
+        };
+        let first = account("/api/v1/auth/register").await;
+        let second = account("/api/v1/auth/login").await;
+        let sign_out = async |account: &Value| {
+            let bearer = format!("Bearer {}", account["access_token"].as_str().unwrap());
+            let body = json!({"refresh_token": account["refresh_token"]}).to_string();
+            let headers = [("Authorization", bearer.as_str())];
+            request(&base, "POST", "/api/v1/auth/logout", &headers, Some(&body)).await.expect("an answer");
+        };
+        let mut client = stranger(&base).await;
+        for account in [&first, &second] {
+            client.send("session.connect", json!({"token": account["access_token"]})).await;
+            client.expect("session.connected").await;
+        }
+        sign_out(&first).await;
+        client.send("session.heartbeat", json!({})).await;
+        client.expect("session.heartbeat").await;
+        sign_out(&second).await;
+        assert_eq!(client.expect("error").await["payload"]["reason"], "session_revoked");
+
+        // So it is after a resume by another sign-in.
+        let third = account("/api/v1/auth/login").await;
+        let fourth = account("/api/v1/auth/login").await;
+        let mut before = stranger(&base).await;
+        before.send("session.connect", json!({"token": third["access_token"]})).await;
+        let connected = before.expect("session.connected").await;
+        let mut client = stranger(&base).await;
+        let resume = json!({"session_id": connected["payload"]["session_id"], "received": 0});
+        client.send("session.connect", json!({"token": fourth["access_token"], "resume": resume})).await;
+        assert_eq!(client.expect("session.connected").await["payload"]["resumed"], true);
+        sign_out(&third).await;
+        client.send("session.heartbeat", json!({})).await;
+        client.expect("session.heartbeat").await;
+        sign_out(&fourth).await;
+        assert_eq!(client.expect("error").await["payload"]["reason"], "session_revoked");
+    });
+}
+
+#[test]
+fn a_group_that_shrinks_before_it_is_seated_goes_back_in_its_turn() {
+    let server = server(|config| {
+        let matchmaking = Matchmaking { size: Some(3), ..Matchmaking::default() };
+        let players = Players { min: 3, max: 3 };
+        let mode = Mode { game: "builtin:bench".into(), players, matchmaking, ..Mode::default() };
+        config.modes.insert("trio".into(), mode);
+    });
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        let mut waiting = Vec::new();
+        for name in ["ann", "bob"] {
+            let mut client = Client::new(&base, name).await;
+            client.send("matchmaker.add", json!({"mode": "trio"})).await;
             client.expect("matchmaker.queued").await;
             waiting.push(client);
         }
@@ -319,19 +385,3 @@ fn a_ban_that_lands_while_its_player_signs_in_ends_the_session_all_the_same() {
         assert!(waiting[1].heard_of("match.matched").await.is_empty());
     });
 }
-
-        // So it is after a resume by another sign-in.
-        let third = account("/api/v1/auth/login").await;
-        let fourth = account("/api/v1/auth/login").await;
-        let mut before = stranger(&base).await;
-        before.send("session.connect", json!({"token": third["access_token"]})).await;
-        let connected = before.expect("session.connected").await;
-        let mut client = stranger(&base).await;
-        let resume = json!({"session_id": connected["payload"]["session_id"], "received": 0});
-        client.send("session.connect", json!({"token": fourth["access_token"], "resume": resume})).await;
-        assert_eq!(client.expect("session.connected").await["payload"]["resumed"], true);
-        sign_out(&third).await;
-        client.send("session.heartbeat", json!({})).await;
-        client.expect("session.heartbeat").await;
-        sign_out(&fourth).await;
-        assert_eq!(client.expect("error").await["payload"]["reason"], "session_revoked");

@@ -16,16 +16,16 @@ use super::directory::Member;
 use super::outlet::Outlet;
 use super::realm::Realm;
 use super::sessions::{SessionActor, SnapshotPart};
-use crate::engine::chat::{Channel, ChannelRules, Content, Line, Place, Sender};
+use crate::engine::chat::{Channel, ChannelRules, Content, Line, Place, Sender, Turns};
 use crate::ids::{ChannelId, MessageId, PlayerId, SessionId};
-use crate::limits::{HISTORY_SHOWN_BYTES_MAX, MAILBOX_MESSAGES_MAX};
+use crate::limits::{HISTORY_SHOWN_BYTES_MAX, MAILBOX_MESSAGES_MAX, TURNS_WAITING_MAX};
 use crate::store::rows::ChatRow;
 use crate::wire::chat as says;
 use crate::wire::time::SentAt;
-use crate::wire::{Cid, Dialect, Outbound, Reason, Refusal};
+use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 
-pub use direct::{deliver_dm, send_dm};
-pub use rooms::{announce, may_join, remember_rooms, say, set_room};
+pub use direct::{Dm, deliver_dm, send_dm};
+pub use rooms::{announce, is_channel_id, may_join, remember_rooms, say, set_room};
 pub use said::Judged;
 
 use said::{not_content, not_said};
@@ -51,7 +51,8 @@ impl From<&Member> for Listener {
 }
 
 /// Everything that is told a channel from outside. One type and one handler, so that what a client sent in a row is
-/// answered in that order, whether or not the history has arrived by then.
+/// done and answered in that order, whether or not the history has arrived by then, and though one thing has to wait
+/// for the store and the next could be refused at once.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub enum ChatCommand {
@@ -101,11 +102,38 @@ pub enum ChatCommand {
         /// Their correlation id.
         cid: Option<Cid>,
     },
+    /// What a session can answer by itself about a channel that may still owe it answers: it follows those.
+    Answer {
+        /// Who.
+        who: Listener,
+        /// What they are told.
+        answer: Box<Frame>,
+    },
     /// The server, a game or an operator says something.
     Announce(
         /// What.
         String,
     ),
+}
+
+impl ChatCommand {
+    /// The session that asks, if one does: what each asks is done and answered in its order.
+    fn asker(&self) -> Option<SessionId> {
+        match self {
+            Self::Join { who, .. }
+            | Self::Say { who, .. }
+            | Self::Change { who, .. }
+            | Self::Type { who, .. }
+            | Self::Answer { who, .. } => Some(who.session_id),
+            Self::Leave { session, .. } => Some(*session),
+            Self::Expel(_) | Self::Announce(_) => None,
+        }
+    }
+
+    /// Whether it must not be lost, however much waits already: a leave and an expulsion follow a join each.
+    fn must_wait(&self) -> bool {
+        matches!(self, Self::Leave { .. } | Self::Expel(_))
+    }
 }
 
 /// How a join is answered.
@@ -153,6 +181,8 @@ pub struct ChannelActor {
     channel: Channel<Arc<Outlet>>,
     /// What waits for the history; `None` once it is there.
     early: Option<Vec<ChatCommand>>,
+    /// What sessions asked while something else they asked is on its way into the store.
+    turns: Turns<SessionId, ChatCommand>,
     /// Messages on their way into the store.
     keeping: usize,
     /// Commands that were handled, to know whether any is still on its way.
@@ -169,10 +199,33 @@ impl ChannelActor {
             ..ChannelRules::default()
         };
         let channel = Channel::new(place, rules, realm.clock.now_ms());
-        Self { realm, name, channel, early: Some(Vec::new()), keeping: 0, heard: 0 }
+        let turns = Turns::new(TURNS_WAITING_MAX);
+        Self { realm, name, channel, early: Some(Vec::new()), turns, keeping: 0, heard: 0 }
     }
 
-    /// One command, once the history is there.
+    /// One command, once the history is there: in its asker's turn.
+    fn take(&mut self, command: ChatCommand, ctx: &mut Context<Self>) {
+        let Some(asker) = command.asker() else { return self.obey(command, ctx) };
+        let must_wait = command.must_wait();
+        match self.turns.ask(asker, command, must_wait) {
+            Ok(()) => self.go_on(asker, ctx),
+            Err(command) => self.no_room(command),
+        }
+    }
+
+    /// What a session asked lately was answered: the next thing it asked.
+    fn answered(&mut self, asker: SessionId, ctx: &mut Context<Self>) {
+        self.turns.end(&asker);
+        self.go_on(asker, ctx);
+    }
+
+    fn go_on(&mut self, asker: SessionId, ctx: &mut Context<Self>) {
+        while let Some(command) = self.turns.next(&asker) {
+            self.obey(command, ctx);
+        }
+    }
+
+    /// One command in its turn.
     fn obey(&mut self, command: ChatCommand, ctx: &mut Context<Self>) {
         match command {
             ChatCommand::Join { who, welcome } => self.join(who, welcome),
@@ -189,6 +242,7 @@ impl ChannelActor {
                 self.change(&who, cid, message_id, content.as_deref(), ctx);
             }
             ChatCommand::Type { who, cid } => self.typing(&who, cid),
+            ChatCommand::Answer { who, answer } => who.outlet.push_own(*answer),
             ChatCommand::Announce(content) => {
                 let now_ms = self.realm.clock.now_ms();
                 if let Ok(content) = self.channel.admit(Sender::Server, &content, &(), now_ms) {
@@ -205,6 +259,7 @@ impl ChannelActor {
             | ChatCommand::Say { who, cid, .. }
             | ChatCommand::Change { who, cid, .. }
             | ChatCommand::Type { who, cid } => Reply::to(&who, cid),
+            ChatCommand::Answer { who, answer } => return who.outlet.push_own(*answer),
             // The snapshot is told without it, and whoever announces has no one waiting.
             _ => return,
         };
@@ -290,7 +345,7 @@ impl Handler<HistoryLoaded> for ChannelActor {
             edited: row.edited_unix_ms.is_some(),
         }));
         for command in self.early.take().unwrap_or_default() {
-            self.obey(command, ctx);
+            self.take(command, ctx);
         }
         self.retire_if_empty(ctx);
     }
@@ -301,14 +356,12 @@ impl Handler<ChatCommand> for ChannelActor {
 
     fn handle(&mut self, command: ChatCommand, ctx: &mut Context<Self>) {
         self.heard += 1;
-        // What must not be lost waits however many wait already: a leave and an expulsion follow a join each.
-        let must_wait = matches!(command, ChatCommand::Leave { .. } | ChatCommand::Expel(_));
         match &mut self.early {
             None => {
-                self.obey(command, ctx);
+                self.take(command, ctx);
                 self.retire_if_empty(ctx);
             }
-            Some(early) if must_wait || early.len() < MAILBOX_MESSAGES_MAX => early.push(command),
+            Some(early) if command.must_wait() || early.len() < MAILBOX_MESSAGES_MAX => early.push(command),
             Some(_) => self.no_room(command),
         }
     }

@@ -6,13 +6,13 @@
 mod requests;
 mod snapshot;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::channels::ChatCommand;
+use super::channels::{ChatCommand, Dm};
 use super::connection::{CloseCode, Connection};
 use super::directory::{MatchCard, Member};
 use super::matches::{Leave, Parting, PlayerAway, PlayerBack};
@@ -20,9 +20,11 @@ use super::matchmaker::{FreezeTickets, ThawTickets, WithdrawPlayer};
 use super::outlet::Outlet;
 use super::presence::{InMatch, OutOfMatch, SessionBegan, SessionEnded};
 use super::realm::Realm;
+use crate::engine::chat::Turns;
 use crate::engine::rate::{Bucket, Rate};
 use crate::engine::sessions::Resent;
 use crate::ids::{ChannelId, MatchId, PlayerId, SessionId};
+use crate::limits::TURNS_WAITING_MAX;
 use crate::store::rows::Family;
 use crate::wire::session::Resume;
 use crate::wire::{Reason, Refusal, Request};
@@ -42,11 +44,11 @@ const OVERFLOW_EVERY_MS: u64 = 1_000;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Inbound {
-    /// What it says.
-    pub request: Request,
     /// The socket it came by: once a newer one has taken its place it is heard no more, since the client says again over
     /// that one what was not answered.
     pub opened: u64,
+    /// What it says.
+    pub request: Request,
     /// When the frame was received, monotonic milliseconds: votes close by this, not by when we got to it.
     pub received_ms: u64,
     /// Fingerprint of the whole text, where it has a `cid`: to know it again when it is sent again.
@@ -105,6 +107,11 @@ pub struct SignedInAgain(
     pub Family,
 );
 
+/// A direct message of the session was answered.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct DmAnswered;
+
 /// The session ends now: signed out, banned, kicked, replaced by another.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -135,6 +142,10 @@ pub struct SessionActor {
     opened: u64,
     seat: Option<Seat>,
     channels: HashSet<ChannelId>,
+    /// Those it left lately: they may still owe it answers.
+    left: VecDeque<ChannelId>,
+    /// Direct messages that wait for the one before.
+    dms: Turns<(), Dm>,
     joins: Bucket,
     not_in_match_told_ms: Option<u64>,
     overflow_told_ms: Option<u64>,
@@ -213,6 +224,8 @@ impl SessionActor {
                 opened,
                 seat: None,
                 channels: HashSet::new(),
+                left: VecDeque::new(),
+                dms: Turns::new(TURNS_WAITING_MAX),
                 not_in_match_told_ms: None,
                 overflow_told_ms: None,
                 grace: None,
@@ -321,6 +334,7 @@ impl Handler<Unseated> for SessionActor {
         self.realm.presence().do_send(OutOfMatch { player: self.player, match_id: unseated.match_id });
         let channel: ChannelId = format!("match:{}", unseated.match_id).into();
         if self.channels.remove(&channel) {
+            self.remember_left(channel.clone());
             let leave = ChatCommand::Leave { session: self.session_id, reply: None };
             self.realm.directory.oblige_channel(&channel, leave);
         }

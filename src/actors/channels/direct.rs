@@ -5,21 +5,38 @@ use std::sync::Arc;
 use super::{clean, muted};
 use crate::actors::directory::Member;
 use crate::actors::realm::Realm;
+use crate::actors::sessions::DmAnswered;
 use crate::ids::{MessageId, PlayerId};
 use crate::store::rows::ChatRow;
 use crate::wire::chat as says;
 use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Outbound, Reason, Refusal};
 
-/// Sends a direct message on behalf of a session, which is answered over its outlet.
-pub fn send_dm(realm: &Arc<Realm>, from: Member, to: PlayerId, content: &str, cid: Option<Cid>) {
+/// A direct message that a session wants to be sent.
+pub struct Dm {
+    /// To whom.
+    pub to: PlayerId,
+    /// What.
+    pub content: String,
+    /// The sender's correlation id.
+    pub cid: Option<Cid>,
+}
+
+/// Sends a direct message on behalf of a session, which is answered over its outlet and then told so: the readers of
+/// the store overtake each other, so it sends the next one when this one is kept.
+pub fn send_dm(realm: &Arc<Realm>, from: Member, dm: Dm) {
+    let Dm { to, content, cid } = dm;
     let for_answer = realm.clone();
-    deliver_dm(realm, from.player, to, content, move |outcome| match outcome {
-        Ok(sent) => from.outlet.push(&sent.frame(cid.as_ref())),
-        Err(refusal) => {
-            for_answer.meters.refused(refusal.reason.row().word);
-            from.outlet.push(&refusal.frame(cid.as_ref(), None));
+    deliver_dm(realm, from.player, to, &content, move |outcome| {
+        match outcome {
+            Ok(sent) => from.outlet.push(&sent.frame(cid.as_ref())),
+            Err(refusal) => {
+                for_answer.meters.refused(refusal.reason.row().word);
+                from.outlet.push(&refusal.frame(cid.as_ref(), None));
+            }
         }
+        // `do_send` on purpose: one at a time, and the session waits for it.
+        from.session.do_send(DmAnswered);
     });
 }
 

@@ -21,6 +21,11 @@ pub(super) fn place_of(realm: &Realm, name: &str) -> Result<Place, Reason> {
     place.map_err(|_| Reason::InvalidChannelId)
 }
 
+/// Whether there could be a channel called `name` on this server.
+pub fn is_channel_id(realm: &Realm, name: &str) -> bool {
+    place_of(realm, name).is_ok()
+}
+
 /// Whether `player` may hear the channel called `name`; the name as channels are keyed.
 pub fn may_join(realm: &Realm, player: PlayerId, name: &str) -> Result<ChannelId, Reason> {
     let place = place_of(realm, name)?;

@@ -8,7 +8,7 @@ use crate::actors::matches::JudgeChat;
 use crate::engine::chat::{
     ChangeRefused, Content, ContentRefused, Editor, FilterVerdict, Line, Place, SayRefused, Sender,
 };
-use crate::ids::{MessageId, PlayerId};
+use crate::ids::{MessageId, PlayerId, SessionId};
 use crate::store::StoreError;
 use crate::store::rows::{Changed, ChatChange, ChatRow};
 use crate::wire::chat as says;
@@ -42,6 +42,13 @@ enum Judging {
 }
 
 impl Judging {
+    /// The session that waits for it.
+    fn asker(&self) -> SessionId {
+        match self {
+            Self::Say { reply, .. } | Self::Edit { reply, .. } => reply.session,
+        }
+    }
+
     fn player(&self) -> Option<PlayerId> {
         match self {
             Self::Say { sender, .. } => sender.player(),
@@ -90,13 +97,13 @@ impl Handler<Verdict> for ChannelActor {
     fn handle(&mut self, Verdict { content, what, verdict }: Verdict, ctx: &mut Context<Self>) {
         self.keeping -= 1;
         let filtered = content.filtered(&|_: &Place, _, _: &str| verdict.clone(), self.channel.place(), what.player());
-        match (filtered, what) {
-            (Ok(content), what) => self.judged(content, what, ctx),
-            (Err(refused), Judging::Say { sender, reply }) => {
-                self.channel.withdraw(sender);
-                reply.refuse(&self.realm, not_content(refused));
+        match filtered {
+            Ok(content) => self.judged(content, what, ctx),
+            Err(refused) => {
+                let asker = what.asker();
+                self.unsaid(what, not_content(refused));
+                self.answered(asker, ctx);
             }
-            (Err(refused), Judging::Edit { reply, .. }) => reply.refuse(&self.realm, not_content(refused)),
         }
         self.retire_if_empty(ctx);
     }
@@ -110,7 +117,10 @@ impl ChannelActor {
             return reply.refuse(&self.realm, refusal);
         }
         match self.channel.admit(sender, content, &(), self.realm.clock.now_ms()) {
-            Ok(content) => self.judge(content, Judging::Say { sender, reply }, ctx),
+            Ok(content) => {
+                self.turns.begin(who.session_id);
+                self.judge(content, Judging::Say { sender, reply }, ctx);
+            }
             Err(refused) => reply.refuse(&self.realm, not_said(refused)),
         }
     }
@@ -122,10 +132,31 @@ impl ChannelActor {
         let Some(card) = self.realm.directory.card(*match_id) else { return self.judged(content, what, ctx) };
         let (sender, text) = (what.player(), content.shared());
         let Some(sender) = sender else { return self.judged(content, what, ctx) };
-        self.keeping += 1;
         let judged = Judged { to: ctx.address(), line: Some((content, what)) };
-        // A match that is too busy, or over, lets it pass: that is what dropping the message does.
-        let _ = card.addr.try_send(JudgeChat { sender, text, judged });
+        self.keeping += 1;
+        match card.addr.try_send(JudgeChat { sender, text, judged }) {
+            // A match that is over lets it pass: that is what dropping the message does.
+            Ok(()) | Err(SendError::Closed(_)) => {}
+            // One that is too busy does not: a flood of inputs must not be a way past the filter.
+            Err(SendError::Full(JudgeChat { mut judged, .. })) => {
+                self.keeping -= 1;
+                if let Some((_, what)) = judged.line.take() {
+                    self.turns.end(&what.asker());
+                    self.unsaid(what, Reason::Busy);
+                }
+            }
+        }
+    }
+
+    /// Refuses what was admitted.
+    fn unsaid(&mut self, what: Judging, reason: Reason) {
+        match what {
+            Judging::Say { sender, reply } => {
+                self.channel.withdraw(sender);
+                reply.refuse(&self.realm, reason);
+            }
+            Judging::Edit { reply, .. } => reply.refuse(&self.realm, reason),
+        }
     }
 
     /// What nobody minds is stored.
@@ -160,12 +191,14 @@ impl ChannelActor {
         };
         let content = match admitted {
             Ok(Some(content)) => {
+                self.turns.begin(who.session_id);
                 return self.judge(content, Judging::Edit { player: who.player, message_id, reply }, ctx);
             }
             Ok(None) => None,
             Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthorized),
             Err(ChangeRefused::Say(refused)) => return reply.refuse(&self.realm, not_said(refused)),
         };
+        self.turns.begin(who.session_id);
         self.keep_change(who.player, message_id, content, reply, ctx);
     }
 
@@ -269,6 +302,7 @@ impl Handler<Kept> for ChannelActor {
     fn handle(&mut self, kept: Kept, ctx: &mut Context<Self>) {
         let Kept { line, sender, reply, outcome } = kept;
         self.keeping -= 1;
+        let asker = reply.as_ref().map(|reply| reply.session);
         match outcome {
             Ok(()) => {
                 self.push_all(&message_of(&self.name, &line).push());
@@ -286,6 +320,9 @@ impl Handler<Kept> for ChannelActor {
                     None => tracing::error!(channel = %self.name, "a message of the server could not be stored"),
                 }
             }
+        }
+        if let Some(asker) = asker {
+            self.answered(asker, ctx);
         }
         self.retire_if_empty(ctx);
     }
@@ -312,6 +349,7 @@ impl Handler<ChangeKept> for ChannelActor {
             (Ok(Changed::NotSender), _) => reply.refuse(&self.realm, Reason::NotAuthorized),
             (Err(error), _) => reply.refuse(&self.realm, unkept(error)),
         }
+        self.answered(reply.session, ctx);
         self.retire_if_empty(ctx);
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
-use super::{Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
-use crate::actors::channels::{self as chat, ChatCommand, Listener, Reply, Welcome};
+use super::{DmAnswered, Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
+use crate::actors::channels::{self as chat, ChatCommand, Dm, Listener, Reply, Welcome};
 use crate::actors::directory::{Member, VotePlace};
 use crate::actors::lobby::{self, FindOrCreate};
 use crate::actors::mail::{Mail, Waiting};
@@ -22,9 +22,10 @@ use crate::engine::rate::Rate;
 use crate::engine::sessions::{Asked, Replied};
 use crate::engine::votes::audit::Hash;
 use crate::engine::votes::record::AuditRecord;
-use crate::ids::{PlayerId, VoteId};
+use crate::ids::{ChannelId, PlayerId, VoteId};
+use crate::limits::CHANNELS_LEFT_MAX;
 use crate::wire::matches::{Door, Role};
-use crate::wire::{self, Cid, ClientMsg, Dialect, Outbound, Reason, Refusal, Request};
+use crate::wire::{self, Cid, ClientMsg, Dialect, Frame, Outbound, Reason, Refusal, Request};
 
 impl SessionActor {
     pub(super) fn me(&self, ctx: &Context<Self>) -> Member {
@@ -105,7 +106,11 @@ impl SessionActor {
                 self.tell_channel(&send.channel_id, command, cid);
             }
             ClientMsg::DmSend(dm) => {
-                chat::send_dm(&self.realm, self.me(ctx), dm.recipient_id, &dm.content, cid.cloned())
+                let dm = Dm { to: dm.recipient_id, content: dm.content, cid: cid.cloned() };
+                match self.dms.ask((), dm, false) {
+                    Ok(()) => self.next_dm(ctx),
+                    Err(_) => self.refuse(cid, Reason::Busy),
+                }
             }
             ClientMsg::VoteCast(cast) => self.cast(cast, received_ms, cid),
             ClientMsg::VoteVeto(veto) => self.veto(&veto.vote_id, cid),
@@ -314,11 +319,11 @@ impl SessionActor {
     fn join_channel(&mut self, name: &str, cid: Option<&Cid>) {
         let channel = match chat::may_join(&self.realm, self.player, name) {
             Ok(channel) => channel,
-            Err(refusal) => return self.refuse(cid, refusal),
+            Err(refusal) => return self.refuse_in_turn(name, cid, refusal),
         };
         let max = self.realm.rules.limits.channels_per_connection_max as usize;
         if !self.channels.contains(&channel) && self.channels.len() >= max {
-            return self.refuse(cid, Reason::TooManyChannels.with("channels_max", max as u64));
+            return self.refuse_in_turn(name, cid, Reason::TooManyChannels.with("channels_max", max as u64));
         }
         let join = ChatCommand::Join { who: self.listener(), welcome: Welcome::Joined(cid.cloned()) };
         match self.realm.tell_channel(&channel, join) {
@@ -327,21 +332,64 @@ impl SessionActor {
         }
     }
 
-    /// The channel answers, in the order of what was asked of it; whoever was in none is told so at once.
+    /// The channel answers, in the order of what was asked of it; leaving what one is not in is no mistake.
     fn leave_channel(&mut self, name: &str, cid: Option<&Cid>) {
         match self.channels.take(name) {
             Some(channel) if self.realm.directory.has_channel(&channel) => {
+                self.remember_left(channel.clone());
                 let reply = Some(Reply::to(&self.listener(), cid.cloned()));
                 let leave = ChatCommand::Leave { session: self.session_id, reply };
                 self.realm.directory.oblige_channel(&channel, leave);
             }
-            _ => self.outlet.push(&wire::chat::Left { channel_id: name.into() }.frame(cid)),
+            None if !chat::is_channel_id(&self.realm, name) => self.refuse(cid, Reason::InvalidChannelId),
+            _ => self.answer_in_turn(name, wire::chat::Left { channel_id: name.into() }.frame(cid)),
+        }
+    }
+
+    /// Remembers a channel for a while that the session is no longer in.
+    pub(super) fn remember_left(&mut self, channel: ChannelId) {
+        self.left.retain(|left| *left != channel);
+        if self.left.len() >= CHANNELS_LEFT_MAX {
+            self.left.pop_front();
+        }
+        self.left.push_back(channel);
+    }
+
+    fn refuse_in_turn(&self, channel: &str, cid: Option<&Cid>, refusal: impl Into<Refusal>) {
+        let refusal = refusal.into();
+        self.realm.meters.refused(refusal.reason.row().word);
+        self.answer_in_turn(channel, refusal.frame(cid, None));
+    }
+
+    /// Says what needs no channel to say, behind what that channel has still to answer.
+    fn answer_in_turn(&self, name: &str, answer: Frame) {
+        let known = self.channels.get(name).or_else(|| self.left.iter().find(|left| ***left == *name));
+        let Some(channel) = known else { return self.outlet.push_own(answer) };
+        let answer = ChatCommand::Answer { who: self.listener(), answer: Box::new(answer) };
+        match self.realm.directory.tell_channel(channel, answer) {
+            Ok(()) => {}
+            // A channel that is gone owes nothing, and one with a full mailbox has no place in line to give.
+            Err(SendError::Full(answer) | SendError::Closed(answer)) => {
+                if let ChatCommand::Answer { answer, .. } = answer {
+                    self.outlet.push_own(*answer);
+                }
+            }
+        }
+    }
+
+    /// Sends the next direct message, unless one is on its way.
+    pub(super) fn next_dm(&mut self, ctx: &Context<Self>) {
+        if let Some(dm) = self.dms.next(&()) {
+            self.dms.begin(());
+            chat::send_dm(&self.realm, self.me(ctx), dm);
         }
     }
 
     /// Tells a channel that this session is in something, or says why it cannot.
     fn tell_channel(&self, name: &str, command: ChatCommand, cid: Option<&Cid>) {
-        let Some(channel) = self.channels.get(name) else { return self.refuse(cid, Reason::NotAuthorized) };
+        let Some(channel) = self.channels.get(name) else {
+            return self.refuse_in_turn(name, cid, Reason::NotAuthorized);
+        };
         match self.realm.directory.tell_channel(channel, command) {
             Ok(()) => {}
             Err(SendError::Full(_)) => self.refuse(cid, Reason::Busy),
@@ -432,6 +480,15 @@ impl SessionActor {
                 outlet.push(&answer.unwrap_or_else(|reason| Refusal::from(reason).frame(cid, None)));
             }),
         );
+    }
+}
+
+impl Handler<DmAnswered> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: DmAnswered, ctx: &mut Context<Self>) {
+        self.dms.end(&());
+        self.next_dm(ctx);
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `places.rs` | channel ids: `match:<id>`, `room:<name>`, `dm:<lo>:<hi>`, `global:<name>`, open names; who may enter |
 //! | `content.rs` | 1 to 2000 bytes, NFC, no control or bidi characters, not blank; the word filter's hook |
 //! | `channel.rs` | members, history, slow mode, mutes, edits, typing |
+//! | `turns.rs` | answers in the order of what was asked |
 //!
 //! Nothing here stores or sends. A message is admitted, then stored by whoever owns the channel, then said: what a
 //! member has read is on disk.
@@ -14,7 +15,9 @@ mod channel;
 mod channel_tests;
 mod content;
 mod places;
+mod turns;
 
 pub use channel::{ChangeRefused, Channel, ChannelRules, Editor, Line, SayRefused, Sender};
 pub use content::{CONTENT_BYTES_MAX, Content, ContentRefused, Filter, FilterVerdict};
 pub use places::{Door, InvalidChannelId, Place, Places};
+pub use turns::Turns;
