@@ -281,6 +281,9 @@ pub const VOTES_PER_MATCH_MAX: usize = 1_024;
 /// `busy`, which then comes ahead of their answers.
 pub const TURNS_WAITING_MAX: usize = 256;
 
+/// Players that one player may block. Over: `too_many_blocks`.
+pub const BLOCKS_MAX: usize = 1_000;
+
 /// Channels that a session remembers having left, so that it refuses in its turn what is still said to them. Over: the
 /// one it left first is refused at once.
 pub const CHANNELS_LEFT_MAX: usize = 32;

@@ -134,11 +134,12 @@ reasons! {
     SlowMode "slow_mode" "chat.slow_mode" 429 later None, "This channel is in slow mode; see details.retry_ms";
     ContentEmpty "content_empty" "chat.content_empty" 400 never None, "A message needs content";
     ContentTooLarge "content_too_large" "chat.content_too_large" 413 never None, "A message may have 2000 bytes";
-    ContentRefused "content_refused" "chat.content_refused" 400 never None, "The message holds characters that are not allowed";
+    ContentRefused "content_refused" "chat.content_refused" 400 never None, "The message holds characters or words that are not allowed here; see details.problem";
     MessageNotFound "not_found" "chat.message_not_found" 404 never None, "No such message in this channel";
     DmEmpty "content_empty" "dm.content_empty" 400 never None, "A direct message needs content";
     DmTooLarge "content_too_large" "dm.content_too_large" 413 never None, "A direct message may have 2000 bytes";
     Blocked "blocked" "dm.blocked" 403 never None, "The recipient takes no messages from you";
+    TooManyBlocks "too_many_blocks" "player.too_many_blocks" 429 never None, "You have blocked as many players as allowed; lift a block first";
     PlayerNotFound "player_not_found" "player.not_found" 404 never None, "No such player";
     // Votes
     VoteNotFound "vote_not_found" "vote.not_found" 404 never None, "No such vote is open in this match";

@@ -5,6 +5,7 @@
 //! asks the store, and the answer is JSON or one row of the error table.
 
 mod auth;
+mod blocks;
 mod body;
 mod caller;
 mod channels;
@@ -45,6 +46,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
             .configure(records::routes)
             .configure(channels::routes)
             .configure(notifications::routes)
+            .configure(blocks::routes)
             .default_service(web::to(not_found)),
     )
     .service(web::scope("/ops/v1").wrap(from_fn(ops::only_operators)).configure(ops::routes))
