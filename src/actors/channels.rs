@@ -25,7 +25,7 @@ use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 
 pub use direct::{Dm, deliver_dm, send_dm};
-pub use rooms::{announce, is_channel_id, may_join, remember_rooms, say, set_room};
+pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, say, set_room};
 pub use said::Judged;
 
 use said::{not_content, not_said};
@@ -109,6 +109,15 @@ pub enum ChatCommand {
         /// What they are told.
         answer: Box<Frame>,
     },
+    /// An operator changes a message, whoever said it.
+    Moderate {
+        /// Which message.
+        message_id: MessageId,
+        /// The new text; `None` takes it back.
+        content: Option<String>,
+        /// Told what became of it, on whatever thread that is known.
+        done: Moderated,
+    },
     /// The server, a game or an operator says something.
     Announce(
         /// What.
@@ -126,7 +135,7 @@ impl ChatCommand {
             | Self::Type { who, .. }
             | Self::Answer { who, .. } => Some(who.session_id),
             Self::Leave { session, .. } => Some(*session),
-            Self::Expel(_) | Self::Announce(_) => None,
+            Self::Expel(_) | Self::Moderate { .. } | Self::Announce(_) => None,
         }
     }
 
@@ -135,6 +144,9 @@ impl ChatCommand {
         matches!(self, Self::Leave { .. } | Self::Expel(_))
     }
 }
+
+/// What an operator who changed a message is told.
+pub type Moderated = Box<dyn FnOnce(Result<(), Refusal>) + Send>;
 
 /// How a join is answered.
 pub enum Welcome {
@@ -243,6 +255,9 @@ impl ChannelActor {
             }
             ChatCommand::Type { who, cid } => self.typing(&who, cid),
             ChatCommand::Answer { who, answer } => who.outlet.push_own(*answer),
+            ChatCommand::Moderate { message_id, content, done } => {
+                self.moderate(message_id, content.as_deref(), done, ctx);
+            }
             ChatCommand::Announce(content) => {
                 let now_ms = self.realm.clock.now_ms();
                 if let Ok(content) = self.channel.admit(Sender::Server, &content, &(), now_ms) {
@@ -260,6 +275,7 @@ impl ChannelActor {
             | ChatCommand::Change { who, cid, .. }
             | ChatCommand::Type { who, cid } => Reply::to(&who, cid),
             ChatCommand::Answer { who, answer } => return who.outlet.push_own(*answer),
+            ChatCommand::Moderate { done, .. } => return done(Err(Reason::Busy.into())),
             // The snapshot is told without it, and whoever announces has no one waiting.
             _ => return,
         };
@@ -295,6 +311,9 @@ impl ChannelActor {
     }
 
     fn typing(&mut self, who: &Listener, cid: Option<Cid>) {
+        if let Some(refusal) = muted(&self.realm, who.player, &self.name) {
+            return Reply::to(who, cid).refuse(&self.realm, refusal);
+        }
         match self.channel.typing(who.player, who.session_id, self.realm.clock.now_ms()) {
             Ok(true) => {
                 let frame = says::IsTyping { channel_id: self.name.to_string(), player_id: who.player }.push();
@@ -323,12 +342,18 @@ impl Actor for ChannelActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let me = ctx.address();
-        let limit = self.realm.rules.chat_history as u32;
+        let (limit, channel) = (self.realm.rules.chat_history as u32, self.name.clone());
         self.realm.store.chat_history(
             self.name.to_string(),
             limit,
             // Once per channel.
-            Box::new(move |lines| me.do_send(HistoryLoaded(lines.unwrap_or_default()))),
+            Box::new(move |lines| {
+                let lines = lines.unwrap_or_else(|error| {
+                    tracing::error!(%channel, %error, "a channel begins without its history");
+                    Vec::new()
+                });
+                me.do_send(HistoryLoaded(lines));
+            }),
         );
     }
 }
@@ -379,7 +404,7 @@ fn message_of(channel: &str, line: &Line) -> says::Message {
 }
 
 /// Content as it is stored and shown.
-fn clean(content: &str) -> Result<String, Reason> {
+fn clean(content: &str) -> Result<String, Refusal> {
     Content::new(content).map(|content| content.as_str().to_owned()).map_err(not_content)
 }
 

@@ -55,9 +55,13 @@ pub fn deliver_dm(
     }
     let content = match clean(content) {
         Ok(content) => content,
-        Err(Reason::ContentEmpty) => return done(Err(Reason::DmEmpty.into())),
-        Err(Reason::ContentTooLarge) => return done(Err(Reason::DmTooLarge.into())),
-        Err(reason) => return done(Err(reason.into())),
+        Err(refusal) => {
+            return done(Err(match refusal.reason {
+                Reason::ContentEmpty => Reason::DmEmpty.into(),
+                Reason::ContentTooLarge => Reason::DmTooLarge.into(),
+                _ => refusal,
+            }));
+        }
     };
     let realm = realm.clone();
     let store = realm.store.clone();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use actix::prelude::SendError;
 
-use super::{ChatCommand, clean};
+use super::{ChatCommand, Moderated, clean};
 use crate::actors::presence::RoomChanged;
 use crate::actors::realm::Realm;
 use crate::engine::chat::{Door, Place};
 use crate::ids::{ChannelId, MessageId, PlayerId};
 use crate::store::rows::{ChatRow, KvRow};
 use crate::store::{StoreError, ask};
-use crate::wire::Reason;
+use crate::wire::{Reason, Refusal};
 
 /// What a channel id stands for on this server.
 pub(super) fn place_of(realm: &Realm, name: &str) -> Result<Place, Reason> {
@@ -45,15 +45,28 @@ pub fn say(realm: &Realm, channel: &str, content: &str) -> bool {
     realm.directory.tell_channel(&channel, ChatCommand::Announce(content)).is_ok()
 }
 
+/// Changes a message as an operator, or takes it back where `content` is `None`: whoever said it, and whether or not
+/// anybody is in its channel. The channel does it, so that everybody sees one order of changes.
+pub fn moderate(
+    realm: &Arc<Realm>,
+    channel: &str,
+    message_id: MessageId,
+    content: Option<String>,
+    done: Moderated,
+) -> Result<(), Reason> {
+    let name = place_of(realm, channel)?.id();
+    realm.tell_channel(&name, ChatCommand::Moderate { message_id, content, done }).map_err(|_| Reason::Busy)
+}
+
 /// Says something as the server in any channel there could be but a direct one. One that nobody is in keeps it in its history.
-pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str) -> Result<(), Reason> {
+pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str) -> Result<(), Refusal> {
     let content = clean(content)?;
     let name: ChannelId = channel.into();
     let content = match realm.directory.tell_channel(&name, ChatCommand::Announce(content)) {
         Ok(()) => return Ok(()),
-        Err(SendError::Full(_)) => return Err(Reason::Busy),
+        Err(SendError::Full(_)) => return Err(Reason::Busy.into()),
         Err(SendError::Closed(ChatCommand::Announce(content))) => content,
-        Err(SendError::Closed(_)) => return Err(Reason::Internal),
+        Err(SendError::Closed(_)) => return Err(Reason::Internal.into()),
     };
     let known = match place_of(realm, channel)?.door() {
         Door::Anyone => true,
@@ -62,7 +75,7 @@ pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str) -> Result<(), 
         Door::Two(..) => false,
     };
     if !known {
-        return Err(Reason::InvalidChannelId);
+        return Err(Reason::InvalidChannelId.into());
     }
     let (message_id, now_ms) = realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
     let row = ChatRow {

@@ -3,7 +3,7 @@
 
 use actix::prelude::*;
 
-use super::{ChannelActor, Listener, Reply, message_of, muted};
+use super::{ChannelActor, Listener, Moderated, Reply, message_of, muted};
 use crate::actors::matches::JudgeChat;
 use crate::engine::chat::{
     ChangeRefused, Content, ContentRefused, Editor, FilterVerdict, Line, Place, SayRefused, Sender,
@@ -31,8 +31,14 @@ struct Kept {
 struct ChangeKept {
     message_id: MessageId,
     content: Option<Content>,
-    reply: Reply,
+    by: By,
     outcome: Result<Changed, StoreError>,
+}
+
+/// Who changes a message, and how they are told what became of it.
+enum By {
+    Author(PlayerId, Reply),
+    Operator(Moderated),
 }
 
 /// What waits for its game's judgement.
@@ -149,13 +155,13 @@ impl ChannelActor {
     }
 
     /// Refuses what was admitted.
-    fn unsaid(&mut self, what: Judging, reason: Reason) {
+    fn unsaid(&mut self, what: Judging, why: impl Into<Refusal>) {
         match what {
             Judging::Say { sender, reply } => {
                 self.channel.withdraw(sender);
-                reply.refuse(&self.realm, reason);
+                reply.refuse(&self.realm, why);
             }
-            Judging::Edit { reply, .. } => reply.refuse(&self.realm, reason),
+            Judging::Edit { reply, .. } => reply.refuse(&self.realm, why),
         }
     }
 
@@ -164,7 +170,7 @@ impl ChannelActor {
         match what {
             Judging::Say { sender, reply } => self.keep(sender, content, Some(reply), ctx),
             Judging::Edit { player, message_id, reply } => {
-                self.keep_change(player, message_id, Some(content), reply, ctx);
+                self.keep_change(By::Author(player, reply), message_id, Some(content), ctx);
             }
         }
     }
@@ -199,28 +205,37 @@ impl ChannelActor {
             Err(ChangeRefused::Say(refused)) => return reply.refuse(&self.realm, not_said(refused)),
         };
         self.turns.begin(who.session_id);
-        self.keep_change(who.player, message_id, content, reply, ctx);
+        self.keep_change(By::Author(who.player, reply), message_id, content, ctx);
+    }
+
+    pub(super) fn moderate(
+        &mut self,
+        message_id: MessageId,
+        content: Option<&str>,
+        done: Moderated,
+        ctx: &mut Context<Self>,
+    ) {
+        match content.map(Content::new).transpose() {
+            Ok(content) => self.keep_change(By::Operator(done), message_id, content, ctx),
+            Err(refused) => done(Err(not_content(refused))),
+        }
     }
 
     /// Stores a change; it is told when [`ChangeKept`] comes back.
-    fn keep_change(
-        &mut self,
-        player: PlayerId,
-        message_id: MessageId,
-        content: Option<Content>,
-        reply: Reply,
-        ctx: &mut Context<Self>,
-    ) {
+    fn keep_change(&mut self, by: By, message_id: MessageId, content: Option<Content>, ctx: &mut Context<Self>) {
         let change = ChatChange {
             channel_id: self.name.to_string(),
             message_id,
-            only_sender: Some(player),
+            only_sender: match &by {
+                By::Author(player, _) => Some(*player),
+                By::Operator(_) => None,
+            },
             content: content.as_ref().map(|content| content.as_str().to_owned()),
             unix_ms: self.realm.clock.unix_ms(),
         };
         self.keeping += 1;
         let me = ctx.address();
-        let done = move |outcome| me.do_send(ChangeKept { message_id, content, reply, outcome });
+        let done = move |outcome| me.do_send(ChangeKept { message_id, content, by, outcome });
         self.realm.store.change_chat(change, Box::new(done));
     }
 
@@ -264,14 +279,18 @@ impl ChannelActor {
     }
 
     /// Tells everyone a change; the one who made it finds their `cid` on it.
-    fn push_change(&self, change: &impl Outbound, reply: &Reply) {
+    fn push_change(&self, change: &impl Outbound, by: &By) {
+        let answered = match by {
+            By::Author(_, reply) if reply.cid.is_some() => Some(reply),
+            _ => None,
+        };
         let frame = change.push();
         for (session, _, outlet) in self.channel.members() {
-            if session != reply.session || reply.cid.is_none() {
+            if answered.is_none_or(|reply| reply.session != session) {
                 outlet.push(&frame);
             }
         }
-        if reply.cid.is_some() {
+        if let Some(reply) = answered {
             reply.outlet.push(&change.frame(reply.cid.as_ref()));
         }
     }
@@ -332,24 +351,34 @@ impl Handler<ChangeKept> for ChannelActor {
     type Result = ();
 
     fn handle(&mut self, kept: ChangeKept, ctx: &mut Context<Self>) {
-        let ChangeKept { message_id, content, reply, outcome } = kept;
+        let ChangeKept { message_id, content, by, outcome } = kept;
         self.keeping -= 1;
         let channel_id = self.name.to_string();
-        match (outcome, content) {
+        let refusal = match (outcome, content) {
             (Ok(Changed::Done), Some(content)) => {
                 self.channel.edited(message_id, &content);
                 let content = content.as_str().to_owned();
-                self.push_change(&says::Updated { channel_id, message_id, content }, &reply);
+                self.push_change(&says::Updated { channel_id, message_id, content }, &by);
+                None
             }
             (Ok(Changed::Done), None) => {
                 self.channel.deleted(message_id);
-                self.push_change(&says::Deleted { channel_id, message_id }, &reply);
+                self.push_change(&says::Deleted { channel_id, message_id }, &by);
+                None
             }
-            (Ok(Changed::NotFound), _) => reply.refuse(&self.realm, Reason::MessageNotFound),
-            (Ok(Changed::NotSender), _) => reply.refuse(&self.realm, Reason::NotAuthorized),
-            (Err(error), _) => reply.refuse(&self.realm, unkept(error)),
+            (Ok(Changed::NotFound), _) => Some(Reason::MessageNotFound),
+            (Ok(Changed::NotSender), _) => Some(Reason::NotAuthorized),
+            (Err(error), _) => Some(unkept(error)),
+        };
+        match by {
+            By::Author(_, reply) => {
+                if let Some(reason) = refusal {
+                    reply.refuse(&self.realm, reason);
+                }
+                self.answered(reply.session, ctx);
+            }
+            By::Operator(done) => done(refusal.map_or(Ok(()), |reason| Err(reason.into()))),
         }
-        self.answered(reply.session, ctx);
         self.retire_if_empty(ctx);
     }
 }
@@ -361,15 +390,17 @@ pub(super) fn not_said(refused: SayRefused) -> Refusal {
         SayRefused::Muted { retry_ms } => Reason::Muted.with("retry_ms", retry_ms),
         SayRefused::SlowMode { retry_ms } => Reason::SlowMode.with("retry_ms", retry_ms),
         SayRefused::Busy { retry_ms } => Reason::RateLimited.with("retry_ms", retry_ms),
-        SayRefused::Content(refused) => not_content(refused).into(),
+        SayRefused::Content(refused) => not_content(refused),
     }
 }
 
-pub(super) fn not_content(refused: ContentRefused) -> Reason {
+pub(super) fn not_content(refused: ContentRefused) -> Refusal {
     match refused {
-        ContentRefused::Empty => Reason::ContentEmpty,
-        ContentRefused::TooLarge => Reason::ContentTooLarge,
-        ContentRefused::Forbidden(_) | ContentRefused::Filtered => Reason::ContentRefused,
+        ContentRefused::Empty => Reason::ContentEmpty.into(),
+        ContentRefused::TooLarge => Reason::ContentTooLarge.into(),
+        ContentRefused::Forbidden(_) | ContentRefused::Filtered => {
+            Reason::ContentRefused.with("problem", refused.to_string())
+        }
     }
 }
 

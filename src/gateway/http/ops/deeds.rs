@@ -43,7 +43,7 @@ const NOTICE_BYTES_MAX: usize = 16_384;
 const ROOM_MEMBERS_MAX: usize = 10_000;
 
 /// Writes down what is about to be done, does it, and writes down when it was refused.
-async fn deed(
+pub(super) async fn deed(
     state: &State,
     req: &HttpRequest,
     action: &'static str,

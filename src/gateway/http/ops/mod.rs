@@ -4,6 +4,7 @@
 //! Whoever knows the token is an operator. Without a configured token nothing is here: the paths answer as unknown
 //! ones do.
 
+mod chat;
 mod deeds;
 mod looks;
 
@@ -48,6 +49,8 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
     path(cfg, "/players/{id}/notify", [post(web::to(deeds::notify_player))]);
     path(cfg, "/players/{id}/grant_veto", [post(web::to(deeds::grant_veto))]);
     path(cfg, "/rooms/{name}", [(Method::PUT, web::to(deeds::set_room))]);
+    let line = [(Method::PUT, web::put().to(chat::edit)), (Method::DELETE, web::delete().to(chat::delete))];
+    path(cfg, "/chat/{channel_id}/{message_id}", line);
     path(cfg, "/announce", [post(web::to(deeds::announce))]);
     cfg.default_service(web::to(not_found));
 }
