@@ -209,7 +209,7 @@ pub struct Http {
     pub method: String,
     /// Its path and query.
     pub path: String,
-    /// Whose token it carries: a player's name, or `operator`; none when left out.
+    /// Whose token it carries: a player's name, `operator`, or `$name` of one that was saved; none when left out.
     #[serde(default, rename = "as")]
     pub caller: Option<String>,
     /// Its body.
@@ -367,7 +367,10 @@ impl Scenario {
             }
             if let Some(http) = &step.http {
                 let caller = http.caller.as_deref().filter(|caller| *caller != "operator");
-                wrong.extend(caller.and_then(unknown));
+                wrong.extend(match caller {
+                    Some(token) if token.starts_with('$') => pattern::unknown_names(&token.into(), &known),
+                    named => named.and_then(unknown).into_iter().collect(),
+                });
                 wrong.extend(pattern::unknown_names(&Value::String(http.path.clone()), &known));
                 wrong.extend(http.body.iter().flat_map(|body| pattern::unknown_names(body, &known)));
                 wrong.extend(pattern::unknown_names(&http.answer, &known));

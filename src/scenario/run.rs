@@ -204,6 +204,7 @@ impl Run<'_> {
                 Some(token) => Some(token.clone()),
                 None => return Err(one("an operator acts here, and no operator's token is known".into())),
             },
+            Some(saved) if saved.starts_with('$') => Some(filled_text(saved, &self.saved)),
             Some(name) => self.index_of(name).map(|player| self.players[player].token.clone()),
         };
         let bearer = token.map(|token| format!("Bearer {token}"));
