@@ -257,13 +257,15 @@ async fn resume_guest(state: &State, device: &Device, known: &DeviceRow) -> Answ
     if !same_secret(&device.secret, &known.secret) {
         return Err(Reason::GuestWrongSecret.into());
     }
+    let pair = sign_in(state, known.player_id).await?;
+    // Looked at when the tokens are there: an upgrade before that shows here, and one after it revokes them itself.
     let Some(player) = ask(|done| state.store.player(known.player_id, done)).await? else {
         return Err(Reason::Internal.into());
     };
     if !player.guest {
+        ask(|done| state.store.revoke(Revoke::Access(pair.access.hash), done)).await?;
         return Err(Reason::GuestUpgraded.into());
     }
-    let pair = sign_in(state, player.id).await?;
     ok(&SignedIn { guest: true, ..SignedIn::new(player.id, &player.username, &pair) })
 }
 
