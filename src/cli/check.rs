@@ -19,6 +19,9 @@ pub struct Args {
     /// Print the JSON Schema that editors complete from, and check nothing
     #[arg(long, conflicts_with_all = ["file", "print"])]
     schema: bool,
+    /// Ticks that each mode of a folder of games is played for, unless it is over before
+    #[arg(long, value_name = "N", default_value_t = crate::games::lua::CHECK_TICKS, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    ticks: u64,
 }
 
 /// Checks, and says everything that is wrong: faults on stdout, one line about how many on stderr.
@@ -32,7 +35,7 @@ pub fn run(args: Args) -> Outcome {
         return Ok(());
     }
     if let Some(folder) = args.file.as_deref().filter(|path| path.is_dir()) {
-        return games(folder, &mut out);
+        return games(folder, args.ticks, &mut out);
     }
     let name = args.file.as_ref().map_or_else(|| "the defaults".into(), |file| file.display().to_string());
     match Config::load(args.file.as_deref(), process_env(), &Flags::default(), &try_games) {
@@ -62,8 +65,8 @@ pub fn run(args: Args) -> Outcome {
 }
 
 /// Plays every script of a games folder with made-up players, and says what it would do wrong in front of real ones.
-fn games(folder: &Path, out: &mut impl Write) -> Outcome {
-    let checked = crate::games::lua::check(folder, crate::games::lua::CHECK_TICKS);
+fn games(folder: &Path, ticks: u64, out: &mut impl Write) -> Outcome {
+    let checked = crate::games::lua::check(folder, ticks);
     for line in &checked.played {
         writeln!(out, "{line}")?;
     }
