@@ -262,6 +262,24 @@ end
 "#;
 
 #[test]
+fn bots_bring_a_match_to_min_players() {
+    let folder = Folder::of(&WITH_BOTS.replace("bots/idler.lua\"", "bots/idler.lua\", min_players = 4"));
+    folder.save("bots/idler.lua", "names = { 'Spark', 'Blitz' } function think(id, state) return { step = true } end");
+    let server = folder.serve(|config| config.modes.get_mut("default").unwrap().matchmaking.bots_after_s = 1);
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut a = Client::new(&base, "alice").await;
+        a.send("matchmaker.add", json!({"mode": "default"})).await;
+        for (name, count) in [("Spark", 2), ("Blitz", 3)] {
+            let bot = a.expect("match.player_joined").await["payload"].clone();
+            assert_eq!((&bot["name"], &bot["player_count"]), (&json!(name), &json!(count)));
+        }
+        assert_eq!(a.expect("match.player_joined").await["payload"]["player_count"], 4);
+        a.expect_where("match.state", |state| state["steps"].as_object().is_some_and(|steps| steps.len() == 4)).await;
+    });
+}
+
+#[test]
 fn bots_fill_a_group_play_are_known_as_bots_and_hold_up_no_vote() {
     let folder = Folder::of(WITH_BOTS);
     folder.save("bots/idler.lua", "names = { 'Spark', 'Blitz' } function think(id, state) return { step = true } end");

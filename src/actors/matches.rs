@@ -291,11 +291,12 @@ impl Handler<Open> for MatchActor {
             self.carry_out(ctx);
             return;
         }
-        self.seat_group(waiting, queued, open.bots, ctx);
+        let bots = self.stage.mode.bots_for(wanted, open.bots);
+        self.seat_group(waiting, queued, bots, ctx);
         if self.over {
             return;
         }
-        for _ in 0..open.bots {
+        for _ in 0..bots {
             self.add_bot(None);
         }
         self.update_card();

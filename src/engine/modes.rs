@@ -159,6 +159,8 @@ pub struct Matchmaking {
     pub backfill: bool,
     /// Seconds after which bots fill the group; 0 never.
     pub bots_after_s: u32,
+    /// Players that a match is brought to where bots fill its group, at most `players.max`; 0: the group's size.
+    pub bots_to: u32,
     /// Numeric properties that must lie close: name to the widest difference.
     pub ranges: BTreeMap<String, u32>,
     /// Properties that must be equal.
@@ -180,10 +182,22 @@ impl Default for Matchmaking {
             parties: true,
             backfill: false,
             bots_after_s: 0,
+            bots_to: 0,
             ranges: BTreeMap::new(),
             require: Vec::new(),
             expire_s: 60,
         }
+    }
+}
+
+impl Mode {
+    /// Bots that sit down with a group of so many people which the matchmaker completes with `bots` of them.
+    pub fn bots_for(&self, people: usize, bots: u32) -> u32 {
+        if bots == 0 {
+            return 0;
+        }
+        let people = u32::try_from(people).unwrap_or(u32::MAX);
+        bots.max(self.matchmaking.bots_to.min(self.players.max).saturating_sub(people))
     }
 }
 
@@ -227,3 +241,21 @@ pub struct ScheduledVote {
 
 /// JSON text that was checked once and is passed on as it is.
 pub type Json = Box<RawValue>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bots_bring_a_match_to_what_its_mode_says_and_to_no_more_than_it_seats() {
+        // People, bots that complete their group, and how many sit down.
+        for (bots_to, people, bots, seated) in
+            [(0, 1, 1, 1), (4, 1, 1, 3), (4, 2, 0, 0), (2, 1, 3, 3), (64, 1, 1, 5), (4, 5, 1, 1)]
+        {
+            let mut mode = Mode::default();
+            mode.players.max = 6;
+            mode.matchmaking.bots_to = bots_to;
+            assert_eq!(mode.bots_for(people, bots), seated, "{bots_to} {people} {bots}");
+        }
+    }
+}

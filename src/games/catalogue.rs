@@ -175,6 +175,12 @@ impl Catalogue {
         let (games, faults) = read_what_works(&sources, self.allowance);
         let mut modes = games.modes;
         let mut found = faults;
+        if let Some(guests) = games.guest_auth
+            && self.guest_auth != Some(guests)
+        {
+            let text = format!("guest_auth = {guests} takes effect when the server is started again");
+            found.push(Fault::of_file(".", text));
+        }
         // Those that only the configuration makes of a script, and those whose script it chose.
         for known in &self.modes {
             match modes.iter().position(|mode| mode.name == known.name) {
@@ -439,8 +445,14 @@ mod tests {
         assert_eq!(fresh.modes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b"]);
         assert!(catalogue.build(&lua("a/match.lua"), birth()).is_ok(), "the old one plays on, in new matches too");
 
-        // A mode that was not there before can be played at once.
+        // Whether guests are let in was settled at the start.
+        folder.save("b/match.lua", &format!("guest_auth = false\n{GAME}"));
         folder.save("a/match.lua", GAME);
+        let told: Vec<_> = catalogue.refresh().unwrap().faults.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [".: guest_auth = false takes effect when the server is started again"]);
+        folder.save("b/match.lua", &format!("match_size = 5\n{GAME}"));
+
+        // A mode that was not there before can be played at once.
         folder.save("config.lua", "return { a = 'a/match.lua', b = 'b/match.lua', c = 'c.lua' }");
         folder.save("c.lua", GAME);
         let fresh = catalogue.refresh().unwrap();

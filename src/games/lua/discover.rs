@@ -206,6 +206,8 @@ pub(super) fn probe(file: &str, sources: Arc<Sources>, allowance: Allowance) -> 
 }
 
 fn quiet_machine(sources: Arc<Sources>, allowance: Allowance) -> mlua::Result<Machine> {
+    // No match plays on this thread, so nobody is late: instructions alone decide.
+    let allowance = Allowance { cpu_us: allowance.cpu_us * 400, ..allowance };
     Machine::new(sources, allowance, Host::new(Birth { seed: 0, unix_us: 0 }).into())
 }
 
@@ -322,7 +324,8 @@ impl Reader<'_> {
         }
     }
 
-    /// `bots = {script =, min_players =, enabled =}`: declaring it lets bots fill groups that wait.
+    /// `bots = {script =, min_players =, enabled =}`: declaring it lets bots fill groups that wait, to `min_players`
+    /// where that is more than a group has.
     fn read_bots(&mut self) {
         match self.globals.raw_get::<Value>("bots") {
             Ok(Value::Table(bots)) => {
@@ -338,6 +341,22 @@ impl Reader<'_> {
                 };
                 if !here {
                     self.warn("bots", "bots.script names no file of the games folder");
+                }
+                let min_players = bots.raw_get::<Value>("min_players").unwrap_or(Value::Nil);
+                match fit(&self.machine.host, &min_players, Want::Count { min: 1, max: BOTS_TO_MAX }) {
+                    Ok(players) => {
+                        let size = self.at("matchmaking.size").and_then(Json::as_i64);
+                        if players.as_i64() < size {
+                            self.warn("bots", "bots.min_players is less than match_size, which bots fill all the same");
+                        } else if players.as_i64() > size {
+                            self.put("matchmaking.bots_to", players);
+                        }
+                    }
+                    Err(_) if min_players.is_nil() => {}
+                    Err(wanted) => {
+                        let text = format!("bots.min_players: expected {wanted}, got {}", shown(&min_players));
+                        self.warn("bots", &text);
+                    }
                 }
                 if enabled && self.at("matchmaking.bots_after_s").is_none() {
                     // As long as the public interface lets a queue wait before it looks for bots.
@@ -422,6 +441,9 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// Players that `bots.min_players` may ask for, as the public interface has it.
+const BOTS_TO_MAX: i64 = 64;
+
 /// Bytes of one table-valued global as JSON.
 const TABLE_BYTES_MAX: usize = 65_536;
 
@@ -501,6 +523,14 @@ mod tests {
             ),
             ("bots = {}", json!({"matchmaking": {"bots_after_s": 8}})),
             ("bots = {enabled = false}", json!({})),
+            (
+                "match_size = 2 max_players = 6 bots = {min_players = 4}",
+                json!({"matchmaking": {"size": 2, "bots_after_s": 8, "bots_to": 4}, "players": {"min": 2, "max": 6}}),
+            ),
+            (
+                "match_size = 2 bots = {min_players = 2}",
+                json!({"matchmaking": {"size": 2, "bots_after_s": 8}, "players": {"min": 2, "max": 2}}),
+            ),
             ("players = {} votes = {} my_own = 'x'", json!({})),
             (
                 "players = {min = 2, max = 5} motions = {'kick'}",
@@ -529,6 +559,14 @@ mod tests {
             ),
             ("tick_hz = 1000", "match.lua:1: tick_hz: expected a whole number from 1 to 128, got 1000"),
             ("bots = 3", "match.lua:1: expected a table, got a integer"),
+            (
+                "bots = {min_players = 65, enabled = false}",
+                "match.lua:1: bots.min_players: expected a whole number from 1 to 64, got 65",
+            ),
+            (
+                "x = 1\nbots = {min_players = 'four', enabled = false}",
+                "match.lua:2: bots.min_players: expected a whole number from 1 to 64, got \"four\"",
+            ),
             ("vote_templates = 'x'", "match.lua:1: vote_templates: expected a table with named keys, got \"x\""),
             (
                 "bots = {script = '../x.lua', enabled = false}",
