@@ -135,7 +135,7 @@ fn plain_name(name: &str, max: usize) -> bool {
 }
 
 fn ask(host: &Host, effect: Effect) -> Answer {
-    if host.push(effect) { Ok(Value::Boolean(true)) } else { Err("too many calls in one callback".into()) }
+    if host.push(effect) { Ok(Value::Boolean(true)) } else { Err("too much was asked for in one tick".into()) }
 }
 
 /// `game.id()`: a fresh UUIDv7 by the match's clock and seed.

@@ -1,7 +1,7 @@
 //! What one callback may cost: instructions, processor time, and memory it keeps. Every entry into a script begins a
 //! fresh allowance, and when it is spent the script is stopped wherever it is. The callbacks of one tick (inputs, the
 //! tick, the views after it) draw on an account that they share, so that many of them cannot do together what one may
-//! not: a neighbour's tick waits for that account at most.
+//! not; processor time is one purse for everything a match does ([`Purse`]). A neighbour's tick waits for that at most.
 //!
 //! Three things make a plain instruction hook insufficient, and each has its answer here:
 //!
@@ -9,9 +9,13 @@
 //!   asks [`Meter::check`] before it returns anything;
 //! - loops inside C functions run no instruction: the sandbox has none left that is not bounded, and the ones written
 //!   in Rust pay by [`Meter::charge`];
-//! - single instructions can be slow (joining megabytes, collecting a full heap): processor time is looked at
-//!   whenever the hook fires. It decides only about scripts that are far out of line; instructions, which replay the
-//!   same everywhere, decide about the rest.
+//! - single instructions can be slow (joining long strings, reading one as a number, collecting a full heap). None
+//!   takes longer than the memory it works on is large, so the hook fires the sooner the more the machine holds
+//!   ([`interval`]), and memory itself grows by small steps. Processor time is looked at whenever the hook fires, and
+//!   ends the script at half of what it may take: the other half is for what happens before the hook can fire.
+//!
+//! Processor time decides only about scripts that are far out of line; instructions, which replay the same
+//! everywhere, decide about the rest.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -28,13 +32,14 @@ pub struct Allowance {
     pub instructions_load: u64,
     /// Instructions that the callbacks of one tick may run together. Over: the rest of them do not run.
     pub instructions_turn: u64,
-    /// Processor microseconds that one callback, and the callbacks of one tick together, may take (ten times as long
-    /// for loading and `init`). Over: as above.
+    /// Processor microseconds by which a match may make its neighbours late: loading it, one callback, or the
+    /// callbacks of one tick together. A script is stopped at half of them, so that the step it is at may end. Over:
+    /// as above.
     pub cpu_us: u64,
     /// Bytes the whole machine of one match may hold. Over: "not enough memory", and the callback is stopped.
     pub memory_bytes: usize,
-    /// Bytes by which one callback may grow what is kept (loading and `init` may use all of `memory_bytes`): no
-    /// single string or table of a surprise can be larger, so no single instruction can take long.
+    /// Bytes by which the machine may grow between two looks at the meter (and a callback in all, except for loading
+    /// and `init`): no single string or table of a surprise can be larger, so no single instruction can take long.
     pub growth_bytes: usize,
     /// Callbacks of one name stopped in a row, or ticks that ran out in a row, after which the match ends.
     pub strikes: u32,
@@ -44,10 +49,10 @@ impl Default for Allowance {
     fn default() -> Self {
         Self {
             instructions: 500_000,
-            instructions_load: 5_000_000,
-            instructions_turn: 2_000_000,
+            instructions_load: 2_000_000,
+            instructions_turn: 1_000_000,
             cpu_us: 25_000,
-            memory_bytes: 8 << 20,
+            memory_bytes: 2 << 20,
             growth_bytes: 512 << 10,
             strikes: 5,
         }
@@ -83,48 +88,127 @@ impl Spent {
     }
 }
 
-/// Instructions between two looks at the meter: few enough that slow single instructions cannot add up to a late
-/// tick, many enough to cost a healthy script a few per cent.
-const HOOK_EVERY: u32 = 100;
+/// Instructions between two looks at the meter in a machine that holds little: few enough that slow single
+/// instructions cannot add up to a late tick, many enough to cost a healthy script little.
+const HOOK_EVERY: u32 = 16;
+
+/// Bytes in use above which the hook fires sooner: the more a machine holds, the longer may one instruction take.
+const SMALL_BYTES: usize = 128 << 10;
+
+/// Instructions between two looks, for a machine of this size.
+fn interval(used_bytes: usize) -> u32 {
+    // Few different values, so that a heap that breathes does not set the hook over and over.
+    match used_bytes.div_ceil(SMALL_BYTES) {
+        0 | 1 => HOOK_EVERY,
+        2..=4 => HOOK_EVERY / 2,
+        5..=8 => HOOK_EVERY / 4,
+        _ => HOOK_EVERY / 8,
+    }
+}
 
 /// How long an entry may run by the wall clock, which never shows less than the processor's, before that one is asked.
 const UNASKED: Duration = Duration::from_millis(1);
+
+/// Work outside of the machine, in instructions' worth, that is worth a look at the clock of its own.
+pub(super) const LARGE_CHARGE: u64 = 250;
+
+/// In how much time an empty purse is full again, by each of the two clocks: a match that uses up all it gets has a
+/// quarter of a core.
+const REFILL_US: u64 = 100_000;
+
+/// The processor time that a match has left. It fills up with the match's time and with the world's, whichever moves:
+/// a match that is late runs several ticks at once, one that waits for players does not tick at all, and both have to
+/// make do with what passes.
+struct Purse {
+    full_us: i64,
+    left_ns: Cell<i64>,
+    filled: Cell<(Instant, u64)>,
+}
+
+impl Purse {
+    fn new(full_us: u64) -> Self {
+        let full_us = i64::try_from(full_us.max(1)).unwrap_or(i64::MAX).min(i64::MAX / 2_000);
+        Self { full_us, left_ns: Cell::new(full_us * 1_000), filled: Cell::new((Instant::now(), 0)) }
+    }
+
+    fn fill(&self, now: Instant, match_us: u64) {
+        let (then, then_us) = self.filled.get();
+        let passed_us = now.duration_since(then).as_micros() as u64 + match_us.saturating_sub(then_us);
+        let more = i128::from(self.full_us) * 1_000 * i128::from(passed_us) / i128::from(REFILL_US);
+        if passed_us > 0 {
+            self.filled.set((now, match_us));
+            let left = i128::from(self.left_ns.get()) + more;
+            self.left_ns.set(left.min(i128::from(self.full_us) * 1_000) as i64);
+        }
+    }
+
+    /// What there is to spend; nothing while it pays back what the last step took beyond it.
+    fn left_us(&self) -> u64 {
+        u64::try_from(self.left_ns.get() / 1_000).unwrap_or(0)
+    }
+
+    fn spend(&self, us: u64) {
+        self.left_ns.set(self.left_ns.get().saturating_sub_unsigned(us.saturating_mul(1_000)));
+    }
+}
 
 /// The running account of one machine.
 pub(super) struct Meter {
     allowance: Allowance,
     left: Cell<i64>,
-    cpu_us: Cell<u64>,
-    /// Set when the hook fires and the entry has run for [`UNASKED`]: most are over before, and the processor's clock,
-    /// ten times as dear as the wall's, is not asked at all.
-    cpu_until_us: Cell<Option<u64>>,
     spent: Cell<Option<Spent>>,
     /// `file:line` where it ran out, when that was inside a script.
     place: RefCell<Option<String>>,
-    every_instruction: Cell<bool>,
+    /// Instructions between two looks, as the hook is set.
+    every: Cell<u32>,
+    /// Bytes of a machine that holds nothing of a script yet, and the most the current entry may come to hold.
+    bare_bytes: Cell<usize>,
+    bytes_max: Cell<usize>,
+    /// The machine's limit as it is set; 0 for none.
+    limit: Cell<usize>,
     /// What the turn has left.
     turn_left: Cell<u64>,
-    turn_cpu_us: Cell<u64>,
+    purse: Purse,
+    /// The match's own time.
+    match_us: Cell<u64>,
+    /// What the processor's clock showed when the purse was last right.
+    booked_cpu_us: Cell<u64>,
+    /// Set when the hook fires and the entry has run for [`UNASKED`]: most are over before, and the processor's clock,
+    /// ten times as dear as the wall's, is not asked at all.
+    cpu_until_us: Cell<Option<u64>>,
     /// The entry that runs: what it was given, and when it began by the wall clock.
-    entered: Cell<(Entry, u64, Instant)>,
-    /// It was given less than its own allowance, because its turn had no more.
+    entered: Cell<Entered>,
+    /// It was given less than its own allowance, because its turn or the purse had no more.
     short: Cell<bool>,
+}
+
+#[derive(Clone, Copy)]
+struct Entered {
+    entry: Entry,
+    instructions: u64,
+    cpu_us: u64,
+    began: Instant,
 }
 
 impl Meter {
     /// A meter that watches `lua`. Until the first [`Meter::begin`] everything is allowed.
     pub(super) fn watch(lua: &Lua, allowance: Allowance) -> mlua::Result<Rc<Self>> {
+        let entered = Entered { entry: Entry::Load, instructions: 0, cpu_us: u64::MAX / 2, began: Instant::now() };
         let meter = Rc::new(Self {
             allowance,
             left: Cell::new(i64::MAX),
-            cpu_us: Cell::new(u64::MAX),
-            cpu_until_us: Cell::new(None),
             spent: Cell::new(None),
             place: RefCell::default(),
-            every_instruction: Cell::new(false),
+            every: Cell::new(HOOK_EVERY),
+            bare_bytes: Cell::new(0),
+            bytes_max: Cell::new(0),
+            limit: Cell::new(0),
             turn_left: Cell::new(allowance.instructions_turn),
-            turn_cpu_us: Cell::new(allowance.cpu_us),
-            entered: Cell::new((Entry::Load, 0, Instant::now())),
+            purse: Purse::new(allowance.cpu_us / 2),
+            match_us: Cell::new(0),
+            booked_cpu_us: Cell::new(0),
+            cpu_until_us: Cell::new(None),
+            entered: Cell::new(entered),
             short: Cell::new(false),
         });
         meter.hook(lua, HOOK_EVERY)?;
@@ -135,68 +219,89 @@ impl Meter {
         self.allowance
     }
 
-    /// A new turn: its callbacks have a full account.
-    pub(super) fn new_turn(&self) {
+    /// The machine holds nothing of a script yet: what it holds more from here on is the script's.
+    pub(super) fn bare(&self, lua: &Lua) {
+        self.bare_bytes.set(lua.used_memory());
+    }
+
+    /// A new turn at this time of the match: its callbacks have a full account.
+    pub(super) fn new_turn(&self, match_us: u64) {
+        self.match_us.set(match_us);
         self.turn_left.set(self.allowance.instructions_turn);
-        self.turn_cpu_us.set(self.allowance.cpu_us);
+        self.booked_cpu_us.set(cpu_now_us());
+        self.purse.fill(Instant::now(), match_us);
     }
 
-    /// Whether this turn's account is empty.
-    pub(super) fn turn_is_over(&self) -> bool {
-        self.turn_left.get() == 0 || self.turn_cpu_us.get() == 0
+    /// Whether there is nothing left for such an entry.
+    pub(super) fn is_over(&self, entry: Entry) -> bool {
+        self.purse.left_us() == 0 || entry == Entry::Turn && self.turn_left.get() == 0
     }
 
-    /// Whether the entry was stopped because others of its turn had used what it needed.
+    /// Whether the entry was stopped because others had used what it needed.
     pub(super) fn ran_short(&self) -> bool {
         self.short.get() && matches!(self.spent.get(), Some(Spent::Instructions | Spent::Cpu))
     }
 
     /// A fresh allowance.
     pub(super) fn begin(self: &Rc<Self>, lua: &Lua, entry: Entry) {
-        let (instructions, cpu_us, memory) = match entry {
-            Entry::Load => (self.allowance.instructions_load, self.allowance.cpu_us * 10, self.allowance.memory_bytes),
-            Entry::Callback | Entry::Turn => {
-                let grown = (lua.used_memory() + self.allowance.growth_bytes).min(self.allowance.memory_bytes);
-                match entry {
-                    Entry::Turn => {
-                        (self.allowance.instructions.min(self.turn_left.get()), self.turn_cpu_us.get(), grown)
-                    }
-                    _ => (self.allowance.instructions, self.allowance.cpu_us, grown),
-                }
-            }
+        let began = Instant::now();
+        let used = lua.used_memory();
+        let grown = (used + self.allowance.growth_bytes).min(self.allowance.memory_bytes);
+        let (instructions, bytes_max) = match entry {
+            Entry::Load => (self.allowance.instructions_load, self.allowance.memory_bytes),
+            Entry::Callback => (self.allowance.instructions, grown),
+            Entry::Turn => (self.allowance.instructions.min(self.turn_left.get()), grown),
         };
-        let turn = entry == Entry::Turn;
-        self.short.set(turn && (instructions < self.allowance.instructions || cpu_us < self.allowance.cpu_us / 2));
-        self.entered.set((entry, instructions, Instant::now()));
+        if entry != Entry::Turn {
+            // A turn did both when it began.
+            self.purse.fill(began, self.match_us.get());
+            self.booked_cpu_us.set(cpu_now_us());
+        }
+        let cpu_us = self.purse.left_us();
+        let want_instructions = if entry == Entry::Load { instructions } else { self.allowance.instructions };
+        self.short.set(instructions < want_instructions || (cpu_us as i64) < self.purse.full_us / 2);
+        self.entered.set(Entered { entry, instructions, cpu_us, began });
         self.left.set(i64::try_from(instructions).unwrap_or(i64::MAX));
-        self.cpu_us.set(cpu_us);
+        self.bytes_max.set(bytes_max);
         self.cpu_until_us.set(None);
         if self.spent.take().is_some() {
             self.place.take();
         }
-        if self.every_instruction.replace(false) {
-            // Setting a hook fails only when memory is short, and then the finer one stays: slower, still safe.
-            let _ = self.hook(lua, HOOK_EVERY);
-        }
-        let _ = lua.set_memory_limit(memory);
+        self.look(lua);
     }
 
     /// Between two entries there is no limit: what the host does then is bounded by the size of an input, and telling
     /// about a full machine must not itself fail.
     pub(super) fn end(&self, lua: &Lua) {
-        let _ = lua.set_memory_limit(0);
-        let (Entry::Turn, given, began) = self.entered.get() else { return };
-        let used = given.saturating_sub(self.left());
-        self.turn_left.set(self.turn_left.get().saturating_sub(used));
-        let had_us = self.turn_cpu_us.get();
+        self.unlimit(lua);
+        let entered = self.entered.get();
+        if entered.entry == Entry::Turn {
+            let used = entered.instructions.saturating_sub(self.left());
+            self.turn_left.set(self.turn_left.get().saturating_sub(used));
+        }
+        let passed = entered.began.elapsed();
+        let passed_us = passed.as_micros() as u64;
         let used_us = match self.cpu_until_us.get() {
-            // The hook has asked the processor's clock: what is left is known.
-            Some(until_us) => had_us.saturating_sub(until_us.saturating_sub(cpu_now_us())),
-            // A short one. The wall clock costs a tenth of the processor's, and also runs while neighbours do: so much
-            // it may say, and no more.
-            None => (began.elapsed().as_micros() as u64).min(had_us / 8),
+            None if passed < UNASKED => {
+                // The wall clock costs a tenth of the processor's, and also runs while neighbours do: so much it may say.
+                self.booked_cpu_us.set(self.booked_cpu_us.get() + passed_us);
+                passed_us
+            }
+            asked => {
+                let now_us = cpu_now_us();
+                let since = asked.map_or(self.booked_cpu_us.get(), |until_us| until_us.saturating_sub(entered.cpu_us));
+                self.booked_cpu_us.set(now_us);
+                now_us.saturating_sub(since).min(passed_us)
+            }
         };
-        self.turn_cpu_us.set(had_us.saturating_sub(used_us));
+        self.purse.spend(used_us);
+    }
+
+    /// What came in from outside is not growth of the script's.
+    pub(super) fn came_in(self: &Rc<Self>, lua: &Lua) {
+        let grown = lua.used_memory() + self.allowance.growth_bytes;
+        self.bytes_max.set(self.bytes_max.get().max(grown));
+        self.look(lua);
     }
 
     /// What ran out during the current entry.
@@ -218,11 +323,27 @@ impl Meter {
     }
 
     /// Work done outside of the machine, in instructions' worth.
-    pub(super) fn charge(&self, lua: &Lua, units: u64) -> mlua::Result<()> {
+    pub(super) fn charge(self: &Rc<Self>, lua: &Lua, units: u64) -> mlua::Result<()> {
+        let paid = self.pay(units);
+        match self.spent.get() {
+            Some(spent) => return self.stop(lua, spent),
+            None if units >= LARGE_CHARGE => self.look(lua),
+            None => {}
+        }
+        paid
+    }
+
+    /// As [`Meter::charge`], for work that has no machine at hand: a script that is over runs on until the hook fires.
+    pub(super) fn pay(&self, units: u64) -> mlua::Result<()> {
         self.check()?;
         let left = self.left.get().saturating_sub_unsigned(units);
         self.left.set(left);
-        if left < 0 { self.stop(lua, Spent::Instructions) } else { Ok(()) }
+        if left < 0 {
+            self.spent.set(Some(Spent::Instructions));
+        } else if units >= LARGE_CHARGE && self.late() {
+            self.spent.set(Some(Spent::Cpu));
+        }
+        self.check()
     }
 
     /// How many units are left to charge.
@@ -232,13 +353,22 @@ impl Meter {
 
     /// Whether the entry's processor time is over, for loops that no hook reaches.
     pub(super) fn late(&self) -> bool {
-        match self.cpu_until_us.get() {
-            Some(until_us) => cpu_now_us() > until_us,
+        let entered = self.entered.get();
+        let until_us = match self.cpu_until_us.get() {
+            Some(until_us) => until_us,
             None => {
-                self.cpu_until_us.set(Some(cpu_now_us().saturating_add(self.cpu_us.get())));
-                false
+                let passed = entered.began.elapsed();
+                if passed < UNASKED {
+                    return false;
+                }
+                // It began at the earliest where the purse was last right, and cannot have used more than has passed.
+                let began_us = self.booked_cpu_us.get().max(cpu_now_us().saturating_sub(passed.as_micros() as u64));
+                let until_us = began_us.saturating_add(entered.cpu_us);
+                self.cpu_until_us.set(Some(until_us));
+                until_us
             }
-        }
+        };
+        cpu_now_us() > until_us
     }
 
     /// Marks the allowance spent and makes every further instruction fail.
@@ -246,31 +376,52 @@ impl Meter {
         if self.spent.get().is_none() {
             self.spent.set(Some(why));
         }
-        if !self.every_instruction.replace(true) {
-            lua.set_hook(HookTriggers::new().every_nth_instruction(1), move |_, _| {
+        if self.every.replace(0) != 0 {
+            lua.set_global_hook(HookTriggers::new().every_nth_instruction(1), move |_, _| {
                 Err(mlua::Error::runtime(why.as_str()))
             })?;
         }
         Err(mlua::Error::runtime(why.as_str()))
     }
 
+    /// Sets the hook and the limit to what the machine holds now.
+    pub(super) fn look(self: &Rc<Self>, lua: &Lua) {
+        let used = lua.used_memory();
+        let every = interval(used.saturating_sub(self.bare_bytes.get()));
+        if self.every.get() != every {
+            self.every.set(every);
+            // Setting a global hook needs none of the machine's memory and does not fail.
+            let _ = self.hook(lua, every);
+        }
+        let limit = (used + self.allowance.growth_bytes).min(self.bytes_max.get());
+        if self.limit.replace(limit) != limit {
+            let _ = lua.set_memory_limit(limit);
+        }
+    }
+
+    /// No limit until the next look.
+    pub(super) fn unlimit(&self, lua: &Lua) {
+        self.limit.set(0);
+        let _ = lua.set_memory_limit(0);
+    }
+
     fn hook(self: &Rc<Self>, lua: &Lua, every: u32) -> mlua::Result<()> {
         let meter = Rc::downgrade(self);
-        lua.set_hook(HookTriggers::new().every_nth_instruction(every), move |lua, at| {
+        lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, at| {
             let Some(meter) = meter.upgrade() else { return Ok(VmState::Continue) };
-            let mut looked = meter.charge(lua, u64::from(every));
-            if looked.is_ok() {
-                match meter.cpu_until_us.get() {
-                    None if meter.entered.get().2.elapsed() < UNASKED => {}
-                    None => meter.cpu_until_us.set(Some(cpu_now_us().saturating_add(meter.cpu_us.get()))),
-                    Some(until_us) if cpu_now_us() > until_us => looked = meter.stop(lua, Spent::Cpu),
-                    Some(_) => {}
-                }
+            let mut looked = meter.pay(u64::from(every));
+            if looked.is_ok() && meter.late() {
+                meter.spent.set(Some(Spent::Cpu));
+                looked = meter.check();
             }
-            if looked.is_err() {
-                let source = at.source().short_src.unwrap_or_default().into_owned();
-                let line = at.current_line().filter(|_| source.ends_with(".lua"));
-                *meter.place.borrow_mut() = line.map(|line| format!("{source}:{line}"));
+            match meter.spent.get() {
+                None => meter.look(lua),
+                Some(spent) => {
+                    looked = meter.stop(lua, spent);
+                    let source = at.source().short_src.unwrap_or_default().into_owned();
+                    let line = at.current_line().filter(|_| source.ends_with(".lua"));
+                    *meter.place.borrow_mut() = line.map(|line| format!("{source}:{line}"));
+                }
             }
             looked.map(|()| VmState::Continue)
         })
@@ -291,4 +442,42 @@ fn cpu_now_us() -> u64 {
     use std::sync::OnceLock;
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_micros() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_a_machine_holds_the_sooner_the_hook_fires() {
+        let allowance = Allowance::default();
+        for used in (0..=allowance.memory_bytes).step_by(4_096) {
+            // The largest string there may be at the next look, and how often it may be read until then.
+            let string = (used + allowance.growth_bytes).min(allowance.memory_bytes);
+            let bytes = string as u64 * u64::from(interval(used));
+            assert!(bytes <= 10 << 20, "{used} bytes: {bytes} are read between two looks");
+        }
+        assert_eq!([interval(0), interval(256 << 10), interval(1 << 20), interval(2 << 20)], [16, 8, 4, 2]);
+    }
+
+    #[test]
+    fn the_purse_fills_with_time_and_pays_its_debts_first() {
+        let began = Instant::now();
+        let at = |ms: u64| began + Duration::from_millis(ms);
+        let purse = Purse::new(12_000);
+        purse.filled.set((began, 0));
+        purse.fill(at(500), 0);
+        assert_eq!(purse.left_us(), 12_000, "no more than it holds");
+        purse.spend(15_000);
+        assert_eq!(purse.left_us(), 0);
+        purse.fill(at(510), 0);
+        assert_eq!(purse.left_us(), 0, "1,200 more, and still in debt");
+        purse.fill(at(510), 20_000);
+        assert_eq!(purse.left_us(), 600, "the match's time counts as well");
+        // A look every microsecond does not stop it from filling.
+        for us in 1..=50_000u64 {
+            purse.fill(at(510) + Duration::from_micros(us), 20_000);
+        }
+        assert!((6_500..=6_600).contains(&purse.left_us()), "{}", purse.left_us());
+    }
 }

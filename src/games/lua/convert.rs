@@ -12,6 +12,8 @@ use mlua::{Lua, Table, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::budget::Meter;
+
 /// Tables within tables, outwards bound. Deeper ones, and so cycles, are refused.
 pub(super) const DEPTH_MAX: usize = 32;
 
@@ -52,12 +54,15 @@ pub(super) struct Rules<'a> {
     pub(super) bytes_max: usize,
     /// Whether an empty root reads `{}`.
     pub(super) root_object: bool,
+    /// Who pays for every entry that is looked at: one that is left out costs as much as one that is written.
+    pub(super) meter: &'a Meter,
 }
 
 /// Writes `value`, or leaves `out` as it was and says why not.
 pub(super) fn encode(value: &Value, rules: Rules<'_>, out: &mut Vec<u8>) -> mlua::Result<Oddities> {
     let start = out.len();
-    let mut encoder = Encoder { rules, end: start + rules.bytes_max, odd: Oddities::default(), scratch: Vec::new() };
+    let mut encoder =
+        Encoder { rules, end: start + rules.bytes_max, odd: Oddities::default(), scratch: Vec::new(), seen: 0 };
     let root = match value {
         Value::Table(t) => encoder.table(t, 1, rules.root_object, out),
         other => encoder.scalar(other, out),
@@ -82,7 +87,12 @@ struct Encoder<'a> {
     end: usize,
     odd: Oddities,
     scratch: Vec<u8>,
+    /// Entries looked at that are not yet paid for.
+    seen: u64,
 }
+
+/// Entries between two payments, each of which looks at the clock; two are worth an instruction.
+const SEEN_UNPAID: u64 = 512;
 
 /// One `"key":value` of an object, by its place in the output.
 #[derive(Clone, Copy)]
@@ -98,6 +108,12 @@ impl Encoder<'_> {
             Value::Table(t) => self.table(t, depth + 1, false, out),
             other => self.scalar(other, out),
         }
+    }
+
+    /// One more entry of a table.
+    fn see(&mut self) -> mlua::Result<()> {
+        self.seen += 1;
+        if self.seen < SEEN_UNPAID { Ok(()) } else { self.rules.meter.pay(std::mem::take(&mut self.seen) / 2) }
     }
 
     fn scalar(&mut self, value: &Value, out: &mut Vec<u8>) -> mlua::Result<()> {
@@ -167,6 +183,7 @@ impl Encoder<'_> {
     fn array(&mut self, t: &Table, depth: usize, out: &mut Vec<u8>) -> mlua::Result<bool> {
         let (mut keys, mut in_order, mut whole) = (0i64, true, true);
         t.for_each(|key: Value, _: Value| {
+            self.see()?;
             keys += 1;
             in_order &= matches!(key, Value::Integer(i) if i == keys);
             whole &= matches!(key, Value::Integer(1..));
@@ -204,6 +221,7 @@ impl Encoder<'_> {
         let mut pairs: Vec<Pair> = Vec::new();
         let mut sorted = true;
         t.for_each(|key: Value, value: Value| {
+            self.see()?;
             if matches!(value, Value::Function(_) | Value::UserData(_) | Value::Thread(_) | Value::LightUserData(_)) {
                 self.odd.references = true;
                 return Ok(());
@@ -258,6 +276,14 @@ impl Encoder<'_> {
     }
 }
 
+/// Whether a JSON text is small enough to be read where players send it: what it becomes is many times its length.
+pub(super) fn is_small(json: &RawValue) -> bool {
+    json.get().len() <= VALUES_MAX || json.get().bytes().filter(|b| b"[{,".contains(b)).count() <= VALUES_MAX
+}
+
+/// Values of one input. Over: it is left out, and the author told.
+pub(super) const VALUES_MAX: usize = 4_096;
+
 /// Reads a JSON text into the machine. Nesting is bounded by the reader (128), and by the wire before it (32).
 pub(super) fn decode(lua: &Lua, json: &RawValue) -> mlua::Result<Value> {
     let mut from = serde_json::Deserializer::from_str(json.get());
@@ -303,6 +329,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Value, E> {
+        // No string of a script has a zero byte: see the guard.
+        if v.contains('\0') {
+            return self.0.create_string(v.replace('\0', "\u{fffd}")).map(Value::String).map_err(E::custom);
+        }
         self.0.create_string(v).map(Value::String).map_err(E::custom)
     }
 
@@ -328,6 +358,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget::Allowance;
     use super::*;
 
     fn written(source: &str, root_object: bool) -> String {
@@ -336,7 +367,8 @@ mod tests {
         lua.globals().set("mark", object.clone()).unwrap();
         let value: Value = lua.load(source).eval().unwrap();
         let mut out = Vec::new();
-        match encode(&value, Rules { object: &object, bytes_max: 200, root_object }, &mut out) {
+        let meter = Meter::watch(&lua, Allowance::default()).unwrap();
+        match encode(&value, Rules { object: &object, bytes_max: 200, root_object, meter: &meter }, &mut out) {
             Ok(odd) if odd == Oddities::default() => String::from_utf8(out).unwrap(),
             Ok(odd) => format!("{} odd {odd:?}", String::from_utf8(out).unwrap()),
             Err(e) => e.to_string(),

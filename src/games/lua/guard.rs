@@ -1,19 +1,29 @@
-//! Closes one door before Lua sees a file: to-be-closed variables. When the budget's hook raises an error inside a
+//! Closes two doors before Lua sees a file. The first is to-be-closed variables. When the budget's hook raises an error inside a
 //! function that has one, the variable is closed while hooks are off, and a `__close` that loops would never be
 //! stopped. So `local x <close>` is refused, with its line, and a generic `for` is given its first three values only
 //! (the fourth would be closed too): `in EXPLIST do` becomes `in (function(a,b,c)return a,b,c end)(EXPLIST) do`, on
 //! the same line.
+//!
+//! The second is strings with zero bytes. Lua compares strings from one zero byte to the next, so that comparing two
+//! that are full of them takes longer, for their length, than anything else one instruction can do: no meter could
+//! look in time. A file that writes one is refused, with its line; the library makes none either.
 //!
 //! Everything else of the language stays as it is. The reader below knows strings, comments and words exactly as
 //! Lua's does; a file it cannot read Lua would not read either.
 
 const THREE: &str = "(function(a,b,c)return a,b,c end)(";
 
+const ZERO: &str = "a zero byte in a string is not available";
+
 /// Why a file is refused: the line, from 1, and the reason.
 pub(super) type Refused = (u32, &'static str);
 
 /// The text with its loops closed to a fourth value, or the line of what is refused.
 pub(super) fn harden(text: &str) -> Result<String, Refused> {
+    if let Some(at) = text.find('\0') {
+        let line = text[..at].bytes().filter(|b| *b == b'\n').count() + 1;
+        return Err((u32::try_from(line).unwrap_or(u32::MAX), ZERO));
+    }
     let mut out = String::with_capacity(text.len() + 64);
     let mut copied = 0;
     let mut reader = Reader { bytes: text.as_bytes(), at: 0, line: 1 };
@@ -151,6 +161,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether the escape that begins here stands for a zero byte: `\0`, `\000`, `\x00`, `\u{0}`.
+    fn escapes_zero(&self) -> bool {
+        let rest = &self.bytes[self.at + 1..];
+        match rest {
+            [b'x', b'0', b'0', ..] => true,
+            [b'u', b'{', digits @ ..] => {
+                let zeros = digits.iter().take_while(|b| **b == b'0').count();
+                zeros > 0 && digits.get(zeros) == Some(&b'}')
+            }
+            [b'0', more @ ..] => more.iter().take(2).take_while(|b| b.is_ascii_digit()).all(|b| *b == b'0'),
+            _ => false,
+        }
+    }
+
     fn quoted(&mut self, quote: u8) -> Result<(), Refused> {
         let began = self.line;
         self.skip(1);
@@ -165,6 +189,7 @@ impl<'a> Reader<'a> {
                         }
                     }
                     (Some(b'\r'), Some(b'\n')) | (Some(b'\n'), Some(b'\r')) => self.skip(3),
+                    _ if self.escapes_zero() => return Err((self.line, ZERO)),
                     _ => self.skip(2),
                 },
                 Some(byte) => {
@@ -205,6 +230,27 @@ mod tests {
             assert_eq!(harden(text).as_deref(), Ok(text));
         }
         assert!(harden("s = 'x").is_err() && harden("s = [[x").is_err());
+    }
+
+    #[test]
+    fn zero_bytes_are_refused_however_they_are_written_and_other_escapes_are_not() {
+        for (text, line) in [
+            ("s = 'a\\0'", 1),
+            ("\ns = \"\\0a\"", 2),
+            ("s = '\\00' t = 1", 1),
+            ("s = '\\000'", 1),
+            ("s = '\\0001'", 1),
+            ("s = '\\x00'", 1),
+            ("s = '\\u{0}'", 1),
+            ("s = '\\u{000}'", 1),
+            ("s = [[\n\0]]", 2),
+            ("-- \0", 1),
+        ] {
+            assert_eq!(harden(text), Err((line, ZERO)), "{text:?}");
+        }
+        for text in ["'\\1'", "'\\01'", "'\\001'", "'\\010'", "'\\x0a'", "'\\u{0a}'", "'\\\\0'", "[[\\0]]", "-- \\0"] {
+            assert_eq!(harden(text).as_deref(), Ok(text));
+        }
     }
 
     #[test]

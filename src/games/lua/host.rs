@@ -3,19 +3,38 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use mlua::{Table, Value};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
+use super::budget::Meter;
 use super::convert::{self, Oddities, Rules};
 use super::script::Sources;
 use crate::games::{Effect, GameCx, Json, OpenVote};
 use crate::ids::PlayerId;
 
-/// Effects one callback may ask for. Over: the call answers `{error=...}`.
+/// Effects that the callbacks of one tick may ask for, and the bytes they may hold together: carrying them out is work
+/// on the same thread, and an outbox holds no more. Over: the call answers `{error=...}`.
 pub(super) const EFFECTS_MAX: usize = 512;
+pub(super) const EFFECT_BYTES_MAX: usize = 256 * 1024;
+
+/// How many effects, and how many bytes, one counts for.
+fn weight(effect: &Effect) -> (usize, usize) {
+    match effect {
+        Effect::Broadcast { payload, .. } => (1, payload.get().len()),
+        Effect::Send { message, .. } => (1, message.get().len()),
+        Effect::Notify { to, notification } => (to.len(), notification.get().len() * to.len().max(1)),
+        Effect::Store { value, .. } => (1, value.get().len()),
+        Effect::Chat { content, .. } => (1, content.len()),
+        // A vote is a thing of its own that lives on, and so is a bot.
+        Effect::OpenVote(config) => (16, config.get().len()),
+        Effect::AddBot { .. } => (16, 0),
+        _ => (1, 0),
+    }
+}
 
 /// Keys of storage one match keeps in sight. Over: the call answers `{error=...}`.
 const STORED_KEYS_MAX: usize = 256;
@@ -40,6 +59,8 @@ pub(super) struct Host {
     /// While a file's body runs nothing may be asked for: it runs again at every reload.
     loading: Cell<bool>,
     effects: RefCell<Vec<Effect>>,
+    /// Effects and their bytes that were asked for in this tick.
+    asked: Cell<(usize, usize)>,
     players: RefCell<Vec<PlayerId>>,
     tick: Cell<u64>,
     elapsed_us: Cell<u64>,
@@ -53,6 +74,7 @@ pub(super) struct Host {
     unordered_keys: Cell<bool>,
     sources: RefCell<Arc<Sources>>,
     object_mark: OnceCell<Table>,
+    meter: OnceCell<Rc<Meter>>,
 }
 
 impl Host {
@@ -60,6 +82,7 @@ impl Host {
         Self {
             loading: Cell::new(true),
             effects: RefCell::default(),
+            asked: Cell::default(),
             players: RefCell::default(),
             tick: Cell::new(0),
             elapsed_us: Cell::new(0),
@@ -73,12 +96,15 @@ impl Host {
             unordered_keys: Cell::new(false),
             sources: RefCell::default(),
             object_mark: OnceCell::new(),
+            meter: OnceCell::new(),
         }
     }
 
     /// Takes in what a call from the match brings.
     pub(super) fn enter(&self, cx: &GameCx<'_>) {
-        self.tick.set(cx.tick);
+        if self.tick.replace(cx.tick) != cx.tick {
+            self.asked.set((0, 0));
+        }
         self.elapsed_us.set(cx.elapsed_us);
         let mut players = self.players.borrow_mut();
         if *players != cx.players {
@@ -91,12 +117,14 @@ impl Host {
         cx.effects.append(&mut self.effects.borrow_mut());
     }
 
-    /// Asks for something; false when the callback has asked for too much already.
+    /// Asks for something; false when too much was asked for in this tick already.
     pub(super) fn push(&self, effect: Effect) -> bool {
-        let mut effects = self.effects.borrow_mut();
-        let room = effects.len() < EFFECTS_MAX;
+        let ((count, bytes), (more, more_bytes)) = (self.asked.get(), weight(&effect));
+        let asked = (count + more, bytes + more_bytes);
+        let room = asked.0 <= EFFECTS_MAX && asked.1 <= EFFECT_BYTES_MAX;
         if room {
-            effects.push(effect);
+            self.asked.set(asked);
+            self.effects.borrow_mut().push(effect);
         }
         room
     }
@@ -223,10 +251,15 @@ impl Host {
         let _ = self.object_mark.set(mark);
     }
 
+    /// Who pays for what is written.
+    pub(super) fn set_meter(&self, meter: Rc<Meter>) {
+        let _ = self.meter.set(meter);
+    }
+
     /// How values of this machine are written.
     pub(super) fn rules(&self, bytes_max: usize, root_object: bool) -> mlua::Result<Rules<'_>> {
-        let object = self.object_mark.get().ok_or(mlua::Error::BindError)?;
-        Ok(Rules { object, bytes_max, root_object })
+        let (object, meter) = self.object_mark.get().zip(self.meter.get()).ok_or(mlua::Error::BindError)?;
+        Ok(Rules { object, bytes_max, root_object, meter })
     }
 
     /// Writes a value as JSON of its own.

@@ -46,6 +46,9 @@ const IN_TURN: &[&str] =
 /// Bytes of one view. Over: it is not sent, and its author is told. Half of what an outbox holds by default.
 pub const VIEW_BYTES_MAX: usize = 128 * 1024;
 
+/// Bytes of one snapshot. Over: there is none, and its author is told.
+const SNAPSHOT_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes of a refusal's reason; it has to be printable ASCII to be passed on.
 const REASON_BYTES_MAX: usize = 64;
 
@@ -230,15 +233,25 @@ impl LuaGame {
         f: &Function,
         args: impl IntoLuaMulti,
     ) -> Called<R> {
+        self.run(name, player, |_| f.call::<R>(args))
+    }
+
+    /// Runs `work` as the callback of that name.
+    fn run<R>(
+        &mut self,
+        name: &'static str,
+        player: Option<PlayerId>,
+        work: impl FnOnce(&Machine) -> mlua::Result<R>,
+    ) -> Called<R> {
         if self.barred {
             return Called::Failed;
         }
         let entry = if IN_TURN.contains(&name) { Entry::Turn } else { Entry::Callback };
-        if entry == Entry::Turn && self.machine.meter.turn_is_over() {
+        if self.machine.meter.is_over(entry) {
             self.turn_is_over(name);
             return Called::Failed;
         }
-        match self.machine.entry(entry, || f.call::<R>(args)) {
+        match self.machine.entry(entry, || work(&self.machine)) {
             Ok(value) => {
                 if !self.troubles.is_empty()
                     && let Some(trouble) = self.troubles.get_mut(name)
@@ -267,12 +280,12 @@ impl LuaGame {
     }
 
     /// The first input of a tick, or the tick itself: whatever comes until the next one draws on one account.
-    fn begin_turn(&mut self, tick: u64) {
-        if self.turn == Some(tick) {
+    fn begin_turn(&mut self, cx: &GameCx<'_>) {
+        if self.turn == Some(cx.tick) {
             return;
         }
-        self.turn = Some(tick);
-        self.machine.meter.new_turn();
+        self.turn = Some(cx.tick);
+        self.machine.meter.new_turn(cx.elapsed_us);
         if !std::mem::take(&mut self.turn_told)
             && let Some(trouble) = self.troubles.get_mut(TURN)
         {
@@ -345,27 +358,41 @@ impl LuaGame {
         Ok(id)
     }
 
-    /// What a player (or, without one, a spectator or everyone) may see, as a value of the machine.
-    fn seen_by(&mut self, viewer: Option<PlayerId>) -> Called<Value> {
+    /// Makes something of what a player (or, without one, a spectator or everyone) may see: within the callback that
+    /// says it, so that a large view is paid for.
+    fn seen_by<R>(
+        &mut self,
+        viewer: Option<PlayerId>,
+        made: impl FnOnce(&Machine, Value) -> mlua::Result<R>,
+    ) -> Called<R> {
         let state = self.state.clone();
-        let called = match (self.audience, viewer) {
-            (Audience::Shared, _) => self.call("get_state", None, state),
+        let (name, id) = match (self.audience, viewer) {
+            (Audience::Shared, _) => ("get_state", None),
+            (Audience::PerPlayer, None) => ("spectate", None),
             (Audience::PerPlayer, Some(player)) => match self.id(player) {
-                Ok(id) => self.call("get_state", Some(player), (id, state)),
-                Err(_) => Called::Failed,
+                Ok(id) => ("get_state", Some(id)),
+                Err(_) => return Called::Failed,
             },
-            (Audience::PerPlayer, None) => return self.call("spectate", None, state),
         };
-        match called {
-            Called::Absent => Called::Done(Value::Table(self.state.clone())),
-            called => called,
+        let callback = self.lookup.find(name);
+        if callback.is_none() && name == "spectate" {
+            return Called::Absent;
         }
+        self.run(name, id.as_ref().and(viewer), |machine| {
+            let seen = match (callback, id) {
+                (Some(f), Some(id)) => f.call((id, state))?,
+                (Some(f), None) => f.call(state)?,
+                (None, _) => Value::Table(state),
+            };
+            made(machine, seen)
+        })
     }
 
-    fn apply_input(&mut self, player: PlayerId, input: Value) {
-        let Ok(id) = self.id(player) else { return };
+    fn apply_input(&mut self, player: PlayerId, input: impl FnOnce(&Machine) -> mlua::Result<Value>) {
+        let (Some(f), Ok(id)) = (self.lookup.find("handle_input"), self.id(player)) else { return };
         let state = self.state.clone();
-        if let Some(returned) = self.call("handle_input", Some(player), (id, input, state)).done() {
+        let called = self.run("handle_input", Some(player), |machine| f.call((id, input(machine)?, state)));
+        if let Some(returned) = called.done() {
             self.take_state("handle_input", returned);
         }
     }
@@ -378,9 +405,9 @@ impl LuaGame {
                 None => self.lookup.find("think"),
             };
             let (Some(think), Ok(id)) = (think, self.id(bot)) else { return };
-            let Some(seen) = self.seen_by(Some(bot)).done() else { continue };
+            let Some(seen) = self.seen_by(Some(bot), |_, seen| Ok(seen)).done() else { continue };
             if let Some(input @ Value::Table(_)) = self.call_function("think", None, &think, (id, seen)).done() {
-                self.apply_input(bot, input);
+                self.apply_input(bot, |_| Ok(input));
             }
         }
     }
@@ -397,6 +424,7 @@ impl LuaGame {
         };
         let Some(script) = script else { return };
         let file = beside(self.script.file(), &script);
+        self.host().set_loading(true);
         let loaded = (|| {
             let env = lua.create_table()?;
             for name in [
@@ -430,6 +458,7 @@ impl LuaGame {
             self.machine.run(&file, &env)?;
             Ok(env)
         })();
+        self.host().set_loading(false);
         match loaded {
             Ok(env) => {
                 self.bot_names = names_of(&env);
@@ -585,7 +614,8 @@ impl Game for LuaGame {
                 let lua = &game.machine.lua;
                 let ctx = ctx.map_or_else(|| lua.create_table().map(Value::Table), |ctx| convert::decode(lua, ctx))?;
                 // A state too large to be remembered within the budget is not put back after a refusal.
-                Ok((id, ctx, game.machine.remember(&game.state).ok()))
+                let can = !game.barred && !game.machine.meter.is_over(Entry::Callback);
+                Ok((id, ctx, can.then(|| game.machine.remember(&game.state).ok()).flatten()))
             });
             let (id, ctx, journal) = match arguments {
                 Ok(arguments) => arguments,
@@ -624,16 +654,20 @@ impl Game for LuaGame {
     }
 
     fn input(&mut self, cx: &mut GameCx<'_>, player: PlayerId, input: &RawValue) {
-        self.begin_turn(cx.tick);
-        self.within(cx, |game| match convert::decode(&game.machine.lua, input) {
-            Ok(input) => game.apply_input(player, input),
-            Err(error) => game.fail("handle_input", Some(player), &error),
+        self.begin_turn(cx);
+        self.within(cx, |game| {
+            if convert::is_small(input) {
+                game.apply_input(player, |machine| machine.unlimited(|| convert::decode(&machine.lua, input)));
+            } else {
+                let text = format!("an input was left out: it holds more than {} values", convert::VALUES_MAX);
+                game.fail("handle_input", Some(player), &mlua::Error::runtime(text));
+            }
         });
     }
 
     fn tick(&mut self, cx: &mut GameCx<'_>) {
         let dt_s = cx.dt_us as f64 / 1e6;
-        self.begin_turn(cx.tick);
+        self.begin_turn(cx);
         self.within(cx, |game| {
             if game.over {
                 return;
@@ -668,14 +702,12 @@ impl Game for LuaGame {
     }
 
     fn view(&mut self, viewer: Option<PlayerId>, out: &mut Vec<u8>) {
-        let Some(seen) = self.seen_by(viewer).done() else { return };
-        let written = match self.host().rules(VIEW_BYTES_MAX, true) {
-            Ok(rules) => convert::encode(&seen, rules, out),
-            Err(error) => Err(error),
-        };
-        match written {
-            Ok(odd) => self.host().note(odd),
-            Err(error) => self.fail("get_state", viewer, &error),
+        let start = out.len();
+        let written = self
+            .seen_by(viewer, |machine, seen| convert::encode(&seen, machine.host.rules(VIEW_BYTES_MAX, true)?, out));
+        match written.done() {
+            Some(odd) => self.host().note(odd),
+            None => out.truncate(start),
         }
     }
 
@@ -750,17 +782,13 @@ impl Game for LuaGame {
 
     /// What the script's own `snapshot(state)` returns, as JSON; none where it defines none.
     fn snapshot(&mut self) -> Option<Vec<u8>> {
-        let state = self.state.clone();
-        let value = self.call::<Value>("snapshot", None, state).done()?;
-        let mut out = Vec::new();
-        let rules = self.host().rules(1 << 20, true).ok()?;
-        match convert::encode(&value, rules, &mut out) {
-            Ok(_) => Some(out),
-            Err(error) => {
-                self.fail("snapshot", None, &error);
-                None
-            }
-        }
+        let (snapshot, state) = (self.lookup.find("snapshot")?, self.state.clone());
+        let written = self.run("snapshot", None, |machine| {
+            let (value, mut out) = (snapshot.call::<Value>(state)?, Vec::new());
+            convert::encode(&value, machine.host.rules(SNAPSHOT_BYTES_MAX, true)?, &mut out)?;
+            Ok(out)
+        });
+        written.done()
     }
 
     /// Hands a snapshot to the script's `restore(data)`, which returns the state.

@@ -19,6 +19,24 @@ local function paid(f)
   end
 end
 
+-- What takes any number of arguments, each of which may be a long string to be read as a number, pays for all of them
+-- where they are more than a few.
+local function weighed(f, few)
+  return function(...)
+    local n = select("#", ...)
+    if n > few then
+      local bytes = n * 16
+      for i = 1, n do
+        local arg = (select(i, ...))
+        if type(arg) == "string" then bytes = bytes + #arg end
+        if bytes > 65536 then charge(bytes // 4) bytes = 0 end
+      end
+      pay(bytes)
+    end
+    return f(...)
+  end
+end
+
 local removed = { "collectgarbage", "dofile", "load", "loadfile", "loadstring", "warn", "coroutine", "debug", "io", "package" }
 for i = 1, #removed do _G[removed[i]] = nil end
 string.dump = nil
@@ -88,9 +106,23 @@ function tostring(v)
 end
 local tostring = tostring
 
-for _, name in next, { "upper", "lower", "reverse", "byte", "pack", "packsize", "unpack" } do
+for _, name in next, { "upper", "lower", "reverse", "byte", "packsize", "unpack", "sub" } do
   string[name] = paid(string[name])
 end
+
+-- No string has a zero byte: to compare two full of them takes longer than anything else that one instruction can do.
+local function without_zeros(f, fname)
+  return function(...)
+    local s = f(...)
+    if find(s, "\0", 1, true) then error("'" .. fname .. "' would make a zero byte, which is not available", 2) end
+    return s
+  end
+end
+
+string.char = without_zeros(weighed(string.char, 0), "char")
+string.pack = without_zeros(weighed(string.pack, 0), "pack")
+utf8.char = without_zeros(weighed(utf8.char, 0), "char")
+math.max, math.min = weighed(math.max, 2), weighed(math.min, 2)
 for _, name in next, { "len", "codepoint", "offset", "codes" } do utf8[name] = paid(utf8[name]) end
 tonumber = paid(tonumber)
 
@@ -99,6 +131,8 @@ function string.format(f, ...)
   if type(f) ~= "string" then return format(f, ...) end
   if find(f, "%p", 1, true) then error("bad argument #1 to 'format' (%p is not available)", 2) end
   local n = select("#", ...)
+  -- One conversion of a number may write hundreds of digits, %q four bytes for one.
+  if n > 100 then error("too many arguments to 'format' (100 at most)", 2) end
   local plain, bytes = true, #f
   for i = 1, n do
     local arg = (select(i, ...))
@@ -109,14 +143,23 @@ function string.format(f, ...)
       plain = false
     end
   end
-  pay(bytes)
-  if plain then return format(f, ...) end
-  local args = pack(...)
-  for i = 1, n do
-    local kind = type(args[i])
-    if kind == "table" or kind == "function" or kind == "userdata" then args[i] = tostring(args[i]) end
+  if bytes > 16384 and find(f, "%q", 1, true) then error("strings too long for '%q' (16384 bytes at most)", 2) end
+  pay(bytes + 64 * n)
+  local s
+  if plain then
+    s = format(f, ...)
+  else
+    local args = pack(...)
+    for i = 1, n do
+      local kind = type(args[i])
+      if kind == "table" or kind == "function" or kind == "userdata" then args[i] = tostring(args[i]) end
+    end
+    s = format(f, unpack(args, 1, n))
   end
-  return format(f, unpack(args, 1, n))
+  if find(f, "c", 1, true) and find(s, "\0", 1, true) then
+    error("'%c' would make a zero byte, which is not available", 2)
+  end
+  return s
 end
 
 string.find, string.match, string.gmatch = host.find, host.match, host.gmatch
@@ -320,15 +363,16 @@ function print(...)
 end
 
 -- require, for one directory: modules are cached by their path, which a reload forgets.
-local compile = host.compile
+local locate, compile = host.locate, host.compile
 local modules, LOADING = {}, {}
 
 local function requirer(base, env)
   return function(module)
-    local key, chunk = compile(base, module, env)
+    local key = locate(base, module)
     local known = modules[key]
     if known == LOADING then error("module '" .. module .. "' requires itself", 2) end
     if known ~= nil then return known end
+    local chunk = compile(key, module, env)
     modules[key] = LOADING
     local ok, value = rawpcall(chunk, module)
     if not ok then

@@ -12,7 +12,7 @@ use mlua::chunk::ChunkMode;
 use mlua::state::{GcIncParams, GcMode};
 use mlua::{Function, Lua, LuaOptions, LuaString, StdLib, Table, Value};
 
-use super::budget::{Allowance, Entry, Meter, Spent};
+use super::budget::{Allowance, Entry, LARGE_CHARGE, Meter, Spent};
 use super::host::Host;
 use super::report::Fault;
 use super::script::Sources;
@@ -22,6 +22,9 @@ const PRELUDE: &str = include_str!("prelude.lua");
 
 /// Live memory, in percent of what the last collection left, at which the next one begins.
 const GC_PAUSE_PERCENT: i32 = 115;
+
+/// Bytes of a module that is required while the match plays. Over: an error, at the call.
+const LATE_MODULE_BYTES_MAX: usize = 32 * 1024;
 
 /// A machine ready to run a script's body.
 pub(super) struct Machine {
@@ -47,6 +50,7 @@ impl Machine {
         let lua = Lua::new_with(libs, LuaOptions::default())?;
         let meter = Meter::watch(&lua, allowance)?;
         host.set_sources(sources);
+        host.set_meter(meter.clone());
         let helpers = lua.create_table()?;
         strings::install(&lua, &helpers, &meter)?;
         clock::install(&lua, &helpers, &host)?;
@@ -66,6 +70,7 @@ impl Machine {
         // machines live side by side, and the work is spread over their ticks.
         lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(GC_PAUSE_PERCENT)));
         lua.gc_collect()?;
+        meter.bare(&lua);
         Ok(Self { lua, meter, host, own })
     }
 
@@ -103,14 +108,23 @@ impl Machine {
         Err(mlua::Error::RuntimeError(format!("{place}{}\nstack traceback:\n{traceback}", spent.as_str())))
     }
 
+    /// Runs `work` of the host's own within an entry, without the entry's limit of memory: it fails for no fault of the
+    /// script's, and what it makes is bounded by what came in.
+    pub(super) fn unlimited<T>(&self, work: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
+        self.meter.unlimit(&self.lua);
+        let done = work();
+        self.meter.came_in(&self.lua);
+        done
+    }
+
     /// The module cache so far, forgetting it, so that a reload reads every module anew.
     pub(super) fn forget_modules(&self) -> mlua::Result<Table> {
-        self.own.forget_modules.call(())
+        self.entry(Entry::Callback, || self.own.forget_modules.call(()))
     }
 
     /// Takes a cache back that [`Machine::forget_modules`] gave.
     pub(super) fn recall_modules(&self, modules: Table) -> mlua::Result<()> {
-        self.own.recall_modules.call(modules)
+        self.entry(Entry::Callback, || self.own.recall_modules.call(modules))
     }
 
     /// What the state holds now, for [`Machine::undo`].
@@ -150,18 +164,33 @@ fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host
         "after_key",
         lua.create_function(move |lua, (t, key): (Table, Value)| key_after(lua, &m, &t, &key))?,
     )?;
+    helpers.raw_set(
+        "locate",
+        lua.create_function(|_, (base, module): (LuaString, LuaString)| {
+            module_file(&base.to_str()?, &module.to_str()?)
+        })?,
+    )?;
     let h = host.clone();
+    let m = meter.clone();
     helpers.raw_set(
         "compile",
-        lua.create_function(move |lua, (base, module, env): (LuaString, LuaString, Table)| {
-            let (base, module) = (base.to_str()?, module.to_str()?);
-            let file = module_file(&base, &module)?;
+        lua.create_function(move |lua, (file, module, env): (LuaString, LuaString, Table)| {
+            let (file, module) = (file.to_str()?, module.to_str()?);
             let Some(text) = h.sources().text(&file) else {
                 return Err(mlua::Error::runtime(format!("module '{module}' not found: there is no {file}")));
             };
             let text = text.map_err(mlua::Error::runtime)?;
+            // Compiling is one step that nothing interrupts.
+            if !h.loading() && text.len() > LATE_MODULE_BYTES_MAX {
+                return Err(mlua::Error::runtime(format!(
+                    "module '{module}' has {} bytes: while a match plays it may have {LATE_MODULE_BYTES_MAX}, larger ones \
+                     are required at the top of a file",
+                    text.len()
+                )));
+            }
+            m.charge(lua, text.len() as u64 / 4 + LARGE_CHARGE)?;
             let chunk = lua.load(text.as_ref()).set_name(format!("@{file}")).set_mode(ChunkMode::Text);
-            Ok((file, chunk.set_environment(env).into_function()?))
+            chunk.set_environment(env).into_function()
         })?,
     )
 }
@@ -210,7 +239,7 @@ fn compare(a: &Value, b: &Value) -> Ordering {
 }
 
 /// The keys of `t` in the defined order, as a sequence.
-fn ordered_keys(lua: &Lua, meter: &Meter, host: &Host, t: &Table) -> mlua::Result<Table> {
+fn ordered_keys(lua: &Lua, meter: &Rc<Meter>, host: &Host, t: &Table) -> mlua::Result<Table> {
     let mut keys: Vec<Value> = Vec::new();
     t.for_each(|key: Value, _: Value| {
         keys.push(key);
@@ -226,7 +255,7 @@ fn ordered_keys(lua: &Lua, meter: &Meter, host: &Host, t: &Table) -> mlua::Resul
 
 /// The first key of `t` after `key` in the defined order; the very first for nil. Never one key twice, whatever the
 /// script did to the table in between.
-fn key_after(lua: &Lua, meter: &Meter, t: &Table, key: &Value) -> mlua::Result<Value> {
+fn key_after(lua: &Lua, meter: &Rc<Meter>, t: &Table, key: &Value) -> mlua::Result<Value> {
     let mut best = Value::Nil;
     let mut seen = 0u64;
     if rank(key) == 3 && !key.is_nil() {

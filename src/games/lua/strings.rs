@@ -30,7 +30,7 @@ pub(super) fn install(lua: &Lua, host: &Table, meter: &Rc<Meter>) -> mlua::Resul
 /// Runs one search on the meter's account.
 fn metered<T>(
     lua: &Lua,
-    meter: &Meter,
+    meter: &Rc<Meter>,
     subject: &[u8],
     pattern: &[u8],
     run: impl FnOnce(&mut Matcher<'_>) -> Result<T, Fault>,
@@ -79,7 +79,7 @@ fn push_captures(lua: &Lua, subject: &[u8], caught: &[Capture], into: &mut Vec<V
 
 fn find(
     lua: &Lua,
-    meter: &Meter,
+    meter: &Rc<Meter>,
     (subject, pattern, init, plain): (LuaString, LuaString, Option<i64>, Option<Value>),
     positions: bool,
 ) -> mlua::Result<MultiValue> {
@@ -110,7 +110,7 @@ fn find(
 }
 
 /// The first place of `needle` at or after `from`, paying for every comparison.
-fn find_plain(lua: &Lua, meter: &Meter, hay: &[u8], needle: &[u8], from: usize) -> mlua::Result<Option<usize>> {
+fn find_plain(lua: &Lua, meter: &Rc<Meter>, hay: &[u8], needle: &[u8], from: usize) -> mlua::Result<Option<usize>> {
     let Some(&first) = needle.first() else { return Ok(Some(from)) };
     let mut at = from;
     while at + needle.len() <= hay.len() {
@@ -166,12 +166,12 @@ fn gmatch(
 /// Bytes being put together, never more than one callback may keep.
 struct Joined<'a> {
     lua: &'a Lua,
-    meter: &'a Meter,
+    meter: &'a Rc<Meter>,
     bytes: Vec<u8>,
 }
 
 impl<'a> Joined<'a> {
-    fn new(lua: &'a Lua, meter: &'a Meter) -> Self {
+    fn new(lua: &'a Lua, meter: &'a Rc<Meter>) -> Self {
         Self { lua, meter, bytes: Vec::new() }
     }
 
@@ -187,7 +187,7 @@ impl<'a> Joined<'a> {
 
 fn gsub(
     lua: &Lua,
-    meter: &Meter,
+    meter: &Rc<Meter>,
     (subject, pattern, with, max): (LuaString, LuaString, Value, Option<i64>),
 ) -> mlua::Result<(LuaString, i64)> {
     let (subject, pattern) = (subject.as_bytes(), pattern.as_bytes());
@@ -281,7 +281,7 @@ fn replace(
 
 fn rep(
     lua: &Lua,
-    meter: &Meter,
+    meter: &Rc<Meter>,
     (text, times, separator): (LuaString, i64, Option<LuaString>),
 ) -> mlua::Result<LuaString> {
     let Ok(times) = usize::try_from(times) else { return lua.create_string("") };
@@ -309,7 +309,7 @@ fn rep(
 /// Joins `t[i..=j]` raw: the prelude copies tables that have a metatable first.
 fn concat(
     lua: &Lua,
-    meter: &Meter,
+    meter: &Rc<Meter>,
     (t, separator, i, j): (Table, Option<LuaString>, i64, i64),
 ) -> mlua::Result<LuaString> {
     let separator = separator.as_ref().map(LuaString::as_bytes);

@@ -90,6 +90,18 @@ impl Played {
         String::from_utf8(out).unwrap()
     }
 
+    /// Calls what neither a tick nor a player does: votes, a snapshot, a restore.
+    pub(super) fn votes_and_snapshot(&mut self) {
+        let result = raw("{}");
+        self.with(|game, cx| {
+            game.vote_requested(cx);
+            game.vote_resolved(cx, "t", &result);
+            game.vote_vetoed(cx, "t", id(1));
+        });
+        self.game.snapshot();
+        self.game.restore(b"{}");
+    }
+
     /// What was asked for since the last time, a word and its content each.
     pub(super) fn told(&mut self) -> Vec<String> {
         // Views have no way out of their own: what they left behind comes with the next call.

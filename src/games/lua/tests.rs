@@ -546,14 +546,7 @@ fn every_callback_may_fail_and_the_match_goes_on() {
         m.ticks(3);
         m.view(None);
         let seen = m.view(Some(1));
-        let result = raw("{}");
-        m.with(|game, cx| {
-            game.vote_requested(cx);
-            game.vote_resolved(cx, "t", &result);
-            game.vote_vetoed(cx, "t", id(1));
-        });
-        m.game.snapshot();
-        m.game.restore(b"{}");
+        m.votes_and_snapshot();
         m.leave(1);
         m.ticks(1);
         let told = m.told();
