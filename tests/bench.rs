@@ -114,6 +114,34 @@ fn ticks_sees_states_their_age_and_every_input() {
 }
 
 #[test]
+fn ticks_are_held_against_a_floor_that_shows_the_same() {
+    let report =
+        report(&["ticks", "--matches", "2", "--players", "3", "--hz", "50", "--state-bytes", "300", "--floor"]);
+    let results = report["results"].as_array().unwrap();
+    let subjects: Vec<_> = results.iter().map(|result| result["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["tessera", "floor"]);
+    let bytes = |result| figure(result, "bytes per state")["median"].as_f64().unwrap();
+    // The same states of the same size, but for how many digits their numbers have.
+    assert!(
+        (bytes(&results[0]) - bytes(&results[1])).abs() < 30.0,
+        "{} and {}",
+        bytes(&results[0]),
+        bytes(&results[1])
+    );
+}
+
+#[test]
+fn ticks_shown_as_deltas_are_smaller() {
+    let args = ["ticks", "--matches", "2", "--players", "3", "--hz", "50", "--state-bytes", "2000"];
+    let of = |wire: &str| {
+        let report = report(&[&args[..], &["--wire", wire]].concat());
+        figure(&report["results"][0], "bytes per state")["median"].as_f64().unwrap()
+    };
+    let (whole, deltas) = (of("json"), of("delta"));
+    assert!(deltas < whole / 2.0, "{deltas} and {whole} bytes");
+}
+
+#[test]
 fn votes_has_every_cast_replied_to() {
     let args = ["votes", "--matches", "3", "--casts-per-s", "60", "--window-ms", "500"];
     let result = &report(&args)["results"][0];

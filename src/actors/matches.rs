@@ -38,7 +38,7 @@ use crate::games::stage::{Act, Stage};
 use crate::games::{BuildError, Game, GameCx, JoinRefused, ScriptFault};
 use crate::ids::{MatchId, PlayerId, VoteId};
 use crate::wire::matches as says;
-use crate::wire::{Cid, Frame, Outbound, Reason, Refusal};
+use crate::wire::{Cid, Frame, Outbound, Refusal};
 
 /// Everyone who sees what happens in a match, in order of coming; its votes read it too, on the same thread.
 pub type Crowd = Rc<RefCell<Vec<(PlayerId, Arc<Outlet>)>>>;

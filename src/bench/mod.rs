@@ -52,12 +52,25 @@ pub struct Target {
     pub process: Option<u32>,
     /// How its players come by their tokens, as far as the load has found out.
     way: Rc<Cell<sign_in::Way>>,
+    /// How its players ask to be shown states.
+    wire: Rc<Cell<Wire>>,
+}
+
+/// How players ask to be shown states.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wire {
+    /// Whole
+    #[default]
+    Json,
+    /// As what changed since one that was whole
+    Delta,
 }
 
 impl Target {
     /// A server that nobody has signed in on yet.
     pub fn new(base: Base, process: Option<u32>) -> Self {
-        Self { base, process, way: Rc::default() }
+        Self { base, process, way: Rc::default(), wire: Rc::default() }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::link::{self, Event, Receiver, Sender};
-use super::{BenchError, Target, board::Board};
+use super::{BenchError, Target, Wire, board::Board};
 use crate::client::{Answer, Base, ClientError, request};
 use crate::wire::client::Incoming;
 
@@ -108,13 +108,15 @@ fn code_of(body: &str) -> Option<String> {
 ///
 /// # Errors
 /// When the server is not there or does not speak its protocol.
-pub async fn connect(base: &Base, token: &str) -> Result<Came<Player>, BenchError> {
-    let (sender, mut receiver) = match open(base, "/ws").await? {
+pub async fn connect(target: &Target, token: &str) -> Result<Came<Player>, BenchError> {
+    let (sender, mut receiver) = match open(&target.base, "/ws").await? {
         Came::In(halves) => halves,
         Came::Refused(code) => return Ok(Came::Refused(code)),
     };
+    let wire = if target.wire.get() == Wire::Delta { ",\"wire\":\"delta\"" } else { "" };
     sender.text(
-        format!("{{\"cid\":\"in\",\"type\":\"session.connect\",\"payload\":{{\"token\":\"{token}\"}}}}").as_bytes(),
+        format!("{{\"cid\":\"in\",\"type\":\"session.connect\",\"payload\":{{\"token\":\"{token}\"{wire}}}}}")
+            .as_bytes(),
     );
     sender.flush().await?;
     loop {
@@ -143,7 +145,7 @@ pub async fn connect(base: &Base, token: &str) -> Result<Came<Player>, BenchErro
 /// As [`token`] and [`connect`].
 pub async fn arrive(target: &Target, n: usize) -> Result<Came<Player>, BenchError> {
     match token(target, n).await? {
-        Came::In(token) => connect(&target.base, &token).await,
+        Came::In(token) => connect(target, &token).await,
         Came::Refused(code) => Ok(Came::Refused(code)),
     }
 }

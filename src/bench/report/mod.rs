@@ -335,7 +335,7 @@ fn ratios(page: &mut String, report: &Report) {
     }
     page.push_str(
         "<h2>Side by side</h2><p class=\"dim\">Measured in turns within the same rounds, so that a machine that drifts \
-         drifts for all. The floor is an echo server that does nothing else: what is left of a figure there is the \
+         drifts for all. The floor is a server that does nothing else: what is left of a figure there is the \
          machine's.</p><table><tr><th>case<th>figure<th>of<th>over<th>ratio",
     );
     for ratio in &report.ratios {

@@ -122,7 +122,7 @@ async fn visit(target: &Target, account: usize, seen: &Seen) -> Result<(), Strin
     let token = step(sign_in::token(target, account).await)?;
     let signed_in = Instant::now();
     seen.account.record(began, signed_in - began);
-    let mut player = match sign_in::connect(&target.base, &token).await {
+    let mut player = match sign_in::connect(target, &token).await {
         Ok(Came::In(player)) => player,
         Ok(Came::Refused(code)) => return Err(code),
         Err(why) => return Err(why.code()),

@@ -59,7 +59,7 @@ impl Idle {
         let come = async |n: usize| {
             let began = Instant::now();
             let came = match tokens.get(n) {
-                Some(token) => match sign_in::connect(base, token).await? {
+                Some(token) => match sign_in::connect(cx.target, token).await? {
                     Came::In(player) => Came::In((player.sender, player.receiver)),
                     Came::Refused(code) => Came::Refused(code),
                 },

@@ -11,7 +11,7 @@ use super::ticks::Ticks;
 use crate::bench::board::Board;
 use crate::bench::figures::{Better, Round};
 use crate::bench::stage::{mode_config, seat};
-use crate::bench::{BenchError, Cx};
+use crate::bench::{BenchError, Cx, Wire};
 
 /// What is raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
@@ -75,7 +75,7 @@ impl Ladder {
     }
 
     pub(super) fn has_floor(&self) -> bool {
-        self.of == Of::Paced && self.via == Via::Echo
+        self.of == Of::Ticks || self.via == Via::Echo
     }
 
     pub(super) fn server_config(&self) -> String {
@@ -103,6 +103,7 @@ impl Ladder {
                     hz: self.hz,
                     inputs_per_s: self.inputs_per_s,
                     state_bytes: 0,
+                    wire: Wire::Json,
                     mode: self.mode.clone(),
                     first_player: 0,
                 };

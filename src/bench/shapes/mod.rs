@@ -107,7 +107,8 @@ impl Shape {
             Self::Paced(shape) => !shape.signed_in(),
             Self::Idle(shape) => !shape.signed_in(),
             Self::Ladder(shape) => shape.has_floor(),
-            Self::Ticks(_) | Self::Votes(_) | Self::Queue(_) | Self::Churn(_) | Self::Soak(_) => false,
+            Self::Ticks(shape) => shape.has_floor(),
+            Self::Votes(_) | Self::Queue(_) | Self::Churn(_) | Self::Soak(_) => false,
         }
     }
 

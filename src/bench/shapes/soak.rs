@@ -12,7 +12,7 @@ use super::votes::Votes;
 use crate::bench::board::Board;
 use crate::bench::figures::Better;
 use crate::bench::process::watch;
-use crate::bench::{BenchError, Cx, Round};
+use crate::bench::{BenchError, Cx, Round, Wire};
 
 /// Ticks, votes and visits together, for as long as asked: whether memory stays flat and nothing is lost
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -58,6 +58,7 @@ impl Soak {
             hz: 20,
             inputs_per_s: 5.0,
             state_bytes: 0,
+            wire: Wire::Json,
             mode: "bench".into(),
             first_player: 0,
         };

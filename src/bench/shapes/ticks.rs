@@ -19,7 +19,7 @@ use crate::bench::pace::pace;
 use crate::bench::process::watch;
 use crate::bench::sign_in::refusal;
 use crate::bench::stage::{Seat, mode_config, seat};
-use crate::bench::{BenchError, Cx, Round};
+use crate::bench::{BenchError, Cx, Round, Wire};
 
 /// What a player does: one step, so that the game counts it.
 const INPUT: &[u8] = br#"{"type":"match.input","payload":{"move_x":1,"move_y":0}}"#;
@@ -45,6 +45,9 @@ pub struct Ticks {
     /// Pads each state to about so many bytes
     #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=49_152))]
     pub(super) state_bytes: u32,
+    /// How players ask to be shown states
+    #[arg(long, value_enum, default_value_t = Wire::Json)]
+    pub(super) wire: Wire,
     /// The mode to play; a server given by address must have it, of as many players and ticks
     #[arg(long, value_name = "NAME", default_value = "bench")]
     pub(super) mode: String,
@@ -62,12 +65,18 @@ impl Ticks {
         )]
     }
 
+    /// The floor shows whole states only.
+    pub(super) fn has_floor(&self) -> bool {
+        self.wire == Wire::Json
+    }
+
     pub(super) fn server_config(&self) -> String {
         mode_config(&self.mode, self.players, self.hz, self.state_bytes)
     }
 
     pub(super) async fn round(&self, cx: &Cx<'_>) -> Result<Round, BenchError> {
         let admission = Board::new(Duration::ZERO, Duration::ZERO);
+        cx.target.wire.set(self.wire);
         let count = (self.matches * self.players) as usize;
         let mut seats = seat(cx, &self.mode, self.first_player, count, &admission).await?;
         let mut round = self.measure(cx, &mut seats).await?;
@@ -94,6 +103,7 @@ impl Ticks {
             input: board.recorder("input to state, from when it was due"),
             late: board.recorder("how late the load itself was"),
             states: std::cell::Cell::new(0),
+            bytes: std::cell::Cell::new(0),
             missed: std::cell::Cell::new(0),
             lags: std::cell::Cell::new(0),
             board: board.clone(),
@@ -147,6 +157,8 @@ impl Ticks {
             }
         }
         let mut round = Round::of(&board, &[&seen.deviation, &seen.age, &seen.input, &seen.late], &usage);
+        let per_state = seen.bytes.get() as f64 / (seen.states.get() as f64).max(1.0);
+        round.tell("bytes per state", "B", Better::Lower, per_state);
         round.tell("states received", "/s", Better::Higher, seen.states.get() as f64 / usage.measured_s);
         round.tell("states asked for", "/s", Better::Neither, matches * f64::from(self.players * self.hz));
         round.tell("states replaced by newer ones", "", Better::Lower, seen.missed.get() as f64);
@@ -181,6 +193,7 @@ struct Seen {
     input: Recorder,
     late: Recorder,
     states: std::cell::Cell<u64>,
+    bytes: std::cell::Cell<u64>,
     missed: std::cell::Cell<u64>,
     /// How often a player was told that the server is overloaded.
     lags: std::cell::Cell<u64>,
@@ -269,6 +282,7 @@ async fn follow(
             }
             let inside = seen.board.sees(now);
             seen.states.set(seen.states.get() + u64::from(inside));
+            seen.bytes.set(seen.bytes.get() + if inside { text.len() as u64 } else { 0 });
             if let Some(tick) = number_after(text, b"\"tick\":", 0).filter(|_| inside) {
                 if let Some(last) = last_tick.replace(tick) {
                     seen.missed.set(seen.missed.get() + tick.saturating_sub(last + 1));
@@ -310,6 +324,7 @@ mod tests {
             input: board.recorder("input"),
             late: board.recorder("late"),
             states: 0.into(),
+            bytes: 0.into(),
             missed: 0.into(),
             lags: 0.into(),
             board: board.clone(),

@@ -1,7 +1,7 @@
 //! Starts what is measured: every server is a process of its own, pinned before its first thread, and gone after its
 //! round.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -289,13 +289,30 @@ impl Drop for Running {
     }
 }
 
+/// What a server of this configuration would play in its first mode; what it does not say is as in mode `bench`.
+fn played(config: &str) -> floor::Play {
+    let config: toml::Table = config.parse().unwrap_or_default();
+    let mode = config.get("modes").and_then(toml::Value::as_table).and_then(|modes| modes.values().next());
+    let number = |of: Option<&toml::Value>, or: i64| of.and_then(toml::Value::as_integer).unwrap_or(or).max(0) as usize;
+    let in_mode = |key: &str| mode.and_then(|mode| mode.get(key));
+    floor::Play {
+        players: number(in_mode("players").and_then(|players| players.get("max")), 2).max(1),
+        hz: number(in_mode("tick_hz"), 10).max(1) as u32,
+        state_bytes: number(in_mode("game_options").and_then(|options| options.get("state_bytes")), 0),
+    }
+}
+
 /// `tessera bench floor`: serves until it is killed.
 pub fn run_floor() -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut config = String::new();
+        if !io::stdin().is_terminal() {
+            io::stdin().read_to_string(&mut config)?;
+        }
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         println!("listening on {}", Base::from(listener.local_addr()?));
-        floor::serve(listener).await?;
+        floor::serve(listener, played(&config)).await?;
         Ok(())
     })
 }

@@ -34,7 +34,7 @@ enum Verb {
     Compare(CompareArgs),
     /// Draw the page of a report that --json has written
     Page(PageArgs),
-    /// Run the floor: an echo server that does nothing but echo
+    /// Run the floor: a server that does nothing but echo and tick
     #[command(hide = true)]
     Floor,
 }
@@ -147,7 +147,7 @@ fn hold(files: &CompareArgs) -> Outcome {
 fn measure(shape: &Shape, how: &How) -> Outcome {
     if how.floor && !shape.has_floor() {
         return Err(Failure::Usage(format!(
-            "--floor: the floor only echoes, and `{}` as asked needs more",
+            "--floor: the floor only echoes and ticks, and `{}` as asked needs more",
             shape.name()
         )));
     }
