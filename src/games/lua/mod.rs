@@ -8,6 +8,10 @@
 
 mod play;
 
+mod bots;
+mod calls;
+mod renew;
+
 mod api;
 mod clock;
 mod convert;
@@ -22,6 +26,7 @@ mod strings;
 
 mod check;
 mod discover;
+mod globals;
 mod reload;
 mod report;
 mod script;

@@ -5,43 +5,20 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, LuaString, Table, Value};
+use mlua::{LuaString, Table, Value};
 use serde_json::value::RawValue;
 
 use super::budget::Entry;
+use super::calls::{Called, Lookup, Trouble};
 use super::host::{Birth, Host};
 use super::phases::{Phases, Step};
 use super::report::{Fault, Told};
 use super::sandbox::Machine;
 use super::script::Script;
 use super::{api, convert};
-use crate::games::{Audience, Effect, Game, GameCx, JoinRefused, Json, OpenVote, ScriptFault};
+use crate::games::{Audience, Effect, Game, GameCx, JoinRefused, Json, OpenVote};
 use crate::ids::PlayerId;
 use crate::limits::EVENT_BYTES_MAX;
-
-/// What a script may define, as a global function or as `function game.NAME`.
-pub(super) const CALLBACKS: &[&str] = &[
-    "init",
-    "join",
-    "leave",
-    "handle_input",
-    "tick",
-    "get_state",
-    "vote_requested",
-    "vote_resolved",
-    "vote_vetoed",
-    "phases",
-    "on_phase_started",
-    "on_phase_ended",
-    "spectate",
-    "think",
-    "snapshot",
-    "restore",
-];
-
-/// What is called within a tick or for the views after it, and draws on its account.
-const IN_TURN: &[&str] =
-    &["handle_input", "tick", "get_state", "spectate", "think", "vote_requested", "on_phase_started", "on_phase_ended"];
 
 /// Bytes of one view. Over: it is not sent, and its author is told. Half of what an outbox holds by default.
 pub const VIEW_BYTES_MAX: usize = 128 * 1024;
@@ -52,19 +29,8 @@ const SNAPSHOT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a refusal's reason; it has to be printable ASCII to be passed on.
 const REASON_BYTES_MAX: usize = 64;
 
-/// What a fault of all callbacks of one tick together is filed under.
-const TURN: &str = "turn";
-
-/// Bytes of a bot's name, and how many of a script's names are read.
-const BOT_NAME_BYTES_MAX: usize = 32;
-const BOT_NAMES_MAX: usize = 64;
-
 /// Players' ids kept as strings of the machine.
 const IDS_MAX: usize = 64;
-
-/// Faults of one callback that are told per window, and the window in microseconds of match time.
-const FAULTS_TOLD: u32 = 3;
-const FAULTS_WINDOW_US: u64 = 10_000_000;
 
 /// A match could not be made of a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,78 +39,24 @@ pub struct ScriptError(pub Fault);
 
 /// A match that a script plays. Lives and dies on one thread.
 pub struct LuaGame {
-    machine: Machine,
-    script: Arc<Script>,
-    version: u64,
-    state: Table,
-    audience: Audience,
-    phases: Phases,
-    bots: Option<Table>,
-    bot_names: Vec<String>,
-    lookup: Lookup,
-    ids: Vec<(PlayerId, LuaString)>,
-    troubles: BTreeMap<&'static str, Trouble>,
+    pub(super) machine: Machine,
+    pub(super) script: Arc<Script>,
+    pub(super) version: u64,
+    pub(super) state: Table,
+    pub(super) audience: Audience,
+    pub(super) phases: Phases,
+    pub(super) bots: Option<Table>,
+    pub(super) bot_names: Vec<String>,
+    pub(super) lookup: Lookup,
+    pub(super) ids: Vec<(PlayerId, LuaString)>,
+    pub(super) troubles: BTreeMap<&'static str, Trouble>,
     /// The match has its result: nothing ticks, but its last state may still be looked at.
-    over: bool,
+    pub(super) over: bool,
     /// A callback was over its budget too often: nothing of the script runs any more.
-    barred: bool,
+    pub(super) barred: bool,
     /// The tick that the callbacks of this turn belong to, and whether one of them found the account empty.
-    turn: Option<u64>,
-    turn_told: bool,
-}
-
-/// How one callback has been doing.
-#[derive(Default)]
-struct Trouble {
-    strikes: u32,
-    window_us: u64,
-    told: u32,
-    suppressed: u64,
-}
-
-/// What became of a call.
-enum Called<R> {
-    /// The script has no such callback.
-    Absent,
-    /// It failed, and its author has been told.
-    Failed,
-    Done(R),
-}
-
-impl<R> Called<R> {
-    fn done(self) -> Option<R> {
-        match self {
-            Called::Done(value) => Some(value),
-            Called::Absent | Called::Failed => None,
-        }
-    }
-}
-
-/// Where callbacks are looked for, and their names as the machine knows them. They are looked up at every call, as a
-/// script may give itself another `tick` while it plays.
-pub(super) struct Lookup {
-    globals: Table,
-    game: Table,
-    names: Vec<(&'static str, LuaString)>,
-}
-
-impl Lookup {
-    pub(super) fn new(lua: &Lua) -> mlua::Result<Self> {
-        let globals = lua.globals();
-        let game = globals.raw_get("game")?;
-        let names = CALLBACKS.iter().map(|name| Ok((*name, lua.create_string(name)?))).collect::<mlua::Result<_>>()?;
-        Ok(Self { globals, game, names })
-    }
-
-    /// The callback of that name: a global function, or one put into `game`.
-    pub(super) fn find(&self, name: &str) -> Option<Function> {
-        let (_, key) = self.names.iter().find(|(known, _)| *known == name)?;
-        let in_table = |t: &Table| match t.raw_get::<Value>(key) {
-            Ok(Value::Function(f)) => Some(f),
-            _ => None,
-        };
-        in_table(&self.globals).or_else(|| in_table(&self.game))
-    }
+    pub(super) turn: Option<u64>,
+    pub(super) turn_told: bool,
 }
 
 /// The path of `other` as written in `file`: relative to the directory of the script.
@@ -201,7 +113,7 @@ impl LuaGame {
         self.host().leave(cx);
     }
 
-    fn host(&self) -> &Rc<Host> {
+    pub(super) fn host(&self) -> &Rc<Host> {
         &self.machine.host
     }
 
@@ -211,125 +123,6 @@ impl LuaGame {
         let done = work(self);
         self.host().leave(cx);
         done
-    }
-
-    /// Calls a callback on a fresh allowance.
-    fn call<R: FromLuaMulti>(
-        &mut self,
-        name: &'static str,
-        player: Option<PlayerId>,
-        args: impl IntoLuaMulti,
-    ) -> Called<R> {
-        match self.lookup.find(name) {
-            Some(f) => self.call_function(name, player, &f, args),
-            None => Called::Absent,
-        }
-    }
-
-    fn call_function<R: FromLuaMulti>(
-        &mut self,
-        name: &'static str,
-        player: Option<PlayerId>,
-        f: &Function,
-        args: impl IntoLuaMulti,
-    ) -> Called<R> {
-        self.run(name, player, |_| f.call::<R>(args))
-    }
-
-    /// Runs `work` as the callback of that name.
-    fn run<R>(
-        &mut self,
-        name: &'static str,
-        player: Option<PlayerId>,
-        work: impl FnOnce(&Machine) -> mlua::Result<R>,
-    ) -> Called<R> {
-        if self.barred {
-            return Called::Failed;
-        }
-        let entry = if IN_TURN.contains(&name) { Entry::Turn } else { Entry::Callback };
-        if self.machine.meter.is_over(entry) {
-            self.turn_is_over(name);
-            return Called::Failed;
-        }
-        match self.machine.entry(entry, || work(&self.machine)) {
-            Ok(value) => {
-                if !self.troubles.is_empty()
-                    && let Some(trouble) = self.troubles.get_mut(name)
-                {
-                    trouble.strikes = 0;
-                }
-                Called::Done(value)
-            }
-            Err(_) if self.machine.meter.ran_short() => {
-                self.turn_is_over(name);
-                Called::Failed
-            }
-            Err(error) => {
-                self.fail(name, player, &error);
-                Called::Failed
-            }
-        }
-    }
-
-    /// The account of this tick could not pay for a callback: told once a tick.
-    fn turn_is_over(&mut self, name: &str) {
-        if !std::mem::replace(&mut self.turn_told, true) {
-            let text = format!("the callbacks of one tick are over their budget together: {name} was left out");
-            self.fail(TURN, None, &mlua::Error::runtime(text));
-        }
-    }
-
-    /// The first input of a tick, or the tick itself: whatever comes until the next one draws on one account.
-    fn begin_turn(&mut self, cx: &GameCx<'_>) {
-        if self.turn == Some(cx.tick) {
-            return;
-        }
-        self.turn = Some(cx.tick);
-        self.machine.meter.new_turn(cx.elapsed_us);
-        if !std::mem::take(&mut self.turn_told)
-            && let Some(trouble) = self.troubles.get_mut(TURN)
-        {
-            trouble.strikes = 0;
-        }
-    }
-
-    /// Tells the author what went wrong, and ends the match once a callback was over its budget too often in a row.
-    fn fail(&mut self, callback: &'static str, player: Option<PlayerId>, error: &mlua::Error) {
-        let spent = callback == TURN || self.machine.meter.spent().is_some();
-        let now_us = self.host().elapsed_us();
-        let trouble = self.troubles.entry(callback).or_default();
-        if now_us >= trouble.window_us + FAULTS_WINDOW_US {
-            trouble.window_us = now_us;
-            trouble.told = 0;
-        }
-        trouble.strikes = if spent { trouble.strikes + 1 } else { 0 };
-        let last_straw = trouble.strikes >= self.machine.meter.allowance().strikes.max(1);
-        if trouble.told < FAULTS_TOLD || last_straw {
-            trouble.told += 1;
-            let suppressed = std::mem::take(&mut trouble.suppressed);
-            let told = Told::of(error, self.script.file());
-            let fault = ScriptFault {
-                player,
-                callback,
-                file: told.file,
-                line: told.line,
-                message: told.message,
-                traceback: told.traceback,
-                over_budget: spent,
-                suppressed,
-            };
-            self.machine.host.tell(Effect::ScriptFault(Box::new(fault)));
-        } else {
-            trouble.suppressed += 1;
-        }
-        self.barred |= last_straw;
-        if last_straw && !self.over {
-            self.over = true;
-            let result = format!(r#"{{"status":"script_failed","callback":"{callback}"}}"#);
-            if let Ok(result) = RawValue::from_string(result) {
-                self.machine.host.tell(Effect::Finish(result));
-            }
-        }
     }
 
     /// Takes the state that a callback gave back; nothing keeps the one there is.
@@ -345,7 +138,7 @@ impl LuaGame {
     }
 
     /// A player's id as the machine knows it.
-    fn id(&mut self, player: PlayerId) -> mlua::Result<LuaString> {
+    pub(super) fn id(&mut self, player: PlayerId) -> mlua::Result<LuaString> {
         if let Some((_, id)) = self.ids.iter().find(|(known, _)| *known == player) {
             return Ok(id.clone());
         }
@@ -360,7 +153,7 @@ impl LuaGame {
 
     /// Makes something of what a player (or, without one, a spectator or everyone) may see: within the callback that
     /// says it, so that a large view is paid for.
-    fn seen_by<R>(
+    pub(super) fn seen_by<R>(
         &mut self,
         viewer: Option<PlayerId>,
         made: impl FnOnce(&Machine, Value) -> mlua::Result<R>,
@@ -388,83 +181,12 @@ impl LuaGame {
         })
     }
 
-    fn apply_input(&mut self, player: PlayerId, input: impl FnOnce(&Machine) -> mlua::Result<Value>) {
+    pub(super) fn apply_input(&mut self, player: PlayerId, input: impl FnOnce(&Machine) -> mlua::Result<Value>) {
         let (Some(f), Ok(id)) = (self.lookup.find("handle_input"), self.id(player)) else { return };
         let state = self.state.clone();
         let called = self.run("handle_input", Some(player), |machine| f.call((id, input(machine)?, state)));
         if let Some(returned) = called.done() {
             self.take_state("handle_input", returned);
-        }
-    }
-
-    /// Lets every bot look at what its players see and answers with an input.
-    fn think(&mut self) {
-        for bot in self.host().bots() {
-            let think = match &self.bots {
-                Some(env) => env.raw_get::<Option<Function>>("think").ok().flatten(),
-                None => self.lookup.find("think"),
-            };
-            let (Some(think), Ok(id)) = (think, self.id(bot)) else { return };
-            let Some(seen) = self.seen_by(Some(bot), |_, seen| Ok(seen)).done() else { continue };
-            if let Some(input @ Value::Table(_)) = self.call_function("think", None, &think, (id, seen)).done() {
-                self.apply_input(bot, |_| Ok(input));
-            }
-        }
-    }
-
-    /// Runs the script that `bots = {script = "..."}` names, in an environment of its own: it sees the library but
-    /// neither `game` nor the globals of the match.
-    fn load_bots(&mut self) {
-        self.bots = None;
-        let lua = &self.machine.lua;
-        let globals = lua.globals();
-        let script = match globals.raw_get::<Value>("bots") {
-            Ok(Value::Table(bots)) => bots.raw_get::<Option<String>>("script").ok().flatten(),
-            _ => None,
-        };
-        let Some(script) = script else { return };
-        let file = beside(self.script.file(), &script);
-        self.host().set_loading(true);
-        let loaded = (|| {
-            let env = lua.create_table()?;
-            for name in [
-                "assert",
-                "error",
-                "getmetatable",
-                "ipairs",
-                "math",
-                "next",
-                "os",
-                "pairs",
-                "pcall",
-                "rawequal",
-                "rawget",
-                "rawlen",
-                "rawset",
-                "select",
-                "setmetatable",
-                "string",
-                "table",
-                "tonumber",
-                "tostring",
-                "type",
-                "utf8",
-                "xpcall",
-                "_VERSION",
-            ] {
-                env.raw_set(name, globals.raw_get::<Value>(name)?)?;
-            }
-            env.raw_set("_G", &env)?;
-            self.machine.run(&file, &env)?;
-            Ok(env)
-        })();
-        self.host().set_loading(false);
-        match loaded {
-            Ok(env) => {
-                self.bot_names = names_of(&env);
-                self.bots = Some(env);
-            }
-            Err(error) => self.fail("think", None, &error),
         }
     }
 
@@ -517,74 +239,6 @@ impl LuaGame {
             self.host().tell(Effect::Finish(result));
         }
     }
-
-    /// Takes the script's new files, keeping the state. When the new body fails, everything is as it was.
-    fn reload(&mut self) {
-        self.version = self.script.version();
-        let old = self.host().sources();
-        let outcome = self.kept().and_then(|kept| {
-            self.host().set_sources(self.script.sources());
-            self.host().set_loading(true);
-            let ran = self.machine.run(self.script.file(), &self.machine.lua.globals());
-            self.host().set_loading(false);
-            if ran.is_err() {
-                self.host().set_sources(old);
-                kept.put_back(&self.machine)?;
-            }
-            ran.map(drop)
-        });
-        match outcome {
-            Ok(()) => {
-                self.audience = audience(&self.lookup);
-                self.load_bots();
-                self.host().tell(Effect::Log(format!("reloaded {}", self.script.file())));
-            }
-            Err(error) => self.fail("reload", None, &error),
-        }
-    }
-
-    fn kept(&self) -> mlua::Result<Kept> {
-        let globals = self.machine.lua.globals();
-        let game = globals.raw_get::<Option<Table>>("game").ok().flatten();
-        Ok(Kept {
-            globals: entries(&globals)?,
-            game: game.map(|game| Ok::<_, mlua::Error>((entries(&game)?, game))).transpose()?,
-            modules: self.machine.forget_modules()?,
-        })
-    }
-}
-
-/// What a reload replaces, to put it back when the new files are no good.
-struct Kept {
-    globals: Vec<(Value, Value)>,
-    game: Option<(Vec<(Value, Value)>, Table)>,
-    modules: Table,
-}
-
-impl Kept {
-    fn put_back(self, machine: &Machine) -> mlua::Result<()> {
-        refill(&machine.lua.globals(), self.globals)?;
-        if let Some((entries, game)) = self.game {
-            refill(&game, entries)?;
-        }
-        machine.recall_modules(self.modules)
-    }
-}
-
-fn entries(t: &Table) -> mlua::Result<Vec<(Value, Value)>> {
-    let mut entries = Vec::new();
-    t.for_each(|key: Value, value: Value| {
-        entries.push((key, value));
-        Ok(())
-    })?;
-    Ok(entries)
-}
-
-fn refill(t: &Table, with: Vec<(Value, Value)>) -> mlua::Result<()> {
-    for (key, _) in entries(t)? {
-        t.raw_set(key, Value::Nil)?;
-    }
-    with.into_iter().try_for_each(|(key, value)| t.raw_set(key, value))
 }
 
 /// The state a match begins with: what `init` returns, or an empty table.
@@ -597,7 +251,7 @@ fn begin(machine: &Machine, lookup: &Lookup, options: &RawValue) -> mlua::Result
     }
 }
 
-fn audience(lookup: &Lookup) -> Audience {
+pub(super) fn audience(lookup: &Lookup) -> Audience {
     let strategy = lookup.globals.raw_get::<Value>("state_strategy").ok();
     let shared = strategy.as_ref().and_then(Value::as_string).is_some_and(|s| s.as_bytes() == *b"shared");
     if shared || lookup.find("get_state").is_none() { Audience::Shared } else { Audience::PerPlayer }
@@ -803,17 +457,6 @@ impl Game for LuaGame {
             _ => false,
         }
     }
-}
-
-/// The `names` of a bots' script: those that can be shown.
-fn names_of(env: &Table) -> Vec<String> {
-    let Ok(Value::Table(names)) = env.raw_get::<Value>("names") else { return Vec::new() };
-    let text = |name: Value| name.as_string().map(|name| name.to_string_lossy());
-    let fits = |name: &String| {
-        (1..=BOT_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|b| (b' '..=b'~').contains(&b))
-    };
-    let named = names.sequence_values::<Value>().take(BOT_NAMES_MAX).filter_map(Result::ok);
-    named.filter_map(text).filter(fits).collect()
 }
 
 /// A refusal's reason where it can be passed on: short printable ASCII.

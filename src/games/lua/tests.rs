@@ -507,7 +507,7 @@ const TESTS: &[&str] = &[include_str!("tests.rs"), include_str!("hostile.rs")];
 #[test]
 fn every_callback_and_every_call_is_played_by_a_test() {
     let tests = TESTS.concat();
-    for name in super::play::CALLBACKS {
+    for name in super::calls::CALLBACKS {
         let played = [format!("function {name}("), format!("function game.{name}(")];
         assert!(played.iter().any(|text| tests.contains(text)), "no test defines {name}");
     }

@@ -1,0 +1,93 @@
+//! Bots by a script of their own: they see what players see, and answer with inputs.
+
+use mlua::{Function, Table, Value};
+
+use super::play::{LuaGame, beside};
+
+/// Bytes of a bot's name, and how many of a script's names are read.
+const BOT_NAME_BYTES_MAX: usize = 32;
+const BOT_NAMES_MAX: usize = 64;
+
+impl LuaGame {
+    /// Lets every bot look at what its players see and answers with an input.
+    pub(super) fn think(&mut self) {
+        for bot in self.host().bots() {
+            let think = match &self.bots {
+                Some(env) => env.raw_get::<Option<Function>>("think").ok().flatten(),
+                None => self.lookup.find("think"),
+            };
+            let (Some(think), Ok(id)) = (think, self.id(bot)) else { return };
+            let Some(seen) = self.seen_by(Some(bot), |_, seen| Ok(seen)).done() else { continue };
+            if let Some(input @ Value::Table(_)) = self.call_function("think", None, &think, (id, seen)).done() {
+                self.apply_input(bot, |_| Ok(input));
+            }
+        }
+    }
+
+    /// Runs the script that `bots = {script = "..."}` names, in an environment of its own: it sees the library but
+    /// neither `game` nor the globals of the match.
+    pub(super) fn load_bots(&mut self) {
+        self.bots = None;
+        let lua = &self.machine.lua;
+        let globals = lua.globals();
+        let script = match globals.raw_get::<Value>("bots") {
+            Ok(Value::Table(bots)) => bots.raw_get::<Option<String>>("script").ok().flatten(),
+            _ => None,
+        };
+        let Some(script) = script else { return };
+        let file = beside(self.script.file(), &script);
+        self.host().set_loading(true);
+        let loaded = (|| {
+            let env = lua.create_table()?;
+            for name in [
+                "assert",
+                "error",
+                "getmetatable",
+                "ipairs",
+                "math",
+                "next",
+                "os",
+                "pairs",
+                "pcall",
+                "rawequal",
+                "rawget",
+                "rawlen",
+                "rawset",
+                "select",
+                "setmetatable",
+                "string",
+                "table",
+                "tonumber",
+                "tostring",
+                "type",
+                "utf8",
+                "xpcall",
+                "_VERSION",
+            ] {
+                env.raw_set(name, globals.raw_get::<Value>(name)?)?;
+            }
+            env.raw_set("_G", &env)?;
+            self.machine.run(&file, &env)?;
+            Ok(env)
+        })();
+        self.host().set_loading(false);
+        match loaded {
+            Ok(env) => {
+                self.bot_names = names_of(&env);
+                self.bots = Some(env);
+            }
+            Err(error) => self.fail("think", None, &error),
+        }
+    }
+}
+
+/// The `names` of a bots' script: those that can be shown.
+fn names_of(env: &Table) -> Vec<String> {
+    let Ok(Value::Table(names)) = env.raw_get::<Value>("names") else { return Vec::new() };
+    let text = |name: Value| name.as_string().map(|name| name.to_string_lossy());
+    let fits = |name: &String| {
+        (1..=BOT_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|b| (b' '..=b'~').contains(&b))
+    };
+    let named = names.sequence_values::<Value>().take(BOT_NAMES_MAX).filter_map(Result::ok);
+    named.filter_map(text).filter(fits).collect()
+}

@@ -1,0 +1,218 @@
+//! How a match calls its script: where callbacks are looked for, what each may cost, and what becomes of those that
+//! fail.
+
+use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, LuaString, Table, Value};
+use serde_json::value::RawValue;
+
+use super::budget::Entry;
+use super::play::LuaGame;
+use super::report::Told;
+use super::sandbox::Machine;
+use crate::games::{Effect, GameCx, ScriptFault};
+use crate::ids::PlayerId;
+
+/// What a script may define, as a global function or as `function game.NAME`.
+pub(super) const CALLBACKS: &[&str] = &[
+    "init",
+    "join",
+    "leave",
+    "handle_input",
+    "tick",
+    "get_state",
+    "vote_requested",
+    "vote_resolved",
+    "vote_vetoed",
+    "phases",
+    "on_phase_started",
+    "on_phase_ended",
+    "spectate",
+    "think",
+    "snapshot",
+    "restore",
+];
+
+/// What is called within a tick or for the views after it, and draws on its account.
+const IN_TURN: &[&str] =
+    &["handle_input", "tick", "get_state", "spectate", "think", "vote_requested", "on_phase_started", "on_phase_ended"];
+
+/// What a fault of all callbacks of one tick together is filed under.
+const TURN: &str = "turn";
+
+/// Faults of one callback that are told per window, and the window in microseconds of match time.
+const FAULTS_TOLD: u32 = 3;
+const FAULTS_WINDOW_US: u64 = 10_000_000;
+
+/// How one callback has been doing.
+#[derive(Default)]
+pub(super) struct Trouble {
+    strikes: u32,
+    window_us: u64,
+    told: u32,
+    suppressed: u64,
+}
+
+/// What became of a call.
+pub(super) enum Called<R> {
+    /// The script has no such callback.
+    Absent,
+    /// It failed, and its author has been told.
+    Failed,
+    Done(R),
+}
+
+impl<R> Called<R> {
+    pub(super) fn done(self) -> Option<R> {
+        match self {
+            Called::Done(value) => Some(value),
+            Called::Absent | Called::Failed => None,
+        }
+    }
+}
+
+/// Where callbacks are looked for, and their names as the machine knows them. They are looked up at every call, as a
+/// script may give itself another `tick` while it plays.
+pub(super) struct Lookup {
+    pub(super) globals: Table,
+    game: Table,
+    names: Vec<(&'static str, LuaString)>,
+}
+
+impl Lookup {
+    pub(super) fn new(lua: &Lua) -> mlua::Result<Self> {
+        let globals = lua.globals();
+        let game = globals.raw_get("game")?;
+        let names = CALLBACKS.iter().map(|name| Ok((*name, lua.create_string(name)?))).collect::<mlua::Result<_>>()?;
+        Ok(Self { globals, game, names })
+    }
+
+    /// The callback of that name: a global function, or one put into `game`.
+    pub(super) fn find(&self, name: &str) -> Option<Function> {
+        let (_, key) = self.names.iter().find(|(known, _)| *known == name)?;
+        let in_table = |t: &Table| match t.raw_get::<Value>(key) {
+            Ok(Value::Function(f)) => Some(f),
+            _ => None,
+        };
+        in_table(&self.globals).or_else(|| in_table(&self.game))
+    }
+}
+
+impl LuaGame {
+    /// Calls a callback on a fresh allowance.
+    pub(super) fn call<R: FromLuaMulti>(
+        &mut self,
+        name: &'static str,
+        player: Option<PlayerId>,
+        args: impl IntoLuaMulti,
+    ) -> Called<R> {
+        match self.lookup.find(name) {
+            Some(f) => self.call_function(name, player, &f, args),
+            None => Called::Absent,
+        }
+    }
+
+    pub(super) fn call_function<R: FromLuaMulti>(
+        &mut self,
+        name: &'static str,
+        player: Option<PlayerId>,
+        f: &Function,
+        args: impl IntoLuaMulti,
+    ) -> Called<R> {
+        self.run(name, player, |_| f.call::<R>(args))
+    }
+
+    /// Runs `work` as the callback of that name.
+    pub(super) fn run<R>(
+        &mut self,
+        name: &'static str,
+        player: Option<PlayerId>,
+        work: impl FnOnce(&Machine) -> mlua::Result<R>,
+    ) -> Called<R> {
+        if self.barred {
+            return Called::Failed;
+        }
+        let entry = if IN_TURN.contains(&name) { Entry::Turn } else { Entry::Callback };
+        if self.machine.meter.is_over(entry) {
+            self.turn_is_over(name);
+            return Called::Failed;
+        }
+        match self.machine.entry(entry, || work(&self.machine)) {
+            Ok(value) => {
+                if !self.troubles.is_empty()
+                    && let Some(trouble) = self.troubles.get_mut(name)
+                {
+                    trouble.strikes = 0;
+                }
+                Called::Done(value)
+            }
+            Err(_) if self.machine.meter.ran_short() => {
+                self.turn_is_over(name);
+                Called::Failed
+            }
+            Err(error) => {
+                self.fail(name, player, &error);
+                Called::Failed
+            }
+        }
+    }
+
+    /// The account of this tick could not pay for a callback: told once a tick.
+    pub(super) fn turn_is_over(&mut self, name: &str) {
+        if !std::mem::replace(&mut self.turn_told, true) {
+            let text = format!("the callbacks of one tick are over their budget together: {name} was left out");
+            self.fail(TURN, None, &mlua::Error::runtime(text));
+        }
+    }
+
+    /// The first input of a tick, or the tick itself: whatever comes until the next one draws on one account.
+    pub(super) fn begin_turn(&mut self, cx: &GameCx<'_>) {
+        if self.turn == Some(cx.tick) {
+            return;
+        }
+        self.turn = Some(cx.tick);
+        self.machine.meter.new_turn(cx.elapsed_us);
+        if !std::mem::take(&mut self.turn_told)
+            && let Some(trouble) = self.troubles.get_mut(TURN)
+        {
+            trouble.strikes = 0;
+        }
+    }
+
+    /// Tells the author what went wrong, and ends the match once a callback was over its budget too often in a row.
+    pub(super) fn fail(&mut self, callback: &'static str, player: Option<PlayerId>, error: &mlua::Error) {
+        let spent = callback == TURN || self.machine.meter.spent().is_some();
+        let now_us = self.host().elapsed_us();
+        let trouble = self.troubles.entry(callback).or_default();
+        if now_us >= trouble.window_us + FAULTS_WINDOW_US {
+            trouble.window_us = now_us;
+            trouble.told = 0;
+        }
+        trouble.strikes = if spent { trouble.strikes + 1 } else { 0 };
+        let last_straw = trouble.strikes >= self.machine.meter.allowance().strikes.max(1);
+        if trouble.told < FAULTS_TOLD || last_straw {
+            trouble.told += 1;
+            let suppressed = std::mem::take(&mut trouble.suppressed);
+            let told = Told::of(error, self.script.file());
+            let fault = ScriptFault {
+                player,
+                callback,
+                file: told.file,
+                line: told.line,
+                message: told.message,
+                traceback: told.traceback,
+                over_budget: spent,
+                suppressed,
+            };
+            self.machine.host.tell(Effect::ScriptFault(Box::new(fault)));
+        } else {
+            trouble.suppressed += 1;
+        }
+        self.barred |= last_straw;
+        if last_straw && !self.over {
+            self.over = true;
+            let result = format!(r#"{{"status":"script_failed","callback":"{callback}"}}"#);
+            if let Ok(result) = RawValue::from_string(result) {
+                self.machine.host.tell(Effect::Finish(result));
+            }
+        }
+    }
+}
