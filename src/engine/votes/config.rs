@@ -658,9 +658,20 @@ impl VoteConfig {
             faults.add(format!("default_votes.{player}"), complaint);
         }
         for (player, delegate) in &self.delegation {
-            if stranger(player) || stranger(delegate) {
-                faults.add(format!("delegation.{player}"), format!("{player} or {delegate} {complaint}"));
+            if stranger(player) {
+                faults.add(format!("delegation.{player}"), complaint);
             }
+            // A newcomer brings weight and ballot of their own; nobody's ballot waits for somebody who may never come.
+            if !known.contains(delegate) {
+                faults.add(format!("delegation.{player}"), format!("{delegate} {complaint}"));
+            }
+        }
+        // Each player vetoes a vote once, so more than there are can never be enough.
+        if self.veto_enabled && self.veto_threshold as usize > known.len() {
+            faults.add(
+                "veto_threshold",
+                format!("expected at most the {} eligible players, got {}", known.len(), self.veto_threshold),
+            );
         }
     }
 

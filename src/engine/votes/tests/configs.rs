@@ -88,6 +88,36 @@ fn players_who_cannot_vote_are_named() {
 }
 
 #[test]
+fn nobody_delegates_to_an_outsider_and_no_veto_needs_more_than_there_are() {
+    let open = |config: Value| {
+        let faults = Vote::open(opening(abc(config), 2).unwrap()).err().unwrap_or_default();
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let (one, two, stranger) = (id(1).to_string(), id(2).to_string(), id(9).to_string());
+    // Spectators, who are 11 and 12, vote in a pool of their own: no player's ballot is theirs.
+    for outsider in [id(9), id(11)] {
+        for late_join in ["eligible", "observe"] {
+            let delegation = json!({one.clone(): outsider, two.clone(): one.clone()});
+            let config = json!({"late_join": late_join, "spectators": true, "delegation": delegation});
+            let expected = format!("delegation.{one}: {outsider} is not an eligible player of this vote");
+            assert_eq!(open(config), [expected], "{late_join}");
+        }
+    }
+    // A newcomer may bring a weight, a default and a delegate who is here already.
+    let newcomer = json!({"method": "weighted", "weights": {stranger.clone(): 3}, "default_votes": {stranger.clone(): "a"},
+        "delegation": {stranger.clone(): one.clone()}});
+    assert_eq!(open(newcomer), [""; 0]);
+
+    let veto = |threshold: u32| json!({"veto_enabled": true, "veto_threshold": threshold});
+    assert_eq!(open(veto(2)), [""; 0]);
+    assert_eq!(open(veto(3)), ["veto_threshold: expected at most the 2 eligible players, got 3"]);
+    assert_eq!(open(json!({"veto_threshold": 3})), [""; 0], "nobody may veto it anyway");
+    // All faults at once, as ever.
+    let both = json!({"veto_enabled": true, "veto_threshold": 4, "delegation": {one.clone(): stranger}});
+    assert_eq!(open(both).len(), 2);
+}
+
+#[test]
 fn a_template_gives_defaults_and_a_call_overrides_them_key_by_key() {
     let template = json!({"method": "plurality", "window_ms": 20_000, "visibility": "hidden", "options": ["x"]});
     let templates = Templates::from([("map_vote".to_owned(), template.as_object().unwrap().clone())]);
