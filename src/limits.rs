@@ -120,6 +120,10 @@ pub const JSON_DEPTH_MAX: usize = 32;
 /// Bytes of an event payload that a game broadcasts. Over: dropped, counted, told to the author.
 pub const EVENT_BYTES_MAX: usize = 65_536;
 
+/// Bytes of the word for how a match ended: of `status` in a game's result, and of the filter that asks for it. Over:
+/// the record says `finished`; a filter is refused.
+pub const MATCH_STATUS_BYTES_MAX: usize = 64;
+
 /// Ticks a late match runs at once before it skips the rest: enough to hide one scheduling hiccup at 60 Hz, too few
 /// to spiral.
 pub const CATCH_UP_TICKS_MAX: u32 = 4;

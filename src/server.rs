@@ -552,3 +552,67 @@ pub fn pin_to(core: usize) -> bool {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::directory::VotePlace;
+    use crate::actors::matches::Command;
+    use crate::actors::realm::MatchOrder;
+    use crate::actors::votes::Break;
+    use crate::engine::votes::recount::recount;
+    use crate::store::ask;
+
+    /// The fault behind it: the players had a result that no record knew of.
+    #[test]
+    fn a_vote_that_dies_is_on_record_as_cancelled() {
+        let mut config = Config::default();
+        config.server.listen = ([127, 0, 0, 1], 0).into();
+        config.server.data = ":memory:".into();
+        let server = in_background(config, Threads { workers: 1, arbiters: 1 }, None).expect("the server starts");
+        let realm = server.realm.clone();
+        actix_web::rt::System::new().block_on(async move {
+            let order = MatchOrder {
+                mode: "bench".into(),
+                private: false,
+                matched: Vec::new(),
+                bots: 2,
+                promised: 0,
+                queued: None,
+                insists: true,
+            };
+            let card = realm.start_match(order).expect("it starts");
+            let vote =
+                serde_json::value::to_raw_value(&serde_json::json!({"options": ["a", "b"], "window_ms": 60_000}));
+            let vote = vote.expect("JSON");
+            // Refused until the match runs.
+            let vote_id = loop {
+                let (answer, answered) = tokio::sync::oneshot::channel();
+                card.addr.do_send(Command::OpenVote(vote.clone(), answer));
+                if let Ok(vote_id) = answered.await.expect("an answer") {
+                    break vote_id;
+                }
+            };
+            let Some(VotePlace::Open(_, addr)) = realm.directory.vote(&vote_id) else { panic!("it is open") };
+            addr.do_send(Break);
+            let row = loop {
+                if let Some(row) = ask(|done| realm.store.vote(vote_id.clone(), done)).await.expect("the store answers")
+                {
+                    break row;
+                }
+            };
+            let said: serde_json::Value = serde_json::from_str(&row.record).expect("JSON");
+            assert_eq!(
+                (row.status.as_str(), &said["status"], &said["reason"]),
+                ("cancelled", &"cancelled".into(), &"failed".into())
+            );
+            // What was cast until then is not lost with it.
+            let audit = ask(|done| realm.store.vote_audit(vote_id.clone(), done)).await.expect("the store answers");
+            let audit = audit.expect("an audit");
+            assert!(recount(&audit).is_ok(), "{audit}");
+            // The match goes on without it.
+            assert!(card.addr.connected());
+            assert_eq!(realm.meters.votes_died.load(std::sync::atomic::Ordering::Relaxed), 1);
+        });
+    }
+}

@@ -34,6 +34,7 @@ on_both_transports! {
     a_seat_survives_a_lost_connection_and_a_resume_tells_exactly_what_was_missed,
     beside_a_client_that_never_reads_a_neighbour_ticks_on,
     a_game_that_panics_ends_its_match_alone,
+    a_match_that_dies_calls_its_open_votes_off_first,
 }
 
 fn text(value: &Value) -> &str {
@@ -613,5 +614,86 @@ fn a_game_that_panics_ends_its_match_alone() {
         assert!(ticks() - before > 199 * 15, "{} ticks", ticks() - before);
         assert_eq!(realm.directory.cards().iter().filter(|card| &*card.mode == "bench").count(), 199);
         assert_eq!(realm.directory.cards().iter().filter(|card| &*card.mode == "bomb").count(), 0);
+    });
+}
+
+/// As [`Bomb`], with two votes open from the first tick on.
+struct VotingBomb {
+    asked: u32,
+}
+
+impl Game for VotingBomb {
+    fn join(&mut self, _: &mut GameCx<'_>, _: PlayerId, _: Option<&RawValue>) -> Result<(), JoinRefused> {
+        Ok(())
+    }
+    fn leave(&mut self, _: &mut GameCx<'_>, _: PlayerId) {}
+    fn input(&mut self, _: &mut GameCx<'_>, _: PlayerId, _: &RawValue) {
+        panic!("a game's bug");
+    }
+    fn tick(&mut self, _: &mut GameCx<'_>) {}
+    fn view(&mut self, _: Option<PlayerId>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{}");
+    }
+    fn vote_requested(&mut self, _: &mut GameCx<'_>) -> Option<Box<RawValue>> {
+        self.asked += 1;
+        let vote = json!({"template": format!("v{}", self.asked), "options": ["x", "y"], "window_ms": 60_000});
+        (self.asked <= 2).then(|| RawValue::from_string(vote.to_string()).unwrap())
+    }
+}
+
+/// A death keeps the order that an end in good order has: results of votes, then the end; and whoever hears of either
+/// may go on at once.
+fn a_match_that_dies_calls_its_open_votes_off_first() {
+    let config = support::config(|config| {
+        config.modes.insert("bomb".into(), Mode { game: "bomb".into(), ..Mode::default() });
+    });
+    let built_in = Catalogue::default();
+    let games = move |mode: &Mode, birth| match mode.game.as_str() {
+        "bomb" => Ok(Box::new(VotingBomb { asked: 0 }) as Box<dyn Game>),
+        _ => built_in.build(mode, birth),
+    };
+    let threads = Threads { workers: 1, arbiters: 1 };
+    let server = tessera::server::in_background_with(config, threads, Arc::new(games)).unwrap();
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        let (mut a, mut b, match_id) = pair(&base, "bomb").await;
+        let mut votes = Vec::new();
+        for _ in 0..2 {
+            votes.push(text(&a.expect("match.vote_start").await["payload"]["vote_id"]).to_owned());
+            b.expect("match.vote_start").await;
+        }
+        a.text(r#"{"type":"match.input","payload":{}}"#).await;
+        for client in [&mut a, &mut b] {
+            let mut over = Vec::new();
+            loop {
+                let frame = client.next().await.expect("the connection stands");
+                let payload = &frame["payload"];
+                match text(&frame["type"]) {
+                    "match.vote_result" => {
+                        assert_eq!((text(&payload["status"]), text(&payload["reason"])), ("cancelled", "match_died"));
+                        over.push(text(&payload["vote_id"]).to_owned());
+                    }
+                    "match.finished" => {
+                        assert_eq!(*payload, json!({"match_id": match_id, "result": {"status": "died"}}));
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+            over.sort();
+            votes.sort();
+            assert_eq!(over, votes, "both results came before the end");
+        }
+        assert!(realm.directory.cards().is_empty());
+        for client in [&mut a, &mut b] {
+            client.send("matchmaker.add", json!({"mode": "smoke"})).await;
+            client.expect("matchmaker.queued").await;
+        }
+        // Both votes, and the match, are on record.
+        let bearer = format!("Bearer {}", a.token);
+        let headers = [("Authorization", bearer.as_str())];
+        let kept = request(&base, "GET", &format!("/api/v1/matches/{match_id}/votes"), &headers, None).await.unwrap();
+        assert_eq!(kept.body.matches(r#""status":"cancelled""#).count(), 2, "{}", kept.body);
     });
 }

@@ -595,7 +595,17 @@ fn records_are_for_everybody_and_votes_for_those_who_were_there() {
         let answer = server.get(&format!("/api/v1/matches?{query}"), &ada);
         assert_eq!(answer.body["matches"].as_array().map(Vec::len), Some(count), "{query}");
     }
-    assert_eq!(server.get("/api/v1/matches?limit=many", &ada).code(), "invalid_field");
+    let long = "x".repeat(65);
+    for (query, code) in [
+        ("limit=many".to_owned(), "match.invalid_limit_filter"),
+        ("limit=1.5".to_owned(), "match.invalid_limit_filter"),
+        (format!("status={long}"), "match.invalid_status_filter"),
+        ("status=a%0Ab".to_owned(), "match.invalid_status_filter"),
+        (format!("mode={long}"), "match.invalid_mode_filter"),
+    ] {
+        let refused = server.get(&format!("/api/v1/matches?{query}"), &ada);
+        assert_eq!((refused.status, refused.code()), (400, code), "{query}");
+    }
 
     assert_eq!(server.get(&format!("/api/v1/matches/{id}"), &bob).body, shown, "without the roster");
     let own = server.get(&format!("/api/v1/matches/{id}"), &ada).body;

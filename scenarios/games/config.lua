@@ -4,4 +4,5 @@ return {
   lua_arena = "arena/match.lua",
   rps = "rps/match.lua",
   crawl = "crawl/match.lua",
+  gate = "gate/match.lua",
 }

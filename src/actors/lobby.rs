@@ -124,7 +124,8 @@ pub fn open_matches(realm: &Realm, filter: &crate::wire::matches::List) -> crate
         .iter()
         .filter(|card| card.listed && filter.mode.as_deref().is_none_or(|mode| *mode == *card.mode))
         .map(|card| listed(card))
-        .filter(|row| filter.has_capacity.is_none_or(|wanted| wanted == (row.player_count < row.max_players)))
+        // `false` asks for nothing, as it always did in the protocol: a full match is still a match to be seen.
+        .filter(|row| filter.has_capacity != Some(true) || row.player_count < row.max_players)
         .filter(|row| filter.joinable.is_none_or(|wanted| wanted == row.joinable))
         .filter(|row| row.status != Phase::Finished.word())
         .take(MATCH_LIST_ROWS_MAX)

@@ -15,7 +15,7 @@ mod seats;
 mod showing;
 mod votes;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
+pub use self::ending::Farewell;
 pub use self::messages::*;
 use super::directory::{CardState, MatchCard, Member};
 use super::outlet::Outlet;
@@ -51,6 +52,8 @@ pub struct MatchActor {
     /// The game could not be built; said when the match opens.
     broken: Option<String>,
     card: Option<Arc<MatchCard>>,
+    /// What the card says: only what changed is written there, so that a tick may ask for it.
+    shown: Cell<Option<CardState>>,
     members: HashMap<PlayerId, Member>,
     crowd: Crowd,
     /// Open votes; ids sort by time, and so does what newcomers are shown.
@@ -135,6 +138,7 @@ impl MatchActor {
             stage,
             broken,
             card: None,
+            shown: Cell::new(None),
             members: HashMap::new(),
             crowd: Crowd::default(),
             votes: BTreeMap::new(),
@@ -179,13 +183,16 @@ impl MatchActor {
         outlet.push(&refusal.frame(cid, None));
     }
 
+    /// Shows in the directory what others may know of the match without asking it, where that changed.
     fn update_card(&self) {
-        if let Some(card) = &self.card {
-            let now = CardState {
-                phase: self.stage.phase(),
-                players: self.stage.roster.seats().len() as u32,
-                joinable: self.stage.joinable(),
-            };
+        let now = CardState {
+            phase: self.stage.phase(),
+            players: self.stage.roster.seats().len() as u32,
+            joinable: self.stage.joinable(),
+        };
+        if let Some(card) = &self.card
+            && self.shown.replace(Some(now)) != Some(now)
+        {
             self.realm.directory.update(card, |state| *state = now);
         }
     }
@@ -209,6 +216,8 @@ impl MatchActor {
         loop {
             let acts = self.stage.take();
             if acts.is_empty() {
+                // A game opens and closes its door without asking us.
+                self.update_card();
                 return;
             }
             let last_scheduled = acts.iter().rposition(|act| matches!(act, Act::OpenScheduled(_)));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use rand::Rng;
 
-use super::matches::{Crowd, MatchActor, RefundVeto, SpendVeto, VoteEnd, VoteOver};
+use super::matches::{Crowd, Farewell, MatchActor, RefundVeto, SpendVeto, VoteEnd, VoteOver};
 use super::outlet::Outlet;
 use super::realm::Realm;
 use crate::engine::matches::roster::Roster;
@@ -27,7 +27,7 @@ use crate::engine::votes::vote::Viewer;
 use crate::engine::votes::{BallotInput, CastRefusal, Fault, Vote, VoteConfig, VoteOpen};
 use crate::ids::{MatchId, PlayerId, VoteId};
 use crate::limits::{RECORD_WAIT_MS, VOTE_LINGER_MS};
-use crate::store::rows::VoteRow;
+use crate::store::rows::{AuditText, VoteRow};
 use crate::wire::frame::Lane;
 use crate::wire::votes as says;
 use crate::wire::{Cid, Frame, Outbound, Reason, Refusal};
@@ -69,6 +69,8 @@ enum FromMatch {
     Pause,
     Resume,
     Cancel(String),
+    /// The match died; what is left of it waits for this vote's result.
+    Died(Arc<Farewell>),
     Veto(SpendVeto),
 }
 
@@ -122,6 +124,11 @@ impl VoteHandle {
     /// Calls it off; the result says why.
     pub fn cancel(&self, reason: &str) {
         self.tell(FromMatch::Cancel(reason.to_owned()));
+    }
+
+    /// The match died: the vote is called off, and lets go of what is left of it when its result is said.
+    pub fn outlive(&self, farewell: Arc<Farewell>) {
+        self.tell(FromMatch::Died(farewell));
     }
 
     /// Passes on a veto for which a token is held; the vote answers the player.
@@ -251,6 +258,7 @@ pub fn open_vote(opening: Opening<'_>, asked: Asked<'_>) -> Result<VoteHandle, V
         timer: None,
         seats: roster.seats().iter().filter(|seat| !seat.bot).map(|seat| (seat.player, seat.present)).collect(),
         ending: None,
+        farewell: None,
         over: false,
         lingers: false,
     };
@@ -284,6 +292,8 @@ pub struct VoteActor {
     seats: Vec<(PlayerId, bool)>,
     /// What is said of its end, as soon as the store has it.
     ending: Option<(Frame, VoteEnd)>,
+    /// What is left of a match that died, until the result is said.
+    farewell: Option<Arc<Farewell>>,
     over: bool,
     /// Whether it is over and waits for the last stragglers.
     lingers: bool,
@@ -345,6 +355,19 @@ impl VoteActor {
     fn record(&mut self, status: &str, payload: &str, record: RecordParts, ctx: &mut Context<Self>) {
         self.clear_tally();
         self.realm.directory.close_vote(&self.vote_id);
+        let me = ctx.address();
+        // Once per vote.
+        self.keep(status, payload, Box::new(move || record.write().to_json()), move || me.do_send(Recorded));
+        ctx.run_later(Duration::from_millis(RECORD_WAIT_MS), |this, ctx| {
+            if this.ending.is_some() {
+                tracing::error!(vote_id = %this.vote_id, "a vote's result is said before its record is known to be kept");
+            }
+            this.announce(ctx);
+        });
+    }
+
+    /// `kept` is called when the store has the row, or said that it will not; perhaps on a thread of its own.
+    fn keep(&self, status: &str, payload: &str, audit: AuditText, kept: impl FnOnce() + Send + 'static) {
         let row = VoteRow {
             id: self.vote_id.clone(),
             match_id: self.match_id,
@@ -355,24 +378,14 @@ impl VoteActor {
             closed_unix_ms: self.realm.clock.unix_ms(),
             record: payload.to_owned(),
         };
-        let (vote_id, me) = (self.vote_id.clone(), ctx.address());
-        self.realm.store.record_vote(
-            row,
-            Box::new(move || record.write().to_json()),
-            Box::new(move |written| {
-                if let Err(error) = written {
-                    tracing::error!(%vote_id, %error, "a vote's record could not be written");
-                }
-                // Once per vote.
-                me.do_send(Recorded);
-            }),
-        );
-        ctx.run_later(Duration::from_millis(RECORD_WAIT_MS), |this, ctx| {
-            if this.ending.is_some() {
-                tracing::error!(vote_id = %this.vote_id, "a vote's result is said before its record is known to be kept");
+        let vote_id = self.vote_id.clone();
+        let written = move |written: Result<bool, _>| {
+            if let Err(error) = written {
+                tracing::error!(%vote_id, %error, "a vote's record could not be written");
             }
-            this.announce(ctx);
-        });
+            kept();
+        };
+        self.realm.store.record_vote(row, audit, Box::new(written));
     }
 
     /// Everybody learns how it ended.
@@ -380,6 +393,7 @@ impl VoteActor {
         if let Some((frame, outcome)) = self.ending.take() {
             self.tell_match(outcome);
             self.push_everyone(&frame);
+            self.farewell = None;
             self.sleep(ctx);
         }
     }
@@ -448,17 +462,44 @@ impl Drop for VoteActor {
             return self.tell_match(outcome);
         }
         self.realm.meters.votes_died.fetch_add(1, Relaxed);
-        let payload = serde_json::json!({
-            "vote_id": self.vote_id, "template": self.template, "status": "cancelled", "winner": null, "winners": [],
-            "counts": {}, "distribution": {}, "total_votes": 0, "counted": 0, "turnout": 0.0, "tie_broken": false,
-            "reason": "failed", "seed": "", "ballots_root": "",
-        })
-        .to_string();
         self.clear_tally();
+        let (payload, audit) = self.called_off().unwrap_or_else(|| {
+            let payload = serde_json::json!({
+                "vote_id": self.vote_id, "template": self.template, "status": "cancelled", "winner": null, "winners": [],
+                "counts": {}, "distribution": {}, "total_votes": 0, "counted": 0, "turnout": 0.0, "tie_broken": false,
+                "reason": DIED, "seed": "", "ballots_root": "",
+            });
+            // What a recount would need is lost with it.
+            (payload.to_string(), Box::new(|| "null".to_owned()))
+        });
+        // Nobody is left to wait for the record.
+        self.keep("cancelled", &payload, audit, || ());
         self.push_everyone(&says::result_frame(&payload));
         if let Ok(result) = serde_json::value::RawValue::from_string(payload) {
             self.tell_match(VoteEnd::Result { result, moods: Moods::default(), passed: None });
         }
+    }
+}
+
+/// Why a vote says that it was called off when it died.
+const DIED: &str = "failed";
+
+impl VoteActor {
+    /// The result of a vote that died, and its audit, if the engine's vote is still good for them.
+    fn called_off(&self) -> Option<(String, AuditText)> {
+        let mut vote = self.vote.try_borrow_mut().ok()?;
+        let mut effects = Vec::new();
+        let now_ms = self.realm.clock.now_ms();
+        // What broke it once may break it again.
+        catch_unwind(AssertUnwindSafe(|| vote.cancel(DIED, now_ms, &mut effects))).ok()?;
+        effects.into_iter().find_map(|effect| match effect {
+            VoteEffect::Closed(closed) => {
+                let Closed { payload, record, .. } = *closed;
+                let audit: AuditText = Box::new(move || record.write().to_json());
+                Some((payload.to_string(), audit))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -543,6 +584,12 @@ impl Handler<FromMatch> for VoteActor {
             FromMatch::Cancel(reason) => {
                 self.act(ctx, |vote, now_ms, effects| vote.cancel(&reason, now_ms, effects));
             }
+            FromMatch::Died(farewell) => {
+                if !self.over {
+                    self.farewell = Some(farewell);
+                    self.act(ctx, |vote, now_ms, effects| vote.cancel("match_died", now_ms, effects));
+                }
+            }
             FromMatch::Veto(spend) => self.veto(spend, ctx),
         }
     }
@@ -606,5 +653,20 @@ fn refused(refusal: &CastRefusal) -> Refusal {
         CastRefusal::InvalidOption(_) => Reason::InvalidOption.into(),
         CastRefusal::InvalidBallot(fault) => Reason::InvalidBallot.with("expected", fault.to_string()),
         CastRefusal::RateLimited => Reason::TooManyRevotes.into(),
+    }
+}
+
+/// Breaks the vote, as a bug would.
+#[cfg(test)]
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Break;
+
+#[cfg(test)]
+impl Handler<Break> for VoteActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Break, _: &mut Context<Self>) {
+        panic!("a vote's bug");
     }
 }

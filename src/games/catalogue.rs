@@ -338,7 +338,7 @@ mod tests {
     fn the_examples_are_served_by_their_paths() {
         let catalogue = Catalogue::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/games")).unwrap();
         let names: Vec<_> = catalogue.modes.iter().map(|mode| mode.name.as_str()).collect();
-        assert_eq!(names, ["crawl", "lua_arena", "rps"]);
+        assert_eq!(names, ["crawl", "gate", "lua_arena", "rps"]);
         let build = |file: &str| catalogue.build(&lua(file), birth()).map(drop);
         assert_eq!(build("rps/match.lua"), Ok(()));
         let none = build("none.lua").unwrap_err().0;

@@ -112,8 +112,8 @@ reasons! {
     InvalidModeFilter "invalid_mode_filter" "match.invalid_mode_filter" 400 never None, "`mode` must be a string of at most 64 bytes";
     InvalidCapacityFilter "invalid_has_capacity_filter" "match.invalid_has_capacity_filter" 400 never None, "`has_capacity` must be true or false";
     InvalidJoinableFilter "invalid_joinable_filter" "match.invalid_joinable_filter" 400 never None, "`joinable` must be true or false";
-    InvalidStatusFilter "invalid_status_filter" "match.invalid_status_filter" 400 never None, "`status` is not a status that a match can have";
-    InvalidLimitFilter "invalid_limit_filter" "match.invalid_limit_filter" 400 never None, "`limit` is not a whole number in its range";
+    InvalidStatusFilter "invalid_status_filter" "match.invalid_status_filter" 400 never None, "`status` must be the word a match ended with, 1 to 64 bytes";
+    InvalidLimitFilter "invalid_limit_filter" "match.invalid_limit_filter" 400 never None, "`limit` must be a whole number, and is cut to 1 to 200";
     InvalidJoinCtx "invalid_join_ctx" "match.invalid_join_ctx" 400 never None, "`ctx` must be a flat object";
     InvalidJoinCtxKey "invalid_join_ctx_key" "match.invalid_join_ctx_key" 400 never None, "A key of `ctx` must not be empty";
     JoinCtxTooManyKeys "join_ctx_too_many_keys" "match.join_ctx_too_many_keys" 400 never None, "`ctx` may have 8 keys";

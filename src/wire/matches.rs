@@ -15,6 +15,9 @@ pub(super) use crate::engine::matches::events::is_leaf;
 use crate::ids::{MatchId, PlayerId};
 use crate::limits::EVENT_BYTES_MAX;
 
+/// Bytes of a `mode` that a list is asked for.
+pub const MODE_BYTES_MAX: usize = 64;
+
 /// `match.list`: which live matches there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct List {
@@ -33,7 +36,7 @@ impl Inbound for List {
     fn read(_: Option<&Cid>, fields: &Fields<'_>) -> Result<Self, Refusal> {
         fields.whole()?;
         let flag = |name, wrong: Reason| fields.opt(name).map(|v| as_bool(v).ok_or(wrong)).transpose();
-        let mode = fields.opt("mode").map(|v| as_text(v).filter(|mode| mode.len() <= 64));
+        let mode = fields.opt("mode").map(|v| as_text(v).filter(|mode| mode.len() <= MODE_BYTES_MAX));
         Ok(Self {
             mode: mode.map(|mode| mode.ok_or(Reason::InvalidModeFilter)).transpose()?,
             has_capacity: flag("has_capacity", Reason::InvalidCapacityFilter)?,

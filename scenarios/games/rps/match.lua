@@ -88,7 +88,10 @@ function tick(state)
       choose(state)
     else
       state.phase = "over"
-      return { finished = true, result = { winner = leader(state), rounds = state.round } }
+      -- `winner` makes the others losers on record; `stats` is kept there with each player.
+      local stats = {}
+      for id, p in pairs(state.players) do stats[id] = { points = p.points } end
+      return { finished = true, result = { winner = leader(state), rounds = state.round, stats = stats } }
     end
   end
   return state

@@ -1,18 +1,25 @@
 //! How a match ends: everybody learns the result, the record is written, nothing is left behind.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use actix::prelude::*;
 
 use super::{MatchActor, says};
+use crate::actors::directory::{MatchCard, Member};
+use crate::actors::outlet::Outlet;
+use crate::actors::realm::Realm;
+use crate::actors::sessions::Unseated;
 use crate::actors::ticker::Retire;
 use crate::engine::matches::Phase;
+use crate::engine::matches::verdict::{Standing, Verdict};
 use crate::engine::modes::Json;
-use crate::ids::PlayerId;
+use crate::ids::{MatchId, PlayerId, VoteId};
 use crate::limits::RECORD_WAIT_MS;
 use crate::store::rows::{MatchRow, Outcome, ParticipantRow, RunningRow};
-use crate::wire::Outbound;
+use crate::wire::{Frame, Outbound};
 
 /// How long a match that is over still answers those who asked before they knew.
 const LINGER: Duration = Duration::from_secs(5);
@@ -33,11 +40,42 @@ impl Handler<Recorded> for MatchActor {
     }
 }
 
-/// The part of a result that a record's status is taken from.
-#[derive(serde::Deserialize)]
-struct Status<'a> {
-    #[serde(borrow)]
-    status: Option<std::borrow::Cow<'a, str>>,
+/// What is left of a match that is over: the result is said and the directory forgets it when this is dropped. A match
+/// that ended in order drops it at once. One that died hands it to the votes that were open, so that it is the last of
+/// them who says the end: after their results, as ever.
+pub struct Farewell {
+    realm: Arc<Realm>,
+    match_id: MatchId,
+    card: Option<Arc<MatchCard>>,
+    members: HashMap<PlayerId, Member>,
+    crowd: Vec<Arc<Outlet>>,
+    vote_ids: Vec<VoteId>,
+    finished: Frame,
+}
+
+/// This may run while unwinding, so it must not panic itself.
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let directory = &self.realm.directory;
+        // Before anybody hears that it is over: whoever hears may queue again at once.
+        for player in self.members.keys() {
+            directory.release_seat(*player, self.match_id);
+        }
+        for outlet in &self.crowd {
+            outlet.push(&self.finished);
+        }
+        for member in self.members.values() {
+            member.session.do_send(Unseated { match_id: self.match_id });
+        }
+        for vote_id in &self.vote_ids {
+            directory.remove_vote(vote_id);
+        }
+        if let Some(card) = &self.card {
+            // A match that died has not reached this phase by itself.
+            directory.update(card, |state| (state.phase, state.joinable) = (Phase::Finished, false));
+        }
+        directory.remove_match(self.match_id);
+    }
 }
 
 impl MatchActor {
@@ -80,11 +118,27 @@ impl MatchActor {
     /// Everybody learns that it is over.
     fn announce(&mut self, ctx: &mut Context<Self>) {
         let Some(result) = self.unsaid.take() else { return };
-        self.release_seats();
-        self.push_everyone(&says::Finished { match_id: self.stage.id, result }.push());
-        self.clean_up();
+        drop(self.farewell(result));
         // Whoever asked while it ended is still answered, and cancelled votes have their result to tell.
         ctx.run_later(LINGER, |_, ctx| ctx.stop());
+    }
+
+    /// Leaves ticker and queue, and hands over what is still to be said and done.
+    fn farewell(&mut self, result: Json) -> Farewell {
+        self.ticker.do_send(Retire(self.stage.id));
+        self.ask_for_players();
+        if let Some(card) = &self.card {
+            card.inputs.lock().close();
+        }
+        Farewell {
+            realm: self.realm.clone(),
+            match_id: self.stage.id,
+            card: self.card.clone(),
+            members: std::mem::take(&mut self.members),
+            crowd: self.crowd.borrow().iter().map(|(_, outlet)| outlet.clone()).collect(),
+            vote_ids: std::mem::take(&mut self.vote_ids),
+            finished: says::Finished { match_id: self.stage.id, result }.push(),
+        }
     }
 
     /// On record from the first tick on: should this process end before the match, its players still find what it left.
@@ -103,16 +157,18 @@ impl MatchActor {
     fn write_record(&self, result: &Json, kept: impl FnOnce() + Send + 'static) {
         let now_ms = self.realm.clock.unix_ms();
         let created_ms = self.card.as_ref().map_or(now_ms, |card| card.created_ms);
-        let status = serde_json::from_str::<Status>(result.get()).ok().and_then(|r| r.status);
+        let verdict = Verdict::of(result.get());
         let record = MatchRow {
             id: self.stage.id,
             mode: self.stage.mode_name.to_string(),
-            status: status.map_or_else(|| "finished".into(), |s| s.into_owned()),
+            status: verdict.status.clone(),
             result: result.get().to_owned(),
             started_unix_ms: if self.started_ms > 0 { self.started_ms } else { created_ms },
             finished_unix_ms: now_ms,
         };
-        let participants = self.everyone.iter().map(|player| self.part_of(*player)).collect();
+        let bots = self.stage.roster.seats().iter().filter(|seat| seat.bot && !self.everyone.contains(&seat.player));
+        let everyone = self.everyone.iter().map(|player| (*player, false)).chain(bots.map(|seat| (seat.player, true)));
+        let participants = everyone.map(|(player, bot)| self.part_of(player, bot, &verdict)).collect();
         let match_id = self.stage.id;
         self.realm.store.finish_match(
             record,
@@ -139,37 +195,18 @@ impl MatchActor {
         told.unwrap_or(result)
     }
 
-    pub(super) fn part_of(&self, player: PlayerId) -> ParticipantRow {
-        let stayed = self.members.contains_key(&player);
-        let outcome = if stayed { Outcome::Played } else { Outcome::Forfeited };
-        ParticipantRow { player_id: player, bot: false, outcome, stats: None }
-    }
-
-    /// Before anybody hears that it is over: whoever hears may queue again at once.
-    pub(super) fn release_seats(&self) {
-        for player in self.members.keys() {
-            self.realm.directory.release_seat(*player, self.stage.id);
-        }
-    }
-
-    /// Leaves nothing behind in directory, ticker or sessions.
-    pub(super) fn clean_up(&mut self) {
-        self.ticker.do_send(Retire(self.stage.id));
-        let players: Vec<_> = self.members.keys().copied().collect();
-        for player in players {
-            self.dismiss(player);
-        }
-        for vote_id in &self.vote_ids {
-            self.realm.directory.remove_vote(vote_id);
-        }
-        self.update_card();
-        if let Some(card) = &self.card {
-            card.inputs.lock().close();
-            // A match that dies has not reached this phase by itself.
-            self.realm.directory.update(card, |state| state.phase = Phase::Finished);
-        }
-        self.realm.directory.remove_match(self.stage.id);
-        self.ask_for_players();
+    /// One player's part, as the result tells it.
+    fn part_of(&self, player: PlayerId, bot: bool, verdict: &Verdict) -> ParticipantRow {
+        let stayed = bot || self.members.contains_key(&player);
+        let outcome = match verdict.standing(player) {
+            // Who left early may have won all the same: the game says so.
+            Standing::Won => Outcome::Won,
+            _ if !stayed => Outcome::Forfeited,
+            Standing::Lost => Outcome::Lost,
+            Standing::Drawn => Outcome::Drawn,
+            Standing::Unsaid => Outcome::Played,
+        };
+        ParticipantRow { player_id: player, bot, outcome, stats: verdict.stats(player).map(str::to_owned) }
     }
 }
 
@@ -178,23 +215,19 @@ impl MatchActor {
 impl Drop for MatchActor {
     fn drop(&mut self) {
         if let Some(result) = self.unsaid.take() {
-            self.release_seats();
-            self.push_everyone(&says::Finished { match_id: self.stage.id, result }.push());
-            return self.clean_up();
+            drop(self.farewell(result));
         }
         if self.over {
             return;
         }
         self.over = true;
         self.meters.died.fetch_add(1, Relaxed);
-        for vote in self.votes.values() {
-            vote.cancel("match_died");
-        }
-        self.release_seats();
         if let Ok(result) = serde_json::value::RawValue::from_string(r#"{"status":"died"}"#.into()) {
-            self.push_everyone(&says::Finished { match_id: self.stage.id, result: result.clone() }.push());
             self.write_record(&result, || {});
+            let farewell = Arc::new(self.farewell(result));
+            for vote in self.votes.values() {
+                vote.outlive(farewell.clone());
+            }
         }
-        self.clean_up();
     }
 }

@@ -8,6 +8,7 @@ pub mod events;
 pub mod inputs;
 pub mod roster;
 pub mod schedule;
+pub mod verdict;
 
 use serde::Serialize;
 

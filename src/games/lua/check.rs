@@ -298,7 +298,7 @@ mod tests {
         let checked = check(&folder, 120);
         assert_eq!((checked.faults, checked.warnings), (vec![], vec![]));
         let modes: Vec<_> = checked.played.iter().filter_map(|line| line.split(' ').next()).collect();
-        assert_eq!(modes, ["crawl", "lua_arena", "rps"]);
+        assert_eq!(modes, ["crawl", "gate", "lua_arena", "rps"]);
     }
 
     #[test]

@@ -37,9 +37,9 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 async fn live(state: State, req: HttpRequest, _caller: Caller) -> Answer {
     let params = Params::of(&req);
     let filter = matches::List {
-        mode: params.get("mode").map(str::to_owned),
-        has_capacity: params.flag("has_capacity")?,
-        joinable: params.flag("joinable")?,
+        mode: params.mode()?,
+        has_capacity: params.flag("has_capacity").map_err(|_| Reason::InvalidCapacityFilter)?,
+        joinable: params.flag("joinable").map_err(|_| Reason::InvalidJoinableFilter)?,
     };
     ok(&open_matches(&state.running()?.realm, &filter))
 }

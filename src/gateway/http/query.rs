@@ -4,7 +4,8 @@ use actix_web::HttpRequest;
 use actix_web::web::Query;
 
 use super::reply::Refused;
-use crate::wire::error::Refusal;
+use crate::wire::error::{Reason, Refusal};
+use crate::wire::matches::MODE_BYTES_MAX;
 
 /// Rows a list holds when the request does not say.
 const LIMIT_DEFAULT: u32 = 50;
@@ -31,6 +32,14 @@ impl Params {
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
             .filter(|value| !value.is_empty())
+    }
+
+    /// `mode`, by the rule of `match.list`.
+    pub(super) fn mode(&self) -> Result<Option<String>, Refused> {
+        match self.get("mode") {
+            Some(mode) if mode.len() > MODE_BYTES_MAX => Err(Reason::InvalidModeFilter.into()),
+            mode => Ok(mode.map(str::to_owned)),
+        }
     }
 
     /// `limit`: 50 unless given, cut to 1 to 200; `invalid_field` when it is no whole number.

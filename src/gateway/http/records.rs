@@ -12,6 +12,7 @@ use super::path;
 use super::query::Params;
 use super::reply::{Answer, Refused, ok};
 use super::state::HttpState;
+use crate::engine::matches::verdict::is_status;
 use crate::ids::{MatchId, PlayerId, VoteId};
 use crate::store::ask;
 use crate::store::rows::{MatchFilter, MatchRow, ParticipantRow, VoteRow};
@@ -90,12 +91,12 @@ fn stored(json: &str) -> Value {
 
 async fn list(state: State, req: HttpRequest, _caller: Caller) -> Answer {
     let params = Params::of(&req);
-    let filter = MatchFilter {
-        mode: params.get("mode").map(str::to_owned),
-        status: params.get("status").map(str::to_owned),
-        player_id: None,
-        limit: params.limit()?,
-    };
+    let status = params.get("status").map(str::to_owned);
+    if status.as_deref().is_some_and(|word| !is_status(word)) {
+        return Err(Reason::InvalidStatusFilter.into());
+    }
+    let limit = params.limit().map_err(|_| Reason::InvalidLimitFilter)?;
+    let filter = MatchFilter { mode: params.mode()?, status, player_id: None, limit };
     let rows = ask(|done| state.store.matches(filter, done)).await?;
     let matches: Vec<_> = rows.iter().map(|row| Record::new(row, None)).collect();
     ok(&serde_json::json!({"matches": matches}))
