@@ -31,6 +31,7 @@ use super::realm::Realm;
 use super::ticker::{Enroll, Enrolled, Retire, Tick, Ticker};
 use super::votes::VoteHandle;
 use crate::engine::matches::Phase;
+use crate::engine::matchmaking::{Playing, Traits};
 use crate::engine::modes::{Json, Mode};
 use crate::engine::votes::VoteConfig;
 use crate::engine::votes::frustration::Frustration;
@@ -78,8 +79,10 @@ pub struct MatchActor {
     forfeited: Vec<PlayerId>,
     /// How many players the game asked the queue for; without, as many as are missing.
     wanted: Option<u32>,
-    /// What the queue was asked for last, per team.
-    asked_for: Vec<u32>,
+    /// What the queue was asked for last: seats per team, and whom newcomers must suit.
+    asked_for: (Vec<u32>, Option<Playing>),
+    /// What the queue knew of those who play here and came by it.
+    traits: HashMap<PlayerId, Traits>,
     showing: showing::Showing,
     /// The latest errors of its script, for operators.
     faults: VecDeque<ScriptFault>,
@@ -155,7 +158,8 @@ impl MatchActor {
             everyone: Vec::new(),
             forfeited: Vec::new(),
             wanted: None,
-            asked_for: Vec::new(),
+            asked_for: Default::default(),
+            traits: HashMap::new(),
             showing: showing::Showing::default(),
             faults: VecDeque::new(),
             meters,

@@ -14,7 +14,7 @@ use super::directory::Member;
 use super::matches::{QueuedGroup, Reinforce};
 use super::realm::{MatchOrder, NoMatch, Realm};
 use super::sessions::{SnapshotPart, refusal_of};
-use crate::engine::matchmaking::{AddRefused, Added, Backfill, Group, Pool, RemoveRefused, Rules, Ticket};
+use crate::engine::matchmaking::{AddRefused, Added, Backfill, Group, Playing, Pool, RemoveRefused, Rules, Ticket};
 use crate::ids::{MatchId, PlayerId, SessionId, TicketId};
 use crate::limits::QUEUE_STATUS_EVERY_MS;
 use crate::wire::matchmaking as says;
@@ -112,6 +112,8 @@ pub struct AskBackfill {
     pub match_id: MatchId,
     /// How many in each of the mode's teams; empty when it wants nobody.
     pub seats: Vec<u32>,
+    /// Whom they must suit: those who play there and came by the queue.
+    pub playing: Option<Playing>,
 }
 
 /// The server is overloaded, or is no more: while it is, nobody is matched, and everybody keeps their turn.
@@ -554,13 +556,13 @@ impl Handler<AskBackfill> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, ask: AskBackfill, ctx: &mut Self::Context) {
-        let AskBackfill { mode, match_id, seats } = ask;
+        let AskBackfill { mode, match_id, seats, playing } = ask;
         let Some(pool) = self.pools.get_mut(&mode) else { return };
         pool.cancel_backfill(match_id);
         if seats.is_empty() {
             return;
         }
-        if let Err(error) = pool.backfill(Backfill { match_id, seats, traits: None }) {
+        if let Err(error) = pool.backfill(Backfill { match_id, seats, playing }) {
             tracing::warn!(%match_id, %mode, %error, "a match asked for players in vain");
         }
         self.look(ctx);

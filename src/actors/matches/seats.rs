@@ -12,6 +12,7 @@ use crate::actors::overload::Pressure;
 use crate::actors::sessions::{Seated, Unseated};
 use crate::engine::matches::Phase;
 use crate::engine::matches::roster::NoPlace;
+use crate::engine::matchmaking::Playing;
 use crate::engine::sessions::SlotKind;
 use crate::games::stage::Denied;
 use crate::ids::PlayerId;
@@ -234,6 +235,7 @@ impl MatchActor {
     /// After a seat was freed: everybody learns it.
     pub(super) fn gone(&mut self, player: PlayerId, seated: bool, reason: Option<&str>) {
         self.dismiss(player);
+        self.traits.remove(&player);
         self.update_card();
         if seated {
             let left = says::PlayerLeft {
@@ -288,6 +290,9 @@ impl MatchActor {
                 }
             }
         });
+        let came = queued.iter().flat_map(|queued| &queued.tickets).map(|(ticket, _)| ticket);
+        let known = came.flat_map(|ticket| ticket.players.iter().map(|player| (*player, ticket.traits.clone())));
+        let known: Vec<_> = known.filter(|(player, _)| self.stage.roster.is_seated(*player)).collect();
         let short = self.stage.roster.seats().len() as u32 + bots < self.stage.mode.players.min;
         if let Some(queued) = queued.filter(|_| !gone.is_empty() || shut_out > 0)
             && (reinforces || short)
@@ -306,6 +311,7 @@ impl MatchActor {
             self.ask_for_players();
             return;
         }
+        self.traits.extend(known);
         let players = self.stage.roster.players().to_vec();
         let frames = says::Matched { match_id: self.stage.id, players }.frames();
         // Whoever was there before hears of each newcomer; the newcomers hear of one another by `match.matched`.
@@ -348,11 +354,15 @@ impl MatchActor {
                 seats.clear();
             }
         }
-        if seats != self.asked_for {
-            let ask = AskBackfill { mode: card.mode.clone(), match_id: card.match_id, seats: seats.clone() };
+        let known = || self.stage.roster.players().iter().filter_map(|player| self.traits.get(player));
+        let playing = if seats.is_empty() { None } else { Playing::of(known()) };
+        let asked_for = (seats, playing);
+        if asked_for != self.asked_for {
+            let (seats, playing) = asked_for.clone();
+            let ask = AskBackfill { mode: card.mode.clone(), match_id: card.match_id, seats, playing };
             // Refused when the queue is too busy: the next change of the roster asks again.
             if self.realm.matchmaker().try_send(ask).is_ok() {
-                self.asked_for = seats;
+                self.asked_for = asked_for;
             }
         }
     }

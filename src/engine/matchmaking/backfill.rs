@@ -11,9 +11,36 @@ pub struct Backfill {
     pub match_id: MatchId,
     /// Free seats per team, in the order of the mode's teams; one entry where there are none.
     pub seats: Vec<u32>,
-    /// What newcomers are compared with: the skill of those who play, their region, their required properties.
-    /// `None` takes anyone.
-    pub traits: Option<Traits>,
+    /// Whom newcomers must suit; `None` takes anyone.
+    pub playing: Option<Playing>,
+}
+
+/// Those who play already, as the rules compare newcomers with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Playing {
+    /// Their mean skill; the rest of whoever sits there longest.
+    mean: Traits,
+    /// How far they reach in each of the mode's ranges: a newcomer must suit every one of them.
+    reach: Vec<(i64, i64)>,
+}
+
+impl Playing {
+    /// Of the traits of each player who came by the queue, the longest seated first; `None` where nobody did.
+    pub fn of<'a>(players: impl IntoIterator<Item = &'a Traits>) -> Option<Self> {
+        let mut players = players.into_iter();
+        let first = players.next()?;
+        let (mut skills, mut count) = (i128::from(first.skill), 1);
+        let mut reach: Vec<_> = first.ranges.iter().map(|&value| (value, value)).collect();
+        for player in players {
+            skills += i128::from(player.skill);
+            count += 1;
+            for ((low, high), &value) in reach.iter_mut().zip(&player.ranges) {
+                (*low, *high) = (value.min(*low), value.max(*high));
+            }
+        }
+        let skill = i64::try_from(skills / count).unwrap_or(first.skill);
+        Some(Self { mean: Traits { skill, ..first.clone() }, reach })
+    }
 }
 
 /// Why a request was not taken.
@@ -44,17 +71,19 @@ impl Backfill {
 
     /// Whether a ticket that waited so long may join, apart from room.
     pub(super) fn suits(&self, rules: &Rules, ticket: &Traits, waited_ms: u64) -> bool {
-        let Some(playing) = &self.traits else { return true };
+        let Some(Playing { mean, reach }) = &self.playing else { return true };
         let any_region = rules.any_region_after_ms().is_some_and(|after_ms| waited_ms >= after_ms);
         let placed = |traits| (rules.strategy.place)(rules, traits);
-        let near = match (placed(playing), placed(ticket)) {
+        let near = match (placed(mean), placed(ticket)) {
             (Some(here), Some(there)) => here.abs_diff(there) <= rules.window(waited_ms).unsigned_abs(),
             _ => true,
         };
-        let in_range = |((a, b), limit): ((&i64, &i64), i64)| a.abs_diff(*b) <= limit.unsigned_abs();
-        near && playing.require == ticket.require
-            && (any_region || playing.region == ticket.region)
-            && playing.ranges.iter().zip(&ticket.ranges).zip(rules.range_limits()).all(in_range)
+        let in_range = |((&(low, high), &value), limit): ((&(i64, i64), &i64), i64)| {
+            high.max(value).abs_diff(low.min(value)) <= limit.unsigned_abs()
+        };
+        near && mean.require == ticket.require
+            && (any_region || mean.region == ticket.region)
+            && reach.iter().zip(&ticket.ranges).zip(rules.range_limits()).all(in_range)
     }
 
     /// The team that has room for a party, the roomiest first.

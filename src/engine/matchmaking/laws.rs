@@ -1,22 +1,45 @@
 //! What the pool promises, held against a slow reading of the rules: random rules, random queues, and after every look
 //! all subsets of those who wait.
+//!
+//! Nobody is in a match twice, parties stay whole, windows hold at the moment of pairing, only who waits is matched:
+//! [`Model::judge`]. No older ticket is passed over where the fit is equal: [`Model::best`], for every group that a
+//! single newcomer makes possible. Expiry is exact, and the pool wakes for it: [`Model::look`]. Running matches get the
+//! oldest who suit them: [`Model::reinforced`].
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::strategies::Better;
 use super::tables::{player, rules};
 use super::*;
 use crate::engine::modes::Region;
-use crate::ids::TicketId;
+use crate::ids::{MatchId, TicketId};
+
+/// After how long a ticket of [`table`] expires.
+const EXPIRE_MS: u64 = 10_000;
+/// How many of those who wait are tried in all their subsets.
+const TRIED_MAX: usize = 11;
 
 /// One thing that happens to the queue.
 #[derive(Debug, Clone)]
 enum Event {
-    Add { party: u32, skill: i64, region: u8, ping: i64, map: bool },
+    Add {
+        party: u32,
+        skill: i64,
+        region: u8,
+        ping: i64,
+        map: bool,
+    },
     Remove(usize),
     Freeze(usize),
     Unfreeze(usize),
+    /// A running match asks; who plays in it is taken from who waits.
+    Ask {
+        seats: [u32; 2],
+        playing: Vec<usize>,
+    },
+    Unask(usize),
     Pass(u64),
     Wake,
 }
@@ -30,6 +53,9 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<usize>().prop_map(Event::Remove),
         1 => any::<usize>().prop_map(Event::Freeze),
         1 => any::<usize>().prop_map(Event::Unfreeze),
+        1 => (any::<[u32; 2]>(), prop::collection::vec(any::<usize>(), 0..3))
+            .prop_map(|(seats, playing)| Event::Ask { seats, playing }),
+        1 => any::<usize>().prop_map(Event::Unask),
         2 => (0u64..4_000).prop_map(Event::Pass),
         1 => Just(Event::Wake),
     ]
@@ -55,7 +81,7 @@ fn table() -> impl Strategy<Value = String> {
         1 => Just("ranges = { ping = 20 }\n"),
     ];
     (shape, strategy, region, more).prop_map(|(shape, strategy, region, more)| {
-        format!("{strategy}{shape}expire_s = 10\nregion = '{region}'\n{more}")
+        format!("{strategy}{shape}expire_s = 10\nbackfill = true\nregion = '{region}'\n{more}")
     })
 }
 
@@ -76,7 +102,7 @@ fn may_meet(rules: &Rules, tickets: &[&Ticket], now_ms: u64) -> bool {
     let regional = match rules.region {
         Region::Ignore => true,
         Region::Require => one_region,
-        Region::Prefer => one_region || waited_ms >= 5_000,
+        Region::Prefer => one_region || waited_ms >= EXPIRE_MS / 2,
     };
     skilled && ranged && required && regional
 }
@@ -95,21 +121,64 @@ fn packs(seats: &[u32], sizes: &[u32], bots: bool) -> bool {
     }
 }
 
-/// A group that the rules allow among those who wait, if there is one.
-fn missed(rules: &Rules, waiting: &[&Ticket], now_ms: u64) -> Option<Vec<TicketId>> {
-    (1u32..1 << waiting.len().min(11)).find_map(|subset| {
-        let members: Vec<_> = waiting.iter().enumerate().filter(|(nth, _)| subset >> nth & 1 == 1).collect();
-        let members: Vec<&Ticket> = members.into_iter().map(|(_, &ticket)| ticket).collect();
+/// Every group that the rules allow among those who wait.
+fn possible<'a>(rules: &Rules, waiting: &[&'a Ticket], now_ms: u64) -> impl Iterator<Item = Vec<&'a Ticket>> {
+    (1u32..1 << waiting.len().min(TRIED_MAX)).filter_map(move |subset| {
+        let members = waiting.iter().enumerate().filter(|(nth, _)| subset >> nth & 1 == 1);
+        let members: Vec<&Ticket> = members.map(|(_, &ticket)| ticket).collect();
         let sizes: Vec<u32> = members.iter().map(|ticket| ticket.players.len() as u32).collect();
         let full = sizes.iter().sum::<u32>() == rules.size && packs(&rules.seats, &sizes, false);
-        (full && may_meet(rules, &members, now_ms)).then(|| members.iter().map(|ticket| ticket.ticket_id).collect())
+        (full && may_meet(rules, &members, now_ms)).then_some(members)
     })
+}
+
+fn ids(tickets: &[&Ticket]) -> Vec<TicketId> {
+    tickets.iter().map(|ticket| ticket.ticket_id).collect()
+}
+
+/// A group that the rules allow among those who wait, if there is one.
+fn missed(rules: &Rules, waiting: &[&Ticket], now_ms: u64) -> Option<Vec<TicketId>> {
+    possible(rules, waiting, now_ms).next().map(|members| ids(&members))
+}
+
+/// What a running match asked for, as the model knows it.
+#[derive(Debug)]
+struct Asked {
+    match_id: MatchId,
+    seats: Vec<u32>,
+    playing: Vec<Traits>,
+}
+
+impl Asked {
+    /// Whether a ticket may join at this moment.
+    fn takes(&self, rules: &Rules, ticket: &Ticket, now_ms: u64) -> bool {
+        let waited_ms = now_ms - ticket.added_ms;
+        let Some(longest) = self.playing.first() else { return self.has_room(ticket) };
+        let mean = self.playing.iter().map(|it| it.skill).sum::<i64>() / self.playing.len() as i64;
+        let near =
+            rules.strategy.name != "skill" || mean.abs_diff(ticket.traits.skill) <= rules.window(waited_ms) as u64;
+        let ranged = rules.range_limits().enumerate().all(|(nth, limit)| {
+            let values = || self.playing.iter().chain([&ticket.traits]).map(|it| it.ranges[nth]);
+            values().max().unwrap_or(0) - values().min().unwrap_or(0) <= limit
+        });
+        let regional = match rules.region {
+            Region::Ignore => true,
+            Region::Require => longest.region == ticket.traits.region,
+            Region::Prefer => longest.region == ticket.traits.region || waited_ms >= EXPIRE_MS / 2,
+        };
+        self.has_room(ticket) && near && ranged && regional && longest.require == ticket.traits.require
+    }
+
+    fn has_room(&self, ticket: &Ticket) -> bool {
+        self.seats.iter().any(|&free| free as usize >= ticket.players.len())
+    }
 }
 
 /// The queue as a list: what waits, and since when somebody of it is absent.
 #[derive(Default)]
 struct Model {
     waiting: BTreeMap<TicketId, (Ticket, bool)>,
+    asked: Vec<Asked>,
     next: u128,
     now_ms: u64,
 }
@@ -149,36 +218,115 @@ impl Model {
                 prop_assert_eq!(told, Some(ticket.ticket_id));
                 self.waiting.insert(ticket.ticket_id, (ticket, freeze));
             }
+            Event::Ask { seats, ref playing } => {
+                self.next += 1;
+                let match_id = MatchId::from_u128(self.next);
+                let most = pool.rules().seats.clone();
+                let seats: Vec<u32> = most.iter().zip(seats).map(|(&most, wish)| wish % (most + 1)).collect();
+                let playing: Vec<Traits> =
+                    playing.iter().filter_map(|&nth| self.nth(nth)).map(|ticket| ticket.traits).collect();
+                let told = pool.backfill(Backfill { match_id, seats: seats.clone(), playing: Playing::of(&playing) });
+                if seats.iter().all(|&free| free == 0) {
+                    prop_assert_eq!(told, Err(BackfillRefused::Seats { teams: most.len() }));
+                } else {
+                    prop_assert_eq!(told, Ok(()));
+                    self.asked.push(Asked { match_id, seats, playing });
+                }
+            }
+            Event::Unask(nth) => {
+                if let Some(at) = nth.checked_rem(self.asked.len()) {
+                    pool.cancel_backfill(self.asked.remove(at).match_id);
+                }
+            }
             Event::Pass(ms) => self.now_ms += ms,
             Event::Wake => self.now_ms = pool.next_wake_ms().unwrap_or(self.now_ms).max(self.now_ms),
         }
         Ok(())
     }
 
-    fn look(&mut self, pool: &mut Pool) -> Result<(), TestCaseError> {
+    /// `alone`: one ticket came since the last look, and no time has passed.
+    fn look(&mut self, pool: &mut Pool, alone: bool) -> Result<(), TestCaseError> {
         let polled = pool.poll(self.now_ms);
-        let due = |ticket: &Ticket| ticket.added_ms + 10_000 <= self.now_ms;
+        let due = |ticket: &Ticket| ticket.added_ms + EXPIRE_MS <= self.now_ms;
         let due: Vec<TicketId> =
             self.waiting.values().map(|(it, _)| it).filter(|it| due(it)).map(|it| it.ticket_id).collect();
         let expired: Vec<TicketId> = polled.expired.iter().map(|ticket| ticket.ticket_id).collect();
         prop_assert_eq!(&expired, &due, "a ticket expires exactly when its time is over");
         expired.iter().for_each(|ticket_id| drop(self.waiting.remove(ticket_id)));
         for group in &polled.groups {
-            self.judge(pool.rules(), group)?;
+            match group.backfill {
+                Some(match_id) => self.reinforced(pool.rules(), group, match_id)?,
+                None => {
+                    if alone {
+                        self.best(pool.rules(), group)?;
+                    }
+                    self.judge(pool.rules(), group)?;
+                }
+            }
         }
         self.nothing_missed(pool)
     }
 
+    fn free(&self) -> Vec<&Ticket> {
+        self.waiting.values().filter(|(_, frozen)| !frozen).map(|(it, _)| it).collect()
+    }
+
+    /// Only who waits is matched, once, and nobody frozen.
+    fn taken(&mut self, group: &Group) -> Result<(), TestCaseError> {
+        for ticket in &group.tickets {
+            prop_assert_eq!(self.waiting.remove(&ticket.ticket_id), Some((ticket.clone(), false)));
+        }
+        Ok(())
+    }
+
+    /// No other group has an older longest waiter, or the same and a better fit, or the same fit and older members.
+    fn best(&self, rules: &Rules, group: &Group) -> Result<(), TestCaseError> {
+        // Bots come when their time is over, a region may be left when its time is: those have words of their own.
+        // Where ranges part the tickets, the closest group is a close guess.
+        if group.bots > 0 || rules.region == Region::Prefer || !rules.ranges.is_empty() {
+            return Ok(());
+        }
+        let fit = |tickets: &[&Ticket]| {
+            let skills = || tickets.iter().map(|ticket| ticket.traits.skill);
+            let spread = skills().max().unwrap_or(0) - skills().min().unwrap_or(0);
+            let spread = if rules.strategy.better == Better::Closer { spread } else { 0 };
+            (tickets[0].ticket_id, spread, ids(tickets))
+        };
+        let waiting = self.free();
+        if waiting.len() <= TRIED_MAX {
+            let best = possible(rules, &waiting, self.now_ms).map(|members| fit(&members)).min();
+            let found: Vec<&Ticket> = group.tickets.iter().collect();
+            prop_assert_eq!(Some(fit(&found)), best);
+        }
+        Ok(())
+    }
+
+    /// A ticket that joined a running match: there was room, it suits those who play, and nobody older would have.
+    fn reinforced(&mut self, rules: &Rules, group: &Group, match_id: MatchId) -> Result<(), TestCaseError> {
+        let [ticket] = &group.tickets[..] else { panic!("one by one, not {group:?}") };
+        let at = self.asked.iter().position(|asked| asked.match_id == match_id).expect("a match that asked");
+        prop_assert!(self.asked[at].takes(rules, ticket, self.now_ms), "{:?} into {:?}", ticket, self.asked[at]);
+        let passed_over = self
+            .free()
+            .into_iter()
+            .find(|other| other.ticket_id < ticket.ticket_id && self.asked[at].takes(rules, other, self.now_ms));
+        prop_assert!(passed_over.is_none(), "{:?} was passed over by {:?}", passed_over, ticket);
+        self.taken(group)?;
+        prop_assert_eq!((&group.players, group.bots), (&ticket.players, 0));
+        let team = group.teams.iter().position(|team| !team.is_empty()).unwrap_or(0);
+        prop_assert!(!rules.has_teams || group.teams[team] == ticket.players, "a party is never split: {:?}", group);
+        let size = ticket.players.len() as u32;
+        prop_assert!(self.asked[at].seats[team] >= size, "no more than the team lacks");
+        self.asked[at].seats[team] -= size;
+        if self.asked[at].seats.iter().all(|&free| free == 0) {
+            self.asked.remove(at);
+        }
+        Ok(())
+    }
+
     /// One group: everything that is promised about it.
     fn judge(&mut self, rules: &Rules, group: &Group) -> Result<(), TestCaseError> {
-        for ticket in &group.tickets {
-            let waited = self.waiting.remove(&ticket.ticket_id);
-            prop_assert_eq!(
-                waited,
-                Some((ticket.clone(), false)),
-                "only who waits is matched, once, and nobody frozen"
-            );
-        }
+        self.taken(group)?;
         let players: Vec<_> = group.tickets.iter().flat_map(|ticket| ticket.players.clone()).collect();
         prop_assert_eq!(&players, &group.players);
         prop_assert_eq!(players.len() as u32 + group.bots, rules.size);
@@ -212,12 +360,19 @@ impl Model {
     /// Nobody is left who could have been matched, now or before the pool wants to be woken.
     fn nothing_missed(&self, pool: &Pool) -> Result<(), TestCaseError> {
         let rules = pool.rules();
-        let waiting: Vec<&Ticket> = self.waiting.values().filter(|(_, frozen)| !frozen).map(|(it, _)| it).collect();
+        let waiting = self.free();
         prop_assert_eq!(pool.len(), self.waiting.len());
-        prop_assert_eq!(missed(rules, &waiting, self.now_ms), None, "at {}", self.now_ms);
-        if let Some(wake_ms) = pool.next_wake_ms() {
-            prop_assert!(wake_ms > self.now_ms, "a wake that lies behind would never end");
-            prop_assert_eq!(missed(rules, &waiting, wake_ms - 1), None, "before the wake at {}", wake_ms);
+        let wake_ms = pool.next_wake_ms();
+        let expires_ms = self.waiting.values().map(|(ticket, _)| ticket.added_ms + EXPIRE_MS).min();
+        let in_time = |expires_ms| wake_ms.is_some_and(|wake_ms| wake_ms <= expires_ms);
+        prop_assert!(expires_ms.is_none_or(in_time), "who expires at {:?} is not woken for", expires_ms);
+        for at_ms in wake_ms.map(|wake_ms| wake_ms - 1).into_iter().chain([self.now_ms]) {
+            prop_assert!(at_ms >= self.now_ms, "a wake that lies behind would never end");
+            prop_assert_eq!(missed(rules, &waiting, at_ms), None, "at {}", at_ms);
+            for asked in &self.asked {
+                let fits = waiting.iter().find(|ticket| asked.takes(rules, ticket, at_ms));
+                prop_assert!(fits.is_none(), "{:?} could join {:?} at {}", fits, asked, at_ms);
+            }
         }
         for ticket in &waiting {
             let why = pool.why_not(ticket.ticket_id);
@@ -238,7 +393,7 @@ proptest! {
         let mut model = Model::default();
         for event in &events {
             model.happen(&mut pool, event)?;
-            model.look(&mut pool)?;
+            model.look(&mut pool, matches!(event, Event::Add { .. } | Event::Unfreeze(_)))?;
         }
     }
 
@@ -251,7 +406,7 @@ proptest! {
             for event in batch {
                 model.happen(&mut pool, event)?;
             }
-            model.look(&mut pool)?;
+            model.look(&mut pool, false)?;
         }
     }
 }

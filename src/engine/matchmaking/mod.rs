@@ -4,6 +4,7 @@
 //! Rules (a mode's [matchmaking], checked)      rules.rs
 //! Ticket -> Pool::add                          ticket.rs  pool.rs
 //! Pool::poll(now) -> groups, expired           pool.rs    search.rs
+//!   tickets lie in order on a line             line.rs
 //!   a strategy says which axis tickets lie on, how far apart they may lie, and which group is better
 //!                                              strategies/  (one file each, one row in STRATEGIES)
 //!   windows widen                              widening.rs
@@ -19,7 +20,10 @@
 //! - A player is in at most one ticket of a pool, a ticket in at most one group. A party is never split.
 //! - The longest waiter who can be served is served first. Among the groups that waiter could have, `skill` takes the
 //!   one with the smallest difference and `fill` the one that came first; among equals the older ticket goes first.
+//!   (Where a mode has `ranges` the smallest difference is a close guess: then only a ticket that is alike in
+//!   everything is never passed over by a younger one.)
 //! - In every group the difference of skill is at most the window of its longest waiter, at the moment of pairing.
+//! - A running match that asks gets the oldest tickets that fit its seats and those who play in it.
 //! - A ticket expires exactly `expire_s` after it was added, frozen or not, and is never matched from then on.
 //!
 //! Nothing here polls: [`Pool::next_wake_ms`] says when time alone could change something.
@@ -27,6 +31,7 @@
 mod backfill;
 mod estimate;
 mod hash;
+mod line;
 mod parties;
 mod pool;
 mod regions;
@@ -43,7 +48,7 @@ mod laws;
 #[cfg(test)]
 mod tables;
 
-pub use backfill::{Backfill, BackfillRefused};
+pub use backfill::{Backfill, BackfillRefused, Playing};
 pub use pool::{Group, Polled, Pool, TicketStatus};
 pub use replay::{Arrival, Replayed, replay};
 pub use rules::{RuleFault, Rules};

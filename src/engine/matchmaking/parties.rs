@@ -105,21 +105,35 @@ impl Hand<'_> {
             return false;
         }
         self.steps -= 1;
+        let size = self.parties[party].0;
+        let rank = |hand: &Self, team: usize| (hand.skill[team], std::cmp::Reverse(hand.room[team]));
+        let fits = |hand: &Self, team: &usize| hand.room[*team] >= size;
+        let Some(first) = (0..self.room.len()).filter(|team| fits(self, team)).min_by_key(|&team| rank(self, team))
+        else {
+            return false;
+        };
+        if self.try_in(nth, first, teams) {
+            return true;
+        }
+        // Players who came alone always fit, so a second choice is rare.
+        let mut others: Vec<usize> = (0..self.room.len()).filter(|team| *team != first && fits(self, team)).collect();
+        others.sort_by_key(|&team| rank(self, team));
+        others.into_iter().any(|team| self.try_in(nth, team, teams))
+    }
+
+    fn try_in(&mut self, nth: usize, team: usize, teams: &mut [usize]) -> bool {
+        let party = self.order[nth];
         let (size, skill) = self.parties[party];
-        let mut choices: Vec<usize> = (0..self.room.len()).filter(|&team| self.room[team] >= size).collect();
-        choices.sort_by_key(|&team| (self.skill[team], std::cmp::Reverse(self.room[team])));
-        for team in choices {
-            let weight = i128::from(skill) * i128::from(size);
-            self.room[team] -= size;
-            self.skill[team] += weight;
-            teams[party] = team;
-            if self.deal(nth + 1, teams) {
-                return true;
-            }
+        let weight = i128::from(skill) * i128::from(size);
+        self.room[team] -= size;
+        self.skill[team] += weight;
+        teams[party] = team;
+        let dealt = self.deal(nth + 1, teams);
+        if !dealt {
             self.room[team] += size;
             self.skill[team] -= weight;
         }
-        false
+        dealt
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::backfill::{Backfill, BackfillRefused};
 use super::estimate::Waits;
 use super::hash::IdMap;
+use super::line::Spot;
 use super::regions::{Homes, Parts, homes};
 use super::rules::Rules;
 use super::search::{Found, Search};
@@ -70,7 +71,6 @@ pub(super) struct Entry {
     pub(super) place: i64,
     pub(super) home: u32,
     pub(super) anywhere: Option<u32>,
-    homes: Homes,
     absent: Vec<PlayerId>,
     due_ms: Option<u64>,
 }
@@ -188,7 +188,6 @@ impl Pool {
     fn insert(&mut self, ticket: Ticket, seq: u64) -> u32 {
         let ticket_id = ticket.ticket_id;
         let place = (self.rules.strategy.place)(&self.rules, &ticket.traits).unwrap_or(0);
-        let homes = homes(self.rules.region, &ticket.traits);
         let size = ticket.players.len() as u32;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
@@ -199,7 +198,7 @@ impl Pool {
             self.by_player.insert(player, slot);
         }
         let absent = Vec::new();
-        let entry = Entry { ticket, seq, size, place, home: 0, anywhere: None, homes, absent, due_ms: None };
+        let entry = Entry { ticket, seq, size, place, home: 0, anywhere: None, absent, due_ms: None };
         self.entries[slot as usize] = Some(entry);
         slot
     }
@@ -409,12 +408,13 @@ impl Pool {
     /// Makes a ticket findable.
     fn list(&mut self, slot: u32) {
         let Some(entry) = self.entries[slot as usize].as_mut() else { return };
-        let place = (entry.place, entry.seq);
-        entry.home = self.parts.number(&entry.homes.home);
-        self.parts.insert(entry.home, entry.size, place, slot);
-        entry.anywhere = entry.homes.anywhere.as_ref().map(|key| self.parts.number(key));
+        let spot = Spot { place: entry.place, seq: entry.seq, slot };
+        let Homes { home, anywhere } = homes(self.rules.region, &entry.ticket.traits);
+        entry.home = self.parts.number(&home);
+        self.parts.insert(entry.home, entry.size, spot);
+        entry.anywhere = anywhere.map(|key| self.parts.number(&key));
         if let Some(anywhere) = entry.anywhere {
-            self.parts.insert(anywhere, entry.size, place, slot);
+            self.parts.insert(anywhere, entry.size, spot);
         }
         entry.due_ms = None;
         self.players += entry.size;
@@ -428,10 +428,11 @@ impl Pool {
         entry.due_ms = None;
         self.players -= entry.size;
         self.parts.remove(entry.home, entry.size, place);
-        self.parts.forget_if_empty(entry.home, &entry.homes.home);
-        if let (Some(anywhere), Some(key)) = (entry.anywhere, &entry.homes.anywhere) {
-            self.parts.remove(anywhere, entry.size, place);
-            self.parts.forget_if_empty(anywhere, key);
+        let Homes { home, anywhere } = homes(self.rules.region, &entry.ticket.traits);
+        self.parts.forget_if_empty(entry.home, &home);
+        if let (Some(number), Some(key)) = (entry.anywhere, &anywhere) {
+            self.parts.remove(number, entry.size, place);
+            self.parts.forget_if_empty(number, key);
         }
     }
 
@@ -525,7 +526,8 @@ impl Pool {
     }
 
     fn form(&mut self, found: Found) -> Group {
-        let teams = if self.rules.has_teams { vec![Vec::new(); self.rules.seats.len()] } else { Vec::new() };
+        let seats = if self.rules.has_teams { self.rules.seats.as_slice() } else { &[] };
+        let teams = seats.iter().map(|&seats| Vec::with_capacity(seats as usize)).collect();
         let tickets = Vec::with_capacity(found.members.len());
         let turns = Vec::with_capacity(found.members.len());
         let players = Vec::with_capacity(self.rules.size as usize);

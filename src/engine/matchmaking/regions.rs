@@ -1,9 +1,10 @@
 //! What parts a pool: tickets whose required properties differ never meet, tickets of different regions only where the
 //! rules say so. Each part keeps its tickets in order, so the search never looks at one that could not fit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::line::{Line, Spot};
 use super::ticket::Traits;
 use crate::engine::modes::Region;
 
@@ -39,8 +40,8 @@ pub(super) fn homes(region: Region, traits: &Traits) -> Homes {
 /// The tickets of one part, by party size and then by place on the strategy's line and age.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    /// At index `size - 1`: (place, seq) to slot.
-    pub(super) by_size: Vec<BTreeMap<(i64, u64), u32>>,
+    /// At index `size - 1`.
+    pub(super) by_size: Vec<Line>,
     /// Players in all of them.
     pub(super) players: u32,
 }
@@ -91,24 +92,24 @@ impl Parts {
         number
     }
 
-    pub(super) fn insert(&mut self, part: u32, size: u32, place: (i64, u64), slot: u32) {
+    pub(super) fn insert(&mut self, part: u32, size: u32, spot: Spot) {
         let part = &mut self.parts[part as usize];
         let index = size as usize - 1;
         if part.by_size.len() <= index {
-            part.by_size.resize_with(index + 1, BTreeMap::new);
+            part.by_size.resize_with(index + 1, Line::default);
         }
-        part.by_size[index].insert(place, slot);
+        part.by_size[index].insert(spot);
         part.players += size;
     }
 
     pub(super) fn remove(&mut self, number: u32, size: u32, place: (i64, u64)) {
         let part = &mut self.parts[number as usize];
-        if part.by_size[size as usize - 1].remove(&place).is_some() {
+        if part.by_size[size as usize - 1].remove(place) {
             part.players -= size;
         }
     }
 
-    /// Forgets a part that holds nothing. Its maps keep their room for the next one.
+    /// Forgets a part that holds nothing. Its lines keep their room for the next one.
     pub(super) fn forget_if_empty(&mut self, number: u32, key: &PartKey) {
         // The nameless part is where most modes live: making it anew for every pair would be churn.
         if self.parts[number as usize].players == 0 && (key.region.is_some() || !key.require.is_empty()) {

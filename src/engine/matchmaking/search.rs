@@ -5,7 +5,11 @@
 //! take: whatever group there is, there is one of neighbours that is closer and has the same longest waiter. Where
 //! parties or ranges make neighbours unlike, it looks at some times as many. Either way the work is bounded by the
 //! size of a group and not of the pool.
+//!
+//! The best group of a waiter is found in two steps: how close together its members can lie at all, then the oldest
+//! who lie that close. So nobody is passed over for somebody younger where the group is no worse for it.
 
+use super::line::{Line, Spot};
 use super::parties::{assign, can_complete};
 use super::pool::Entry;
 use super::regions::Parts;
@@ -52,21 +56,35 @@ impl Search<'_> {
     /// A group that the ticket in this slot makes possible, if there is one.
     pub(super) fn group_for(&self, seed: u32) -> Option<Found> {
         let entry = self.entry(seed)?;
-        let mut around = self.around(entry, entry.home);
-        if let Some(found) = self.among(entry, entry.home, &around) {
-            return Some(found);
-        }
-        if let Some(anywhere) = entry.anywhere {
-            let abroad = self.around(entry, anywhere);
-            if let Some(found) = self.among(entry, anywhere, &abroad) {
+        for part in [Some(entry.home), entry.anywhere].into_iter().flatten() {
+            if self.may_do(entry, part)
+                && let Some(found) = self.among(entry, part, &self.around(entry, part))
+            {
                 return Some(found);
-            }
-            if self.roams(entry) {
-                around = abroad;
             }
         }
         let bots_due = self.rules.bots_after_ms.is_some_and(|after_ms| self.waited_ms(entry) >= after_ms);
-        if bots_due { self.with_bots(entry, seed, &around) } else { None }
+        if !bots_due {
+            return None;
+        }
+        let part = entry.anywhere.filter(|_| self.roams(entry)).unwrap_or(entry.home);
+        self.with_bots(entry, seed, &self.around(entry, part))
+    }
+
+    /// Whether a look at the ticket's neighbours is worth its while. Of players who all came alone, as many as play
+    /// must lie side by side within the widest window there is.
+    fn may_do(&self, seed: &Entry, part: u32) -> bool {
+        match &self.parts.get(part).by_size[..] {
+            [alone, parties @ ..] if !self.rules.by_age && parties.iter().all(Line::is_empty) => {
+                alone.is_crowded((seed.place, seed.seq), self.rules.size as usize, self.reach())
+            }
+            _ => true,
+        }
+    }
+
+    /// The window of who has waited longest of all: nobody's is wider.
+    fn reach(&self) -> i64 {
+        self.rules.window(self.now_ms.saturating_sub(self.oldest_ms))
     }
 
     fn entry(&self, slot: u32) -> Option<&Entry> {
@@ -91,15 +109,15 @@ impl Search<'_> {
         let part = self.parts.get(part);
         let mut found = Vec::with_capacity(2 * self.rules.size as usize);
         for (size, tickets) in (1u32..=self.rules.size).zip(&part.by_size) {
-            let candidate = |(&(place, seq), &slot): (&(i64, u64), &u32)| Candidate { place, seq, slot, size };
+            let candidate = |&Spot { place, seq, slot }: &Spot| Candidate { place, seq, slot, size };
             let per_side = (self.rules.size / size) as usize;
             if self.rules.by_age {
-                found.extend(tickets.iter().take(per_side).map(candidate));
+                found.extend(tickets.up((i64::MIN, 0)).take(per_side).map(candidate));
                 continue;
             }
-            let reach = self.rules.window(self.now_ms.saturating_sub(self.oldest_ms));
-            let lowest = (seed.place.saturating_sub(reach), 0);
-            let highest = (seed.place.saturating_add(reach), u64::MAX);
+            let reach = self.reach();
+            let lowest = seed.place.saturating_sub(reach);
+            let highest = seed.place.saturating_add(reach);
             let here = (seed.place, seed.seq);
             // Where tickets differ in more than place, the nearest may not do: a smaller window, another range. Look
             // past those, but not for ever.
@@ -109,16 +127,21 @@ impl Search<'_> {
             let look_at = if plain { take } else { 8 * take };
             let fits = |it: &Candidate| plain || self.entry(it.slot).is_some_and(|entry| self.in_range(seed, entry));
             let first = found.len();
-            found.extend(tickets.range(lowest..here).rev().take(look_at).map(candidate).filter(fits).take(take));
+            let below = tickets.down(here).take_while(|spot| spot.place >= lowest);
+            found.extend(below.take(look_at).map(candidate).filter(fits).take(take));
+            // In order already, so that sorting has nothing to do in the common case.
+            found[first..].reverse();
             // Going down, the young of a place come first: where the walk ended, it is the old who are wanted.
-            if let Some(&Candidate { place, .. }) = found.get(first..).and_then(<[_]>::last)
+            if let Some(&Candidate { place, .. }) = found.get(first)
                 && found.len() - first == take
             {
                 found.retain(|it| it.place != place || it.size != size);
-                let place = (place, 0)..here.min((place, u64::MAX));
-                found.extend(tickets.range(place).take(look_at).map(candidate).filter(fits).take(take));
+                let here =
+                    tickets.up((place, 0)).take_while(|spot| (spot.place, spot.seq) < here.min((place, u64::MAX)));
+                found.extend(here.take(look_at).map(candidate).filter(fits).take(take));
             }
-            found.extend(tickets.range(here..=highest).take(look_at).map(candidate).filter(fits).take(take));
+            let above = tickets.up(here).take_while(|spot| spot.place <= highest);
+            found.extend(above.take(look_at).map(candidate).filter(fits).take(take));
         }
         found.sort_unstable_by_key(|candidate| (candidate.place, candidate.seq));
         found
@@ -179,10 +202,16 @@ impl Search<'_> {
     /// The best group in which `anchor` is the longest waiter.
     fn best_of(&self, anchor: Candidate, window: i64, around: &[Candidate], bots: bool) -> Option<Choice> {
         let near = |place: i64| self.rules.by_age || place.abs_diff(anchor.place) <= window.unsigned_abs();
-        let mut others = around.iter().copied().filter(|it| it.seq > anchor.seq && near(it.place)).collect::<Vec<_>>();
+        let mut others = Vec::with_capacity(around.len());
+        others.extend(around.iter().copied().filter(|it| it.seq > anchor.seq && near(it.place)));
         if self.rules.by_age {
             others.sort_unstable_by_key(|it| it.seq);
             return self.assemble(anchor, &others, bots);
+        }
+        let closer = self.rules.strategy.better == Better::Closer;
+        let plain = closer && !bots && self.rules.ranges.is_empty();
+        if plain && anchor.size == 1 && others.iter().all(|it| it.size == 1) {
+            return self.closest_solos(anchor, window, others);
         }
         // Every group has a leftmost member: try each place that could be it.
         let mut best: Option<Choice> = None;
@@ -193,9 +222,13 @@ impl Search<'_> {
                 continue;
             }
             tried = Some(left);
-            let right = left.saturating_add(window);
+            let mut right = left.saturating_add(window);
+            if plain {
+                let Some(nearest) = self.nearest_end(anchor, left, right, &others) else { continue };
+                right = nearest;
+            }
             let mut within: Vec<_> = others.iter().copied().filter(|it| (left..=right).contains(&it.place)).collect();
-            if self.rules.strategy.better == Better::Older {
+            if plain || !closer {
                 within.sort_unstable_by_key(|it| it.seq);
             }
             if let Some(choice) = self.assemble(anchor, &within, bots)
@@ -205,6 +238,71 @@ impl Search<'_> {
             }
         }
         best
+    }
+
+    /// The best group of players who came alone: they lie side by side, so the closest one is a run of neighbours.
+    /// `others` in order of place.
+    fn closest_solos(&self, anchor: Candidate, window: i64, others: Vec<Candidate>) -> Option<Choice> {
+        let size = self.rules.size as usize;
+        let mut line = others;
+        let at = line.partition_point(|it| (it.place, it.seq) < (anchor.place, anchor.seq));
+        line.insert(at, anchor);
+        let firsts = at.saturating_sub(size - 1)..=at.min(line.len().checked_sub(size)?);
+        let spread_of = |first: usize| line[first + size - 1].place.saturating_sub(line[first].place);
+        let spread = firsts.clone().map(spread_of).min().filter(|&spread| spread <= window)?;
+        let mut best: Option<Vec<Candidate>> = None;
+        let mut tried = None;
+        for first in firsts.filter(|&first| spread_of(first) == spread) {
+            let left = line[first].place;
+            if tried == Some(left) {
+                continue;
+            }
+            tried = Some(left);
+            // Of all who lie within, the oldest.
+            let right = left.saturating_add(spread);
+            let mut members: Vec<_> = line[line.partition_point(|it| it.place < left)..]
+                .iter()
+                .copied()
+                .take_while(|it| it.place <= right)
+                .collect();
+            members.sort_unstable_by_key(|it| it.seq);
+            members.truncate(size);
+            let older = |best: &Vec<Candidate>| members.iter().map(|it| it.seq).lt(best.iter().map(|it| it.seq));
+            if best.as_ref().is_none_or(older) {
+                best = Some(members);
+            }
+        }
+        best.map(|members| Choice { bots: 0, spread, members })
+    }
+
+    /// The first place at which those from `left` on fill a group with `anchor`; at most `furthest`.
+    fn nearest_end(&self, anchor: Candidate, left: i64, furthest: i64, others: &[Candidate]) -> Option<i64> {
+        let mut at_hand = vec![0; self.rules.size as usize];
+        if anchor.size == self.rules.size {
+            // A party that fills the match by itself needs nobody.
+            return can_complete(&self.rules.seats, &[anchor.size], &at_hand, false).then_some(anchor.place);
+        }
+        let mut players = anchor.size;
+        for (nth, other) in others.iter().enumerate() {
+            if other.place < left {
+                continue;
+            }
+            if other.place > furthest {
+                break;
+            }
+            if other.size <= self.rules.size {
+                at_hand[other.size as usize - 1] += 1;
+                players += other.size;
+            }
+            let more_here = others.get(nth + 1).is_some_and(|next| next.place == other.place);
+            if !more_here
+                && players >= self.rules.size
+                && can_complete(&self.rules.seats, &[anchor.size], &at_hand, false)
+            {
+                return Some(other.place.max(anchor.place));
+            }
+        }
+        None
     }
 
     fn is_better(&self, choice: &Choice, than: &Choice) -> bool {

@@ -229,7 +229,7 @@ fn a_party_is_frozen_until_all_of_it_is_back() {
 #[test]
 fn running_matches_get_the_oldest_who_fit() {
     let request =
-        |number, seats: &[u32]| Backfill { match_id: MatchId::from_u128(number), seats: seats.to_vec(), traits: None };
+        |number, seats: &[u32]| Backfill { match_id: MatchId::from_u128(number), seats: seats.to_vec(), playing: None };
     let mut pool = Pool::new(rules("size = 4\nbackfill = true"), 10);
     assert_eq!(told(&mut pool, "a*3 b c"), "ab");
     assert_eq!(pool.backfill(request(7, &[2])), Ok(()));
@@ -245,11 +245,40 @@ fn running_matches_get_the_oldest_who_fit() {
     assert_eq!(off.backfill(request(7, &[1])), Err(BackfillRefused::Off));
 
     let mut pool = Pool::new(rules("strategy = 'skill'\nteams = [2, 2]\nbackfill = true\nwindow = 100"), 10);
-    let playing = Traits { skill: 1_000_000, ..Traits::default() };
-    let request = Backfill { match_id: MatchId::from_u128(9), seats: vec![1, 2], traits: Some(playing) };
+    let playing = |skills: &[i64]| {
+        let players: Vec<_> = skills.iter().map(|skill| Traits { skill: skill * 1_000, ..Traits::default() }).collect();
+        Playing::of(&players)
+    };
+    let request = Backfill { match_id: MatchId::from_u128(9), seats: vec![1, 2], playing: playing(&[900, 1_100]) };
     assert_eq!(pool.backfill(request), Ok(()));
     assert_eq!(told(&mut pool, "a=1200 b*2=950 c=1100"), "[][bb]>9 [c][]>9");
     assert_eq!(told(&mut pool, "@5000"), "", "the window reaches the match, but its seats are taken");
+    assert_eq!(playing(&[]), None, "a match nobody came to by the queue takes anyone");
+}
+
+#[test]
+fn a_running_match_is_filled_by_its_modes_rules() {
+    let check = |table: &str, playing: &[&str], script: &str, expected: &str| {
+        let mut pool = Pool::new(rules(&format!("size = 4\nbackfill = true\n{table}")), 10);
+        let players: Vec<_> = playing.iter().map(|word| ticket(pool.rules(), word).traits).collect();
+        let request = Backfill { match_id: MatchId::from_u128(7), seats: vec![2], playing: Playing::of(&players) };
+        assert_eq!(pool.backfill(request), Ok(()));
+        assert_eq!(told(&mut pool, script), expected, "\n  rules: {table}\n  playing: {playing:?}");
+    };
+    check("region = 'require'", &["p/eu", "q/eu"], "a/us b/eu", "b>7");
+    check("region = 'prefer'", &["p/eu"], "a/us b/eu @29999 @30000", "b>7 @30000:a>7");
+    check("require = ['map']", &[r#"p{"map":"x"}"#], r#"a{"map":"y"} b{"map":"x"}"#, "b>7");
+    let skill = "strategy = 'skill'\nwindow = 100\nwiden = { per_s = 20, max = 300 }";
+    check(skill, &["p=900", "q=1100"], "a=1101 b=1100 @999 @1000", "b>7 @1000:a>7");
+    // Within the range of everybody who plays, not of their mean.
+    let ping = "ranges = { ping = 50 }";
+    check(ping, &[r#"p{"ping":10}"#, r#"q{"ping":50}"#], r#"a{"ping":61} b{"ping":60} c{"ping":0}"#, "b>7 c>7");
+    check(
+        &format!("{ping}\n{skill}"),
+        &[r#"p=5{"ping":10}"#],
+        r#"a=5{"ping":61} b=106{"ping":9} c=5{"ping":60}"#,
+        "c>7",
+    );
 }
 
 #[test]

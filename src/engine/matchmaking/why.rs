@@ -175,8 +175,8 @@ impl Look<'_> {
         let mut around = Vec::new();
         for tickets in &self.parts.get(part).by_size {
             let here = (entry.place, entry.seq);
-            let slots = tickets.range(..here).rev().take(per_side).chain(tickets.range(here..).take(per_side + 1));
-            around.extend(slots.filter_map(|(_, &slot)| self.entries[slot as usize].as_ref()));
+            let spots = tickets.down(here).take(per_side).chain(tickets.up(here).take(per_side + 1));
+            around.extend(spots.filter_map(|spot| self.entries[spot.slot as usize].as_ref()));
         }
         around.sort_unstable_by_key(|other| (other.place, other.seq));
         around
@@ -202,10 +202,10 @@ impl Look<'_> {
         let window = self.rules.window(waited_ms);
         let mut nearest: Option<i64> = None;
         for tickets in &self.parts.get(part).by_size {
-            let below = tickets.range(..(entry.place.saturating_sub(window), 0)).next_back();
-            let above = tickets.range((entry.place.saturating_add(window).saturating_add(1), 0)..).next();
-            for (&(place, _), _) in below.into_iter().chain(above) {
-                let away = place.saturating_sub(entry.place).saturating_abs();
+            let below = tickets.down((entry.place.saturating_sub(window), 0)).next();
+            let above = tickets.up((entry.place.saturating_add(window).saturating_add(1), 0)).next();
+            for spot in below.into_iter().chain(above) {
+                let away = spot.place.saturating_sub(entry.place).saturating_abs();
                 nearest = Some(nearest.map_or(away, |nearest| nearest.min(away)));
             }
         }
