@@ -432,7 +432,7 @@ async fn player_socket(
         PlayerBrain::new(sockets.realm.clone(), connection, dialect)
     });
     if let Some(reason) = response.extensions().get::<Reason>() {
-        sockets.realm.meters.refused(reason.row().word);
+        sockets.realm.meters.refused(reason.row().code);
     }
     response
 }

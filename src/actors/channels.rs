@@ -181,7 +181,7 @@ impl Reply {
 
     fn refuse(&self, realm: &Realm, refusal: impl Into<Refusal>) {
         let refusal = refusal.into();
-        realm.meters.refused(refusal.reason.row().word);
+        realm.meters.refused(refusal.reason.row().code);
         self.outlet.push(&refusal.frame(self.cid.as_ref(), None));
     }
 }
@@ -284,6 +284,23 @@ impl ChannelActor {
 
     fn join(&mut self, who: Listener, welcome: Welcome) {
         let channel_id = self.name.to_string();
+        // Asked again: it may have waited for its turn while the door was closed to them.
+        let may = may_join(&self.realm, who.player, &self.name);
+        match (welcome, may) {
+            (Welcome::Joined(cid), Err(refusal)) => {
+                return Reply::to(&who, cid).refuse(&self.realm, refusal);
+            }
+            (Welcome::Snapshot { to, .. }, Err(_)) => {
+                let history = Vec::new();
+                to.do_send(SnapshotPart::Channel(says::History { channel_id, history }));
+                return;
+            }
+            (welcome, Ok(_)) => self.welcome(&who, channel_id, welcome),
+        }
+        self.channel.join(who.session_id, who.player, who.outlet);
+    }
+
+    fn welcome(&self, who: &Listener, channel_id: String, welcome: Welcome) {
         match welcome {
             Welcome::Joined(cid) => {
                 let history = self.recent(HISTORY_SHOWN_BYTES_MAX);
@@ -296,7 +313,6 @@ impl ChannelActor {
                 to.do_send(SnapshotPart::Channel(says::History { channel_id, history }));
             }
         }
-        self.channel.join(who.session_id, who.player, who.outlet);
     }
 
     /// The newest messages whose text fits, oldest first.

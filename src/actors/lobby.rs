@@ -98,7 +98,7 @@ impl LobbyActor {
     }
 
     fn refuse(&self, find: &FindOrCreate, refusal: Refusal) {
-        self.realm.meters.refused(refusal.reason.row().word);
+        self.realm.meters.refused(refusal.reason.row().code);
         find.member.outlet.push(&refusal.frame(find.cid.as_ref(), None));
     }
 }

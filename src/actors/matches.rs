@@ -183,7 +183,7 @@ impl MatchActor {
     }
 
     fn refuse(&self, outlet: &Outlet, cid: Option<&Cid>, refusal: Refusal) {
-        self.realm.meters.refused(refusal.reason.row().word);
+        self.realm.meters.refused(refusal.reason.row().code);
         outlet.push(&refusal.frame(cid, None));
     }
 
@@ -267,9 +267,10 @@ impl MatchActor {
     fn take_inputs(&mut self, now_us: u64) {
         let Some(card) = &self.card else { return };
         let inputs = card.inputs.lock().take();
+        let max = self.realm.rules.limits.inputs_per_player_max;
         for input in inputs {
-            // Bounded where it came in; who has left meanwhile is not heard.
-            self.stage.input(input, u32::MAX, now_us);
+            // Who has left meanwhile is not heard.
+            self.stage.input(input, max, now_us);
         }
     }
 

@@ -235,6 +235,10 @@ impl MatchmakerActor {
 
     /// What the pools say by now: groups to seat; who expired is told at once.
     fn poll(&mut self) -> Vec<(Arc<str>, Group)> {
+        if !self.realm.pressure.load().takes_matches() {
+            // Before anybody is withdrawn from another queue for a match that is not opened. That we may go on will be told.
+            self.hold(true);
+        }
         let now_ms = self.realm.clock.now_ms();
         let mut groups = Vec::new();
         let modes: Vec<_> = self.pools.keys().cloned().collect();
@@ -460,7 +464,7 @@ impl Handler<AddTicket> for MatchmakerActor {
         self.queue(&member, add, ctx, |outcome| match outcome {
             Ok(queued) => outlet.push(&queued.frame(cid.as_ref())),
             Err(refusal) => {
-                realm.meters.refused(refusal.reason.row().word);
+                realm.meters.refused(refusal.reason.row().code);
                 outlet.push(&refusal.frame(cid.as_ref(), None));
             }
         });
@@ -475,7 +479,7 @@ impl Handler<RemoveTicket> for MatchmakerActor {
         match self.remove(ticket_id, member.player) {
             Ok(()) => member.outlet.push(&says::Removed::reply().frame(cid.as_ref())),
             Err(refusal) => {
-                self.realm.meters.refused(refusal.reason.row().word);
+                self.realm.meters.refused(refusal.reason.row().code);
                 member.outlet.push(&refusal.frame(cid.as_ref(), None));
             }
         }

@@ -52,7 +52,7 @@ pub struct Meters {
     modes: DashMap<Arc<str>, Arc<ModeMeters>>,
     /// Lateness of all modes since the watch over the load looked last.
     pub recent: Durations,
-    /// Refusals by reason word.
+    /// Refusals by code, which is the contract: several reasons may share a word.
     pub refusals: DashMap<&'static str, AtomicU64>,
     /// Time from the ticket to the seat.
     pub queue_wait: Durations,
@@ -103,7 +103,7 @@ impl Meters {
     }
 
     /// Counts a refusal.
-    pub fn refused(&self, reason: &'static str) {
-        self.refusals.entry(reason).or_default().fetch_add(1, Relaxed);
+    pub fn refused(&self, code: &'static str) {
+        self.refusals.entry(code).or_default().fetch_add(1, Relaxed);
     }
 }

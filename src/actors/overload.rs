@@ -61,7 +61,7 @@ pub async fn watch(realm: Arc<Realm>) {
     let budget = budget(&realm.rules.limits);
     let mut governor = Governor::new(budget);
     let mut meter = CpuMeter::new(&realm);
-    let mut told_ms = 0;
+    let (mut told_ms, mut told) = (0, Load::Normal);
     let mut every = tokio::time::interval(Duration::from_millis(LOAD_WINDOW_MS));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -73,7 +73,6 @@ pub async fn watch(realm: Arc<Realm>) {
             realm.pressure.lagging_windows.fetch_add(1, Relaxed);
         }
         let held_before = !realm.pressure.load().takes_matches();
-        let was_lagging = realm.pressure.is_lagging();
         realm.pressure.set(verdict);
         if held_before == verdict.load.takes_matches() {
             // `do_send` on purpose: a few times a minute at most, and the queue must not stay held.
@@ -86,9 +85,10 @@ pub async fn watch(realm: Arc<Realm>) {
             );
         }
         let now_ms = realm.clock.now_ms();
-        let news = verdict.changed && (verdict.lagging || was_lagging);
+        // Whoever was told that something is shed is told when it no longer is.
+        let news = verdict.changed && (verdict.lagging || told > Load::Normal);
         if news || (verdict.lagging && now_ms >= told_ms + LAG_TOLD_EVERY_MS) {
-            told_ms = now_ms;
+            (told_ms, told) = (now_ms, verdict.load);
             let lag = Lag {
                 lagging: verdict.lagging,
                 lateness_us: lateness.p99_us,

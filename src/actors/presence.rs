@@ -128,7 +128,7 @@ impl PresenceActor {
     }
 
     fn refuse(&self, member: &Member, cid: Option<&Cid>, refusal: Refusal) {
-        self.realm.meters.refused(refusal.reason.row().word);
+        self.realm.meters.refused(refusal.reason.row().code);
         member.outlet.push(&refusal.frame(cid, None));
     }
 }

@@ -15,7 +15,7 @@ use actix::prelude::*;
 use super::channels::{ChatCommand, Dm};
 use super::connection::{CloseCode, Connection};
 use super::directory::{MatchCard, Member};
-use super::matches::{Leave, Parting, PlayerAway, PlayerBack};
+use super::matches::{Leave, Parting, PlayerAway, PlayerBack, Resync};
 use super::matchmaker::{FreezeTickets, ThawTickets, WithdrawPlayer};
 use super::outlet::Outlet;
 use super::presence::{InMatch, OutOfMatch, SessionBegan, SessionEnded};
@@ -102,10 +102,12 @@ pub struct SocketBack {
 /// The client signed in again over its live socket, perhaps by another sign-in.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct SignedInAgain(
+pub struct SignedInAgain {
     /// The sign-in that counts from now on.
-    pub Family,
-);
+    pub family: Family,
+    /// It is to be shown states differently from now on: what it was shown before counts for nothing.
+    pub resync: bool,
+}
 
 /// A direct message of the session was answered.
 #[derive(Message)]
@@ -381,8 +383,12 @@ impl Handler<SocketBack> for SessionActor {
 impl Handler<SignedInAgain> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, SignedInAgain(family): SignedInAgain, _: &mut Context<Self>) {
+    fn handle(&mut self, SignedInAgain { family, resync }: SignedInAgain, _: &mut Context<Self>) {
         self.family = family;
+        if let Some(seat) = self.seat.as_ref().filter(|_| resync) {
+            // A match too busy to hear it shows a whole state before long anyway.
+            let _ = seat.card.addr.try_send(Resync(self.player));
+        }
     }
 }
 
@@ -412,6 +418,7 @@ impl Handler<EndSession> for SessionActor {
 
     fn handle(&mut self, end: EndSession, ctx: &mut Context<Self>) {
         if let Some(refusal) = &end.refusal {
+            self.realm.meters.refused(refusal.reason.row().code);
             self.outlet.push(&refusal.frame(None, None));
             if let Some(connection) = self.connection.take() {
                 let code = match refusal.reason.row().closes {

@@ -436,7 +436,7 @@ impl VoteActor {
 
     fn refuse(&self, outlet: &Outlet, cid: Option<&Cid>, refusal: impl Into<Refusal>) {
         let refusal = refusal.into();
-        self.realm.meters.refused(refusal.reason.row().word);
+        self.realm.meters.refused(refusal.reason.row().code);
         outlet.push(&refusal.frame(cid, None));
     }
 }

@@ -124,8 +124,13 @@ impl Governor {
         let uses =
             |part: u32| cpu_percent > 0 && window.cpu_percent.is_some_and(|used| used * 100 >= cpu_percent * part);
         let count = |counted: bool, so_far: u32| if counted { so_far + 1 } else { 0 };
-        self.late = count(over(100), self.late);
-        self.busy = count(over(50) || uses(100), self.busy);
+        if window.lateness_us.is_some() {
+            self.late = count(over(100), self.late);
+            self.busy = count(over(50) || uses(100), self.busy);
+        } else if uses(100) {
+            // A thread that is stuck for a whole window has nothing to show in it: that breaks no row.
+            self.busy += 1;
+        }
         // Well within: what was shed must not come back at the very edge.
         self.easy = count(!over(50) && !uses(90), self.easy);
         let before = (self.load, self.lagging);
@@ -138,7 +143,7 @@ impl Governor {
         } else if self.easy >= EASY_WINDOWS {
             self.lagging = false;
             self.load = self.load.down();
-            self.easy = 0;
+            (self.easy, self.late, self.busy) = (0, 0, 0);
         }
         Verdict { load: self.load, lagging: self.lagging, changed: before != (self.load, self.lagging) }
     }
@@ -195,6 +200,8 @@ mod tests {
             ("1/95*3 1/88*50", "3:Full"),
             ("1/95*3 1/80*6", "3:Full 9:Normal"),
             ("1/100*4 20/100*4", "3:Full 7:Heavy!"),
+            // A thread that is stuck for longer than a window is late in every other one.
+            ("900/50 -/50 900/50 -/50 900/50", "5:Full!"),
             // Nothing ticks: nothing is late.
             ("20/50*3 -/0*6", "3:Full! 9:Normal"),
             ("-/-*50", ""),

@@ -288,6 +288,10 @@ impl Stage {
             return None;
         }
         self.roster.heard(input.player, now_us);
+        if self.ending.is_some() {
+            // Nobody plays any more; only its last votes are awaited.
+            return Some(Pushed::Closed);
+        }
         Some(self.inputs.push(input, per_player_max))
     }
 

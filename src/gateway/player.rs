@@ -70,7 +70,7 @@ impl PlayerBrain {
 impl Inner {
     fn refuse(&self, connection: &Connection, cid: Option<&Cid>, refusal: impl Into<Refusal>) {
         let refusal = refusal.into();
-        self.realm.meters.refused(refusal.reason.row().word);
+        self.realm.meters.refused(refusal.reason.row().code);
         // Counted in a session, and before one nothing counts.
         connection.outlet().push(&refusal.frame(cid, None));
     }
@@ -240,11 +240,13 @@ impl Inner {
             if former.player == player && former.session.connected() {
                 // The same player again: only the token changes, and nobody hears anything twice.
                 former.family = row.family;
-                former.session.do_send(SignedInAgain(row.family));
                 let outlet = connection.outlet();
+                let before = outlet.wants_deltas();
                 if connect.wire.is_some() {
                     outlet.set_wants_deltas(connect.wants_deltas());
                 }
+                let resync = outlet.wants_deltas() != before;
+                former.session.do_send(SignedInAgain { family: row.family, resync });
                 let connected = self.connected(player, former.session_id, outlet.wants_deltas(), true);
                 outlet.push(&connected.frame(cid.as_ref()).on(Lane::Uncounted));
                 self.state = State::In(former);

@@ -31,7 +31,7 @@ pub fn send_dm(realm: &Arc<Realm>, from: Member, dm: Dm) {
         match outcome {
             Ok(sent) => from.outlet.push(&sent.frame(cid.as_ref())),
             Err(refusal) => {
-                for_answer.meters.refused(refusal.reason.row().word);
+                for_answer.meters.refused(refusal.reason.row().code);
                 from.outlet.push(&refusal.frame(cid.as_ref(), None));
             }
         }

@@ -121,7 +121,8 @@ impl MatchActor {
         let player = member.player;
         let outlet = member.outlet.clone();
         let reclaims = !self.over && !spectate && self.take_back(player);
-        let already = self.stage.roster.is_seated(player) || (spectate && self.stage.roster.is_spectator(player));
+        let already =
+            !self.over && (self.stage.roster.is_seated(player) || (spectate && self.stage.roster.is_spectator(player)));
         let outcome = if reclaims {
             Ok(true)
         } else if already {

@@ -5,7 +5,7 @@
 //! was lost counts for nothing. A whole state takes the place of a delta that still waits, and a delta that of an older
 //! one, so no delta leaves ahead of the state it stands on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
@@ -26,6 +26,9 @@ use crate::wire::matches as says;
 pub(super) struct Showing {
     view: Vec<u8>,
     patch: String,
+    /// States that were to be shown. Of these one in so many is, under load, and not of ticks: a match that is late runs
+    /// several of those for one state.
+    turns: u64,
     /// Numbers of whole states, never used twice in a match.
     numbers: u32,
     /// The states of everybody, or of each viewer; only where somebody asked for deltas.
@@ -89,12 +92,13 @@ impl MatchActor {
     /// overloaded, but for the last state of a match.
     pub(super) fn emit_state(&mut self) {
         let load = if self.over { Load::Normal } else { self.realm.pressure.load() };
-        let tick = self.stage.tick();
+        self.showing.turns += 1;
+        let turn = self.showing.turns;
         if load.takes_spectators() {
             return self.show(&|_| true);
         }
-        let spectators = self.stage.roster.spectators().to_vec();
-        let sees = |viewer: PlayerId| tick.is_multiple_of(load.shows_one_in(spectators.contains(&viewer)));
+        let spectators: HashSet<_> = self.stage.roster.spectators().iter().copied().collect();
+        let sees = |viewer: PlayerId| turn.is_multiple_of(load.shows_one_in(spectators.contains(&viewer)));
         let shed = self.crowd.borrow().iter().filter(|(viewer, _)| !sees(*viewer)).count();
         self.realm.pressure.states_shed.fetch_add(shed as u64, Relaxed);
         self.show(&sees);
@@ -152,6 +156,10 @@ impl Handler<Resync> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, Resync(viewer): Resync, _: &mut Context<Self>) {
+        if !self.members.contains_key(&viewer) {
+            // They left, or were told that it is over: nothing of this match may follow that.
+            return;
+        }
         self.showing.forget(viewer);
         if self.stage.phase() != Phase::Running {
             // No tick will come by itself.

@@ -34,7 +34,7 @@ impl SessionActor {
 
     pub(super) fn refuse(&self, cid: Option<&Cid>, refusal: impl Into<Refusal>) {
         let refusal = refusal.into();
-        self.realm.meters.refused(refusal.reason.row().word);
+        self.realm.meters.refused(refusal.reason.row().code);
         self.outlet.push(&refusal.frame(cid, None));
     }
 
@@ -253,7 +253,7 @@ impl SessionActor {
         let now_ms = self.realm.clock.now_ms();
         if self.overflow_told_ms.is_none_or(|told_ms| now_ms >= told_ms + OVERFLOW_EVERY_MS) {
             self.overflow_told_ms = Some(now_ms);
-            self.realm.meters.refused(Reason::InputOverflow.row().word);
+            self.realm.meters.refused(Reason::InputOverflow.row().code);
             self.outlet.push(&Refusal::from(Reason::InputOverflow).frame(cid, Some("match.input")));
         }
     }
@@ -271,7 +271,7 @@ impl SessionActor {
         let now_ms = self.realm.clock.now_ms();
         if self.not_in_match_told_ms.is_none_or(|told_ms| now_ms >= told_ms + NOT_IN_MATCH_EVERY_MS) {
             self.not_in_match_told_ms = Some(now_ms);
-            self.realm.meters.refused(Reason::NotInMatch.row().word);
+            self.realm.meters.refused(Reason::NotInMatch.row().code);
             self.outlet.push(&Refusal::from(Reason::NotInMatch).frame(cid, Some("match.input")));
         }
     }
@@ -357,7 +357,7 @@ impl SessionActor {
 
     fn refuse_in_turn(&self, channel: &str, cid: Option<&Cid>, refusal: impl Into<Refusal>) {
         let refusal = refusal.into();
-        self.realm.meters.refused(refusal.reason.row().word);
+        self.realm.meters.refused(refusal.reason.row().code);
         self.answer_in_turn(channel, refusal.frame(cid, None));
     }
 
@@ -466,6 +466,7 @@ impl SessionActor {
         if let Some(VotePlace::Open(_, addr)) = self.realm.directory.vote(&verify.vote_id) {
             return self.tell(&addr, Prove { outlet, cid: cid_sent, receipt }, cid, Reason::Busy);
         }
+        let realm = self.realm.clone();
         self.realm.store.vote_audit(
             verify.vote_id.clone(),
             Box::new(move |record| {
@@ -477,7 +478,10 @@ impl SessionActor {
                     Ok(None) => Err(Reason::VoteNotFound),
                     Err(_) => Err(Reason::Internal),
                 };
-                outlet.push(&answer.unwrap_or_else(|reason| Refusal::from(reason).frame(cid, None)));
+                outlet.push(&answer.unwrap_or_else(|reason| {
+                    realm.meters.refused(reason.row().code);
+                    Refusal::from(reason).frame(cid, None)
+                }));
             }),
         );
     }

@@ -5,6 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use crate::engine::modes::Json;
 use crate::ids::PlayerId;
 
+/// Places of dropped inputs that a queue keeps, beside as many as there are inputs.
+const GAPS_MAX: usize = 64;
+
 /// One input as it came.
 #[derive(Debug, Clone)]
 pub struct Input {
@@ -54,9 +57,23 @@ impl InputQueue {
             self.dropped += 1;
             outcome = Pushed::DroppedOldest;
         }
+        if outcome == Pushed::DroppedOldest && self.queue.len() > 2 * self.len() + GAPS_MAX {
+            self.close_gaps();
+        }
+        let waiting = self.waiting.entry(input.player).or_default();
         waiting.push_back(self.taken + self.queue.len() as u64);
         self.queue.push_back(Some(input));
         outcome
+    }
+
+    /// Forgets where dropped inputs were: nothing takes from a match that waits or is paused, for however long.
+    fn close_gaps(&mut self) {
+        self.queue.retain(Option::is_some);
+        self.taken = 0;
+        self.waiting.values_mut().for_each(VecDeque::clear);
+        for (at, input) in self.queue.iter().flatten().enumerate() {
+            self.waiting.entry(input.player).or_default().push_back(at as u64);
+        }
     }
 
     /// Takes everything that waits, in arrival order.
@@ -127,6 +144,19 @@ mod tests {
         assert_eq!(queue.dropped(), 2);
         queue.push(input(1, 9), 2);
         assert_eq!(order(&mut queue), ["1:9"]);
+    }
+
+    #[test]
+    fn a_flood_that_nobody_takes_does_not_grow() {
+        let mut queue = InputQueue::default();
+        queue.push(input(2, 7), 3);
+        for n in 0..10_000 {
+            queue.push(input(1, n), 3);
+        }
+        assert!(queue.queue.len() <= 2 * 4 + GAPS_MAX + 1, "{}", queue.queue.len());
+        queue.push(input(2, 8), 3);
+        assert_eq!((queue.len(), queue.dropped()), (5, 9_997));
+        assert_eq!(order(&mut queue), ["2:7", "1:9997", "1:9998", "1:9999", "2:8"]);
     }
 
     #[test]

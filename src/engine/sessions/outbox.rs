@@ -334,7 +334,12 @@ impl<F: Clone> Outbox<F> {
             && (self.slots.len() > self.bounds.slots_max || self.slot_bytes > self.bounds.bytes_max)
         {
             let oldest = (0..self.slots.len()).min_by_key(|at| self.slots[*at].sequence).unwrap_or(0);
-            self.take_slot(oldest);
+            let key = self.slots[oldest].key;
+            // What changed is worth nothing without the state it stands on.
+            let stands_on_it = (key.0 == SlotKind::MatchState)
+                .then(|| self.slots.iter().position(|slot| slot.key == (SlotKind::MatchDelta, key.1)))
+                .flatten();
+            self.take_slot(stands_on_it.unwrap_or(oldest));
         }
         match (self.attached, replaced) {
             (_, true) => Pushed::Replaced,
@@ -368,6 +373,7 @@ mod tests {
         let id = id.parse().unwrap_or(0);
         match kind {
             "state" => Lane::Latest(SlotKind::MatchState, id),
+            "delta" => Lane::Latest(SlotKind::MatchDelta, id),
             "tally" => Lane::Latest(SlotKind::VoteTally, id),
             "heartbeat" => Lane::Uncounted,
             _ => Lane::Counted,
@@ -553,6 +559,12 @@ mod tests {
         assert_eq!(
             run(bounds, "!attach state:1/0123 state:2/0123 state:3/0123456789012345678 !drain"),
             "state:3/0123456789012345678"
+        );
+        // What changed goes before the state it stands on.
+        let bounds = Bounds { slots_max: 3, ..ROOMY };
+        assert_eq!(
+            run(bounds, "!attach state:1/a delta:1/b tally:1/c tally:2/d !drain"),
+            "state:1/a tally:1/c tally:2/d"
         );
     }
 

@@ -62,7 +62,7 @@ pub(super) async fn front_door(
 /// Counts an answer that is a refusal, as those over sockets are.
 pub(super) fn count_refusal(state: &HttpState, response: &HttpResponse<impl MessageBody>) {
     if let (Some(running), Some(reason)) = (&state.running, response.extensions().get::<Reason>()) {
-        running.realm.meters.refused(reason.row().word);
+        running.realm.meters.refused(reason.row().code);
     }
 }
 

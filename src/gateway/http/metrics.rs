@@ -153,13 +153,9 @@ fn of_mail(text: &mut Text, realm: &Realm) {
 /// Codes are the contract, and some are shared by several reasons. Every code there is has a sample from the start, so
 /// that the first of a kind is a rise and not a new line.
 fn of_errors(text: &mut Text, realm: &Realm) {
-    let mut by_code: BTreeMap<&str, u64> = Reason::ALL.iter().map(|reason| (reason.row().code, 0)).collect();
-    for (word, code) in
-        Reason::ALL.iter().map(|reason| (reason.row().word, reason.row().code)).collect::<BTreeMap<_, _>>()
-    {
-        let count = realm.meters.refusals.get(word).map_or(0, |count| count.load(Relaxed));
-        *by_code.entry(code).or_default() += count;
-    }
+    let counted = |code: &str| realm.meters.refusals.get(code).map_or(0, |count| count.load(Relaxed));
+    let codes = Reason::ALL.iter().map(|reason| reason.row().code);
+    let by_code: BTreeMap<&str, u64> = codes.map(|code| (code, counted(code))).collect();
     let samples = by_code.into_iter().map(|(code, count)| (label("code", code), count));
     text.family("errors_total", "counter", "What clients were refused, over sockets and HTTP, by code", samples);
 }
