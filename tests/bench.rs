@@ -168,7 +168,7 @@ fn churn_goes_through_whole_visits() {
 #[test]
 fn soak_loses_nothing_and_stays_flat() {
     let small = ["--matches", "2", "--players", "2", "--vote-matches", "2", "--casts-per-s", "40", "--visitors", "2"];
-    let result = &report(&[&["soak", "--flat-within", "16"], &small[..]].concat())["results"][0];
+    let result = &report(&[&["soak", "--flat-within", "16"], &small[..], &["--seconds", "1"]].concat())["results"][0];
     assert_eq!(result["counts"]["sent"], result["counts"]["answered"]);
     #[cfg(target_os = "linux")]
     {

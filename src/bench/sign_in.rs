@@ -47,6 +47,7 @@ struct Account {
 #[derive(Deserialize)]
 struct Connected {
     player_id: String,
+    wire: Option<String>,
 }
 
 /// What came of an attempt that a server may refuse.
@@ -130,6 +131,9 @@ pub async fn connect(target: &Target, token: &str) -> Result<Came<Player>, Bench
                 if frame.kind == "session.connected" {
                     let connected: Connected = serde_json::from_str(frame.payload.get())
                         .map_err(|_| BenchError::unexpected("session.connected has no player_id"))?;
+                    if target.wire.get() == Wire::Delta && connected.wire.as_deref() != Some("delta") {
+                        return Ok(Came::Refused("wire_not_granted".into()));
+                    }
                     return Ok(Came::In(Player { id: connected.player_id, sender, receiver }));
                 }
             }

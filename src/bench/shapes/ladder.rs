@@ -117,6 +117,7 @@ impl Ladder {
         // Who did not get in before the first step is missing on all of them.
         let missing = admission.refusals();
         let (mut load, mut steps, mut held, mut why) = (self.from, Vec::new(), None, "it has no more steps".to_owned());
+        let mut is_servers_end = false;
         for n in 0..self.steps {
             let progress = |what: &str| (cx.progress)(&format!("step {}, {load:.0}/s: {what}", n + 1));
             let cx = Cx { target: cx.target, timing: cx.timing, progress: &progress };
@@ -124,12 +125,18 @@ impl Ladder {
                 // To take in no more than can be served in order is what a server should do at its end.
                 Err(BenchError::Refused { what, code }) if held.is_some() => {
                     why = format!("the server refused more ({what}: {code})");
+                    is_servers_end = true;
                     break;
                 }
                 climbed => climbed?,
             };
-            let p99_us =
-                round.latencies.first().map_or(0.0, |seen| seen.histogram.value_at_quantile(0.99) as f64 / 1e3);
+            let seen = round.latencies.first().filter(|seen| !seen.histogram.is_empty());
+            let Some(seen) = seen else {
+                return Err(BenchError::unexpected(
+                    "nothing came whose latency could be told, so no limit could break",
+                ));
+            };
+            let p99_us = seen.histogram.value_at_quantile(0.99) as f64 / 1e3;
             let cpu =
                 round.figures.iter().find(|figure| figure.name == "server CPU").map_or(0.0, |figure| figure.value);
             steps.push([asked, delivered, p99_us, cpu]);
@@ -146,6 +153,7 @@ impl Ladder {
             match (broke, full) {
                 (Some(broke), _) => {
                     why = broke.to_owned();
+                    is_servers_end = true;
                     if held.is_none() {
                         held = Some((asked, 0.0, round));
                     }
@@ -164,7 +172,8 @@ impl Ladder {
         // What was refused beyond the knee is why it is the knee; up to it, nothing may be.
         round.tell("knee", "/s", Better::Higher, delivered);
         let cpu = round.figures.iter().find(|figure| figure.name == "server CPU").map_or(0.0, |figure| figure.value);
-        if cpu > 0.0 {
+        // Where the load ended first, what the server would have done with the rest of its core was not seen.
+        if cpu > 0.0 && is_servers_end {
             round.tell("knee, per core of server CPU", "/s", Better::Higher, delivered / cpu * 100.0);
         }
         round.steps = steps;

@@ -156,4 +156,5 @@ api_per_s = 0
 joins_per_min = 0
 connections_max = 1000000
 connections_per_addr_max = 1000000
+players_max = 1000000
 "#;

@@ -67,7 +67,8 @@ impl Soak {
             matches: self.vote_matches,
             players: 2,
             casts_per_s: self.casts_per_s,
-            window_ms: 2_000,
+            // A match holds so many votes that these last for more than an hour.
+            window_ms: 4_000,
             method: "plurality".into(),
             first_player: voters,
         };
@@ -93,6 +94,8 @@ impl Soak {
         );
         let mut round = Round::of(&board, &[], &usage);
         for part in [ticks?, votes?, churn?] {
+            let news: Vec<_> = part.notes.into_iter().filter(|note| !round.notes.contains(note)).collect();
+            round.notes.extend(news);
             round.sent += part.sent;
             round.answered += part.answered;
             for (code, count) in part.refused {
@@ -109,9 +112,11 @@ impl Soak {
             round.faults.extend(grown(gained, self.flat_within));
         }
         round.tell_usage(&usage, "answer", 0);
-        if cx.timing.measured < Duration::from_secs(300) {
+        if cx.timing.measured < Duration::from_secs(600) {
             round.notes.push(
-                "sessions of those who left are kept for a minute: in less than five, memory has not settled".into(),
+                "sessions of those who left are kept for a minute, and what others may ask for again after a resume fills \
+                 up for some more: in less than ten, memory has not settled"
+                    .into(),
             );
         }
         Ok(round)

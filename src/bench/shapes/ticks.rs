@@ -59,8 +59,9 @@ pub struct Ticks {
 
 impl Ticks {
     pub(super) fn cases(&self) -> Vec<String> {
+        let wire = if self.wire == Wire::Delta { ", as deltas" } else { "" };
         vec![format!(
-            "{} matches x {} players at {} Hz, {} inputs/s each",
+            "{} matches x {} players at {} Hz, {} inputs/s each{wire}",
             self.matches, self.players, self.hz, self.inputs_per_s
         )]
     }

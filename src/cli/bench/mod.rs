@@ -65,7 +65,8 @@ struct How {
     /// Measure another build too, alternating with this one in the same run, such as old=/usr/local/bin/tessera
     #[arg(long, global = true, value_name = "NAME=PROGRAM", help_heading = "Whom", value_parser = host::beside)]
     beside: Vec<(String, PathBuf)>,
-    /// Measure an echo server that does nothing else too, alternating, and tell the ratio (echo, and bare idle)
+    /// Measure a server that does nothing else too, alternating, and tell the ratio (echo, paced and idle without players,
+    /// ticks, ladder)
     #[arg(long, global = true, help_heading = "Whom")]
     floor: bool,
     /// A value of the started server's configuration, such as limits.ping_s=20
@@ -150,6 +151,10 @@ fn measure(shape: &Shape, how: &How) -> Outcome {
             "--floor: the floor only echoes and ticks, and `{}` as asked needs more",
             shape.name()
         )));
+    }
+    if how.floor && how.set.iter().any(|(key, _)| key.starts_with("modes.")) {
+        let why = "--floor with --set modes.*: the floor would play something else; use the shape's own options";
+        return Err(Failure::Usage(why.into()));
     }
     machine::raise_descriptors();
     let report = Measurement::new(shape, how)?.run()?;
