@@ -138,12 +138,12 @@ impl Governor {
             self.lagging = true;
             self.load = self.load.up();
             self.late = 0;
-        } else if self.busy >= BUSY_WINDOWS {
-            self.load = self.load.max(Load::Full);
         } else if self.easy >= EASY_WINDOWS {
             self.lagging = false;
             self.load = self.load.down();
             (self.easy, self.late, self.busy) = (0, 0, 0);
+        } else if self.busy >= BUSY_WINDOWS {
+            self.load = self.load.max(Load::Full);
         }
         Verdict { load: self.load, lagging: self.lagging, changed: before != (self.load, self.lagging) }
     }

@@ -124,13 +124,14 @@ mod tests {
     #[test]
     fn matches_of_one_rate_spread_over_the_period() {
         let mut schedule = TickSchedule::new(0);
-        let mut phases: Vec<u64> = (0..64u32).map(|i| schedule.add(i, 10, 1_000_000) % 100_000).collect();
+        let mut phases: Vec<u64> = (0..PHASE_SLOTS).map(|i| schedule.add(i, 10, 1_000_000) % 100_000).collect();
         phases.sort_unstable();
         phases.dedup();
-        assert_eq!(phases.len(), 64, "one slot each");
-        assert!(phases.windows(2).all(|pair| pair[1] - pair[0] >= 1_562), "evenly apart");
-        let shared = schedule.add(64, 10, 1_000_000) % 100_000;
-        assert!(phases.contains(&shared), "the 65th shares a slot exactly, and with it a wake");
+        assert_eq!(phases.len(), PHASE_SLOTS as usize, "one slot each");
+        let apart = 100_000 / u64::from(PHASE_SLOTS);
+        assert!(phases.windows(2).all(|pair| pair[1] - pair[0] >= apart), "evenly apart");
+        let shared = schedule.add(PHASE_SLOTS, 10, 1_000_000) % 100_000;
+        assert!(phases.contains(&shared), "one more shares a slot exactly, and with it a wake");
     }
 
     #[test]
