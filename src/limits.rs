@@ -337,3 +337,7 @@ pub const LOAD_WINDOW_MS: u64 = 500;
 
 /// Milliseconds between two `server.lag` while nothing changes; also when to ask again for what was shed.
 pub const LAG_TOLD_EVERY_MS: u64 = 5_000;
+
+/// Steps of the search for a group in which a mode's `ranges` allow not everybody beside everybody. Over: the ticket waits for
+/// the next look, which another ticket or a wider window brings.
+pub const PAIRING_STEPS_MAX: u32 = 2_048;

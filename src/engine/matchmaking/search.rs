@@ -15,6 +15,7 @@ use super::pool::Entry;
 use super::regions::Parts;
 use super::rules::Rules;
 use super::strategies::Better;
+use crate::limits::PAIRING_STEPS_MAX;
 
 /// A waiting ticket as the search sees it.
 #[derive(Debug, Clone, Copy)]
@@ -355,12 +356,61 @@ impl Search<'_> {
             members.push(other);
         }
         if free > 0 && !bots {
-            return None;
+            if self.rules.ranges.is_empty() {
+                return None;
+            }
+            // Whoever was taken first may have shut out those who fit together: with ranges, an earlier choice has to be
+            // taken back now and then.
+            members.truncate(1);
+            let mut steps = PAIRING_STEPS_MAX;
+            let free = size - anchor.size;
+            self.fill(&mut members, free, others, &Spreads::new(self, anchor), &mut steps).then_some(())?;
+            return Self::choice(0, members);
         }
+        Self::choice(free, members)
+    }
+
+    fn choice(bots: u32, mut members: Vec<Candidate>) -> Option<Choice> {
         members.sort_unstable_by_key(|it| it.seq);
         let places = || members.iter().map(|it| it.place);
         let spread = places().max()?.saturating_sub(places().min()?);
-        Some(Choice { bots: free, spread, members })
+        Some(Choice { bots, spread, members })
+    }
+
+    /// Adds to `members` whoever of `others` fills the `free` seats, the first in their order that do; false when nobody
+    /// does, or none were found within `steps`.
+    fn fill(
+        &self,
+        members: &mut Vec<Candidate>,
+        free: u32,
+        others: &[Candidate],
+        ranges: &Spreads,
+        steps: &mut u32,
+    ) -> bool {
+        let sizes = |members: &[Candidate]| members.iter().map(|it| it.size).collect::<Vec<_>>();
+        if free == 0 {
+            return true;
+        }
+        for (nth, &other) in others.iter().enumerate() {
+            if other.size > free || !ranges.allow(self, other) {
+                continue;
+            }
+            let Some(left) = steps.checked_sub(1) else { return false };
+            *steps = left;
+            members.push(other);
+            let rest = &others[nth + 1..];
+            let mut at_hand = vec![0; self.rules.size as usize];
+            rest.iter().filter(|it| it.size <= free).for_each(|it| at_hand[it.size as usize - 1] += 1);
+            if can_complete(&self.rules.seats, &sizes(members), &at_hand, false) {
+                let mut extents = ranges.clone();
+                extents.take(self, other);
+                if self.fill(members, free - other.size, rest, &extents, steps) {
+                    return true;
+                }
+            }
+            members.pop();
+        }
+        false
     }
 
     /// Gives every member a team.
@@ -378,6 +428,7 @@ impl Search<'_> {
 }
 
 /// The extent of a group in each of the mode's `ranges`.
+#[derive(Clone)]
 struct Spreads {
     extents: Vec<(i64, i64)>,
 }
