@@ -34,6 +34,10 @@ pub trait Game {
     /// One tick, after the inputs that arrived before it.
     fn tick(&mut self, cx: &mut GameCx<'_>);
 
+    /// The match does not tick for now, as it waits for players or is paused: what is called until the next tick is
+    /// part of none. Said before each such call, to games that count what a tick costs.
+    fn be_still(&mut self) {}
+
     /// Whether everyone sees the same state.
     fn audience(&self) -> Audience {
         Audience::Shared

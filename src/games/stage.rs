@@ -347,6 +347,7 @@ impl Stage {
     /// Writes what `viewer` (or everyone) sees; false when the game had nothing to show.
     pub fn view(&mut self, viewer: Option<PlayerId>, out: &mut Vec<u8>) -> bool {
         let before = out.len();
+        self.say_if_still();
         self.game.view(viewer, out);
         out.len() > before
     }
@@ -450,7 +451,14 @@ impl Stage {
     }
 
     /// Calls the game with its context.
+    fn say_if_still(&mut self) {
+        if matches!(self.phase, Phase::Waiting | Phase::Paused) {
+            self.game.be_still();
+        }
+    }
+
     fn with_game<T>(&mut self, unix_us: u64, call: impl FnOnce(&mut dyn Game, &mut GameCx<'_>) -> T) -> T {
+        self.say_if_still();
         let hz = u64::from(self.mode.tick_hz.max(1));
         let mut cx = GameCx {
             match_id: self.id,

@@ -2,6 +2,7 @@
 
 use mlua::{Function, Table, Value};
 
+use super::calls::Blame;
 use super::play::{LuaGame, beside};
 
 /// Bytes of a bot's name, and how many of a script's names are read.
@@ -76,7 +77,7 @@ impl LuaGame {
                 self.bot_names = names_of(&env);
                 self.bots = Some(env);
             }
-            Err(error) => self.fail("think", None, &error),
+            Err(error) => self.fail("think", None, &error, Blame::None),
         }
     }
 }

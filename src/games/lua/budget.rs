@@ -32,10 +32,13 @@ pub struct Allowance {
     pub instructions_load: u64,
     /// Instructions that the callbacks of one tick may run together. Over: the rest of them do not run.
     pub instructions_turn: u64,
-    /// Processor microseconds by which a match may make its neighbours late: loading it, one callback, or the
+    /// Processor microseconds by which a match that plays may make its neighbours late: one callback, a reload, or the
     /// callbacks of one tick together. A script is stopped at half of them, so that the step it is at may end. Over:
     /// as above.
     pub cpu_us: u64,
+    /// Processor microseconds that making a match may take: bodies, modules, `init` and bots together. Over: there is
+    /// no match.
+    pub cpu_load_us: u64,
     /// Bytes the whole machine of one match may hold. Over: "not enough memory", and the callback is stopped.
     pub memory_bytes: usize,
     /// Bytes by which the machine may grow between two looks at the meter (and a callback in all, except for loading
@@ -52,10 +55,19 @@ impl Default for Allowance {
             instructions_load: 2_000_000,
             instructions_turn: 1_000_000,
             cpu_us: 25_000,
+            cpu_load_us: 100_000,
             memory_bytes: 2 << 20,
             growth_bytes: 512 << 10,
             strikes: 5,
         }
+    }
+}
+
+impl Allowance {
+    /// The same where nobody is kept waiting: instructions and memory alone decide, which repeat themselves.
+    pub(super) fn unhurried(self) -> Self {
+        let more = |us: u64| us.saturating_mul(400);
+        Self { cpu_us: more(self.cpu_us), cpu_load_us: more(self.cpu_load_us), ..self }
     }
 }
 
@@ -66,8 +78,12 @@ pub(super) enum Entry {
     Load,
     /// What happens between ticks: players who come and go, votes that close.
     Callback,
+    /// What players say in a tick: at the account of its turn, of which they leave the tick half.
+    Input,
     /// What a tick does, at the account of its turn.
     Turn,
+    /// What the host does for itself, bounded by its own rules and at nobody's account.
+    Own,
 }
 
 /// What ran out.
@@ -166,9 +182,17 @@ pub(super) struct Meter {
     bytes_max: Cell<usize>,
     /// The machine's limit as it is set; 0 for none.
     limit: Cell<usize>,
-    /// What the turn has left.
+    /// What the turn has left, and what of it inputs may still use.
     turn_left: Cell<u64>,
+    inputs_left: Cell<u64>,
+    /// The match does not tick: what comes is part of no turn.
+    still: Cell<bool>,
     purse: Purse,
+    /// What inputs, and what views have to leave in the purse.
+    inputs_keep_us: Cell<u64>,
+    views_keep_us: Cell<u64>,
+    /// Microseconds that loading has left; none once the match plays.
+    load_left_us: Cell<Option<u64>>,
     /// The match's own time.
     match_us: Cell<u64>,
     /// What the processor's clock showed when the purse was last right.
@@ -204,6 +228,11 @@ impl Meter {
             bytes_max: Cell::new(0),
             limit: Cell::new(0),
             turn_left: Cell::new(allowance.instructions_turn),
+            inputs_left: Cell::new(allowance.instructions_turn / 2),
+            still: Cell::new(true),
+            inputs_keep_us: Cell::new(0),
+            views_keep_us: Cell::new(0),
+            load_left_us: Cell::new(Some(allowance.cpu_load_us)),
             purse: Purse::new(allowance.cpu_us / 2),
             match_us: Cell::new(0),
             booked_cpu_us: Cell::new(0),
@@ -224,17 +253,88 @@ impl Meter {
         self.bare_bytes.set(lua.used_memory());
     }
 
+    /// The match was made: from here on it draws on its purse, which is full.
+    pub(super) fn loaded(&self) {
+        self.load_left_us.set(None);
+        self.purse.left_ns.set(self.purse.full_us * 1_000);
+        self.purse.filled.set((Instant::now(), 0));
+    }
+
     /// A new turn at this time of the match: its callbacks have a full account.
     pub(super) fn new_turn(&self, match_us: u64) {
         self.match_us.set(match_us);
-        self.turn_left.set(self.allowance.instructions_turn);
-        self.booked_cpu_us.set(cpu_now_us());
         self.purse.fill(Instant::now(), match_us);
+        self.new_account();
+        self.inputs_keep_us.set(self.purse.left_us() / 2);
+        self.views_keep_us.set(0);
+        self.still.set(false);
+    }
+
+    fn new_account(&self) {
+        self.turn_left.set(self.allowance.instructions_turn);
+        self.inputs_left.set(self.allowance.instructions_turn / 2);
+        self.booked_cpu_us.set(cpu_now_us());
+    }
+
+    /// The match does not tick until the next turn, because it waits for players or is paused.
+    pub(super) fn be_still(&self) {
+        self.still.set(true);
+    }
+
+    pub(super) fn is_still(&self) -> bool {
+        self.still.get()
+    }
+
+    /// Somebody wants to look: in a match that does not tick, looks have an account of their own each, and half of the
+    /// purse is not theirs.
+    pub(super) fn look_in(&self) {
+        if self.is_still() {
+            self.purse.fill(Instant::now(), self.match_us.get());
+            self.new_account();
+            self.views_keep_us.set(self.purse.full_us as u64 / 2);
+        }
+    }
+
+    /// Processor microseconds there are for such an entry.
+    fn cpu_left_us(&self, entry: Entry) -> u64 {
+        let keep_us = match entry {
+            Entry::Load => {
+                if let Some(left_us) = self.load_left_us.get() {
+                    return left_us;
+                }
+                0
+            }
+            Entry::Own => return u64::MAX / 2,
+            Entry::Input => self.inputs_keep_us.get(),
+            Entry::Turn => self.views_keep_us.get(),
+            Entry::Callback => 0,
+        };
+        self.purse.left_us().saturating_sub(keep_us)
+    }
+
+    /// What comes between ticks finds in the purse what has come back since; within one, the clock of a busy machine
+    /// must not make a turn longer, so it fills when the turn begins.
+    pub(super) fn fill(&self, entry: Entry) {
+        if entry == Entry::Callback {
+            self.purse.fill(Instant::now(), self.match_us.get());
+        }
     }
 
     /// Whether there is nothing left for such an entry.
     pub(super) fn is_over(&self, entry: Entry) -> bool {
-        self.purse.left_us() == 0 || entry == Entry::Turn && self.turn_left.get() == 0
+        self.fill(entry);
+        let instructions_over = match entry {
+            Entry::Turn => self.turn_left.get() == 0,
+            Entry::Input => self.turn_left.get() == 0 || self.inputs_left.get() == 0,
+            Entry::Load | Entry::Callback | Entry::Own => false,
+        };
+        instructions_over || self.cpu_left_us(entry) == 0
+    }
+
+    /// Whether the purse is filled to so many quarters: one will do for what must not be stopped half way because others
+    /// had used it up.
+    pub(super) fn has_quarters(&self, quarters: u64) -> bool {
+        self.purse.left_us() >= self.purse.full_us as u64 * quarters / 4
     }
 
     /// Whether the entry was stopped because others had used what it needed.
@@ -251,15 +351,26 @@ impl Meter {
             Entry::Load => (self.allowance.instructions_load, self.allowance.memory_bytes),
             Entry::Callback => (self.allowance.instructions, grown),
             Entry::Turn => (self.allowance.instructions.min(self.turn_left.get()), grown),
+            Entry::Input => {
+                let left = self.turn_left.get().min(self.inputs_left.get());
+                (self.allowance.instructions.min(left), grown)
+            }
+            Entry::Own => (u64::MAX >> 8, used + self.allowance.growth_bytes),
         };
-        if entry != Entry::Turn {
-            // A turn did both when it began.
-            self.purse.fill(began, self.match_us.get());
+        self.fill(entry);
+        if !matches!(entry, Entry::Turn | Entry::Input) {
+            // A turn did so when it began.
             self.booked_cpu_us.set(cpu_now_us());
         }
-        let cpu_us = self.purse.left_us();
-        let want_instructions = if entry == Entry::Load { instructions } else { self.allowance.instructions };
-        self.short.set(instructions < want_instructions || (cpu_us as i64) < self.purse.full_us / 2);
+        let cpu_us = self.cpu_left_us(entry);
+        let want_instructions = match entry {
+            Entry::Turn => self.allowance.instructions,
+            // Where a callback may do more than all inputs together, one that did as much had what there is.
+            Entry::Input => self.allowance.instructions.min(self.allowance.instructions_turn / 2),
+            Entry::Load | Entry::Callback | Entry::Own => instructions,
+        };
+        let drained = self.load_left_us.get().is_none() && (cpu_us as i64) < self.purse.full_us / 2;
+        self.short.set(instructions < want_instructions || drained);
         self.entered.set(Entered { entry, instructions, cpu_us, began });
         self.left.set(i64::try_from(instructions).unwrap_or(i64::MAX));
         self.bytes_max.set(bytes_max);
@@ -275,9 +386,12 @@ impl Meter {
     pub(super) fn end(&self, lua: &Lua) {
         self.unlimit(lua);
         let entered = self.entered.get();
-        if entered.entry == Entry::Turn {
+        if matches!(entered.entry, Entry::Turn | Entry::Input) {
             let used = entered.instructions.saturating_sub(self.left());
             self.turn_left.set(self.turn_left.get().saturating_sub(used));
+            if entered.entry == Entry::Input {
+                self.inputs_left.set(self.inputs_left.get().saturating_sub(used));
+            }
         }
         let passed = entered.began.elapsed();
         let passed_us = passed.as_micros() as u64;
@@ -294,7 +408,16 @@ impl Meter {
                 now_us.saturating_sub(since).min(passed_us)
             }
         };
-        self.purse.spend(used_us);
+        match (entered.entry, self.load_left_us.get()) {
+            (Entry::Own, _) => {}
+            (Entry::Load, Some(left_us)) => self.load_left_us.set(Some(left_us.saturating_sub(used_us))),
+            _ => self.purse.spend(used_us),
+        }
+    }
+
+    /// Work of the host's own that the script is the reason of.
+    pub(super) fn bill(&self, took: Duration) {
+        self.purse.spend(took.as_micros() as u64);
     }
 
     /// What came in from outside is not growth of the script's.

@@ -33,10 +33,32 @@ pub(super) const CALLBACKS: &[&str] = &[
 
 /// What is called within a tick or for the views after it, and draws on its account.
 const IN_TURN: &[&str] =
-    &["handle_input", "tick", "get_state", "spectate", "think", "vote_requested", "on_phase_started", "on_phase_ended"];
+    &["tick", "get_state", "spectate", "think", "vote_requested", "on_phase_started", "on_phase_ended"];
+
+fn entry_of(callback: &str) -> Entry {
+    match callback {
+        "handle_input" => Entry::Input,
+        name if IN_TURN.contains(&name) => Entry::Turn,
+        _ => Entry::Callback,
+    }
+}
 
 /// What a fault of all callbacks of one tick together is filed under.
 const TURN: &str = "turn";
+
+/// Whose fault something is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The script's, which used more than it may: so many in a row end the match.
+    OverBudget,
+    /// The script's, which raised an error: it ended by itself, and the row with it.
+    Raised,
+    /// Nobody's that the match could end for: what players sent, what others had used up, what the host left out.
+    None,
+}
+
+/// Callbacks that are never the last straw: while new files are no good the old ones play on.
+const FORGIVEN: &[&str] = &["reload"];
 
 /// Faults of one callback that are told per window, and the window in microseconds of match time.
 const FAULTS_TOLD: u32 = 3;
@@ -130,9 +152,11 @@ impl LuaGame {
         if self.barred {
             return Called::Failed;
         }
-        let entry = if IN_TURN.contains(&name) { Entry::Turn } else { Entry::Callback };
-        if self.machine.meter.is_over(entry) {
-            self.turn_is_over(name);
+        let entry = entry_of(name);
+        // What the script was not told yet, and its new files, come first: until then nothing of the turn takes what that needs.
+        let waits = (!self.owed.is_empty() || self.renewal.waits) && entry != Entry::Callback;
+        if waits || self.machine.meter.is_over(entry) {
+            self.left_out(name, waits);
             return Called::Failed;
         }
         match self.machine.entry(entry, || work(&self.machine)) {
@@ -145,21 +169,42 @@ impl LuaGame {
                 Called::Done(value)
             }
             Err(_) if self.machine.meter.ran_short() => {
-                self.turn_is_over(name);
+                self.left_out(name, false);
                 Called::Failed
             }
             Err(error) => {
-                self.fail(name, player, &error);
+                let over = self.machine.meter.spent().is_some();
+                self.fail(name, player, &error, if over { Blame::OverBudget } else { Blame::Raised });
                 Called::Failed
             }
         }
     }
 
-    /// The account of this tick could not pay for a callback: told once a tick.
-    pub(super) fn turn_is_over(&mut self, name: &str) {
-        if !std::mem::replace(&mut self.turn_told, true) {
-            let text = format!("the callbacks of one tick are over their budget together: {name} was left out");
-            self.fail(TURN, None, &mlua::Error::runtime(text));
+    /// There was not enough left for a callback. What the tick itself and its views cannot have is a strike, told once
+    /// a tick; inputs are counted, as the players' doing; what comes between ticks is told.
+    fn left_out(&mut self, name: &'static str, waits: bool) {
+        match entry_of(name) {
+            Entry::Input => self.inputs_left_out += 1,
+            Entry::Turn if waits => {}
+            Entry::Turn => {
+                if !std::mem::replace(&mut self.turn_told, true) {
+                    let text = format!("the callbacks of one tick are over their budget together: {name} was left out");
+                    self.fail(TURN, None, &mlua::Error::runtime(text), Blame::OverBudget);
+                }
+            }
+            Entry::Load | Entry::Callback | Entry::Own => {
+                let text = format!("{name} was left out: the match has no processor time left for it");
+                self.fail(name, None, &mlua::Error::runtime(text), Blame::None);
+            }
+        }
+    }
+
+    /// Tells how many inputs of this tick found their half of its account used up.
+    pub(super) fn tell_inputs_left_out(&mut self) {
+        let count = std::mem::take(&mut self.inputs_left_out);
+        if count > 0 {
+            let text = format!("inputs of one tick were over their half of its budget together: {count} left out");
+            self.fail("handle_input", None, &mlua::Error::runtime(text), Blame::None);
         }
     }
 
@@ -178,16 +223,21 @@ impl LuaGame {
     }
 
     /// Tells the author what went wrong, and ends the match once a callback was over its budget too often in a row.
-    pub(super) fn fail(&mut self, callback: &'static str, player: Option<PlayerId>, error: &mlua::Error) {
-        let spent = callback == TURN || self.machine.meter.spent().is_some();
+    pub(super) fn fail(&mut self, callback: &'static str, player: Option<PlayerId>, error: &mlua::Error, blame: Blame) {
         let now_us = self.host().elapsed_us();
         let trouble = self.troubles.entry(callback).or_default();
         if now_us >= trouble.window_us + FAULTS_WINDOW_US {
             trouble.window_us = now_us;
             trouble.told = 0;
         }
-        trouble.strikes = if spent { trouble.strikes + 1 } else { 0 };
-        let last_straw = trouble.strikes >= self.machine.meter.allowance().strikes.max(1);
+        match blame {
+            Blame::OverBudget => trouble.strikes += 1,
+            Blame::Raised => trouble.strikes = 0,
+            Blame::None => {}
+        }
+        let last_straw = blame == Blame::OverBudget
+            && !FORGIVEN.contains(&callback)
+            && trouble.strikes >= self.machine.meter.allowance().strikes.max(1);
         if trouble.told < FAULTS_TOLD || last_straw {
             trouble.told += 1;
             let suppressed = std::mem::take(&mut trouble.suppressed);
@@ -199,7 +249,7 @@ impl LuaGame {
                 line: told.line,
                 message: told.message,
                 traceback: told.traceback,
-                over_budget: spent,
+                over_budget: blame == Blame::OverBudget,
                 suppressed,
             };
             self.machine.host.tell(Effect::ScriptFault(Box::new(fault)));

@@ -10,6 +10,7 @@ mod play;
 
 mod bots;
 mod calls;
+mod facts;
 mod renew;
 
 mod api;
@@ -40,6 +41,8 @@ pub use reload::{Watch, watch};
 pub use report::Fault;
 pub use script::{FILE_BYTES_MAX, FILES_MAX, Script, Sources};
 
+#[cfg(test)]
+mod accounts;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

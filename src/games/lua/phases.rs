@@ -82,7 +82,7 @@ impl Phases {
                 let due = match phase.start {
                     Start::Follows => true,
                     Start::Players(n) => players >= n,
-                    Start::AfterUs(us) => now_us >= since + us,
+                    Start::AfterUs(us) => now_us >= since.saturating_add(us),
                 };
                 due.then(|| {
                     self.at = Some(At::Running(now_us));
@@ -90,7 +90,7 @@ impl Phases {
                 })
             }
             At::Running(since) => {
-                let ends = since + phase.duration_us?;
+                let ends = since.saturating_add(phase.duration_us?);
                 if now_us < ends {
                     return None;
                 }
@@ -138,5 +138,24 @@ mod tests {
         );
         assert!(!phases.complete());
         assert!(Phases::read(&Value::Nil).is_err());
+    }
+
+    #[test]
+    fn a_phase_may_last_for_ever() {
+        let lua = mlua::Lua::new();
+        for (list, expected) in [
+            ("{{name='a', duration=math.huge}}", "[Started(\"a\")]"),
+            ("{{name='a', duration=0}, {name='b', start=math.huge}}", "[Started(\"a\"), Ended(\"a\")]"),
+            ("{{name='a', start={timer=1e300}}}", "[]"),
+        ] {
+            let mut phases = Phases::read(&lua.load(format!("return {list}")).eval().unwrap()).unwrap();
+            let mut told = Vec::new();
+            for now_us in [100_000, u64::MAX - 1] {
+                while let Some(step) = phases.poll(now_us, 1) {
+                    told.push(step);
+                }
+            }
+            assert_eq!(format!("{told:?}"), expected, "{list}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One match of a script. Its state is a table that never leaves the machine; the callbacks get it, change it and
 //! give it back, and only a view of it is written out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,9 +9,11 @@ use mlua::{LuaString, Table, Value};
 use serde_json::value::RawValue;
 
 use super::budget::Entry;
-use super::calls::{Called, Lookup, Trouble};
+use super::calls::{Blame, Called, Lookup, Trouble};
+use super::facts::Fact;
 use super::host::{Birth, Host};
 use super::phases::{Phases, Step};
+use super::renew::Renewal;
 use super::report::{Fault, Told};
 use super::sandbox::Machine;
 use super::script::Script;
@@ -42,6 +44,7 @@ pub struct LuaGame {
     pub(super) machine: Machine,
     pub(super) script: Arc<Script>,
     pub(super) version: u64,
+    pub(super) renewal: Renewal,
     pub(super) state: Table,
     pub(super) audience: Audience,
     pub(super) phases: Phases,
@@ -57,6 +60,10 @@ pub struct LuaGame {
     /// The tick that the callbacks of this turn belong to, and whether one of them found the account empty.
     pub(super) turn: Option<u64>,
     pub(super) turn_told: bool,
+    /// Inputs of this turn that were left out.
+    pub(super) inputs_left_out: u64,
+    /// What happened and the script was not told yet, oldest first.
+    pub(super) owed: VecDeque<Fact>,
 }
 
 /// The path of `other` as written in `file`: relative to the directory of the script.
@@ -85,6 +92,7 @@ impl LuaGame {
             machine,
             script: script.clone(),
             version,
+            renewal: Renewal::default(),
             state,
             phases: Phases::default(),
             bots: None,
@@ -96,9 +104,12 @@ impl LuaGame {
             barred: false,
             turn: None,
             turn_told: false,
+            inputs_left_out: 0,
+            owed: VecDeque::new(),
         };
         game.load_bots();
         game.read_phases(options);
+        game.machine.meter.loaded();
         Ok(game)
     }
 
@@ -126,13 +137,13 @@ impl LuaGame {
     }
 
     /// Takes the state that a callback gave back; nothing keeps the one there is.
-    fn take_state(&mut self, callback: &'static str, returned: Value) {
+    pub(super) fn take_state(&mut self, callback: &'static str, returned: Value) {
         match returned {
             Value::Table(state) => self.state = state,
             Value::Nil => {}
             other => {
                 let text = format!("{callback} returned a {}, expected the state", other.type_name());
-                self.fail(callback, None, &mlua::Error::runtime(text));
+                self.fail(callback, None, &mlua::Error::runtime(text), Blame::None);
             }
         }
     }
@@ -195,13 +206,14 @@ impl LuaGame {
         if let Some(list) = self.call::<Value>("phases", None, config).done() {
             match Phases::read(&list) {
                 Ok(phases) => self.phases = phases,
-                Err(error) => self.fail("phases", None, &error),
+                Err(error) => self.fail("phases", None, &error, Blame::None),
             }
         }
     }
 
     fn walk_phases(&mut self) {
-        loop {
+        // A phase that the script could not be told of begins or ends at the next tick.
+        while self.owed.is_empty() && self.machine.meter.has_quarters(1) && !self.machine.meter.is_over(Entry::Turn) {
             let (now_us, players) = (self.host().elapsed_us(), self.host().player_count());
             let Some(step) = self.phases.poll(now_us, players) else { break };
             let (callback, name) = match step {
@@ -229,7 +241,7 @@ impl LuaGame {
             given => match self.host().json(given, EVENT_BYTES_MAX, true) {
                 Ok(json) => Some(json),
                 Err(error) => {
-                    self.fail("tick", None, &error);
+                    self.fail("tick", None, &error, Blame::None);
                     None
                 }
             },
@@ -264,17 +276,19 @@ fn truthy(value: &Value) -> bool {
 impl Game for LuaGame {
     fn join(&mut self, cx: &mut GameCx<'_>, player: PlayerId, ctx: Option<&RawValue>) -> Result<(), JoinRefused> {
         self.within(cx, |game| {
+            game.machine.meter.fill(Entry::Callback);
+            game.tell_owed();
             let arguments = game.id(player).and_then(|id| {
                 let lua = &game.machine.lua;
                 let ctx = ctx.map_or_else(|| lua.create_table().map(Value::Table), |ctx| convert::decode(lua, ctx))?;
-                // A state too large to be remembered within the budget is not put back after a refusal.
+                // A state too large to be remembered is not put back after a refusal.
                 let can = !game.barred && !game.machine.meter.is_over(Entry::Callback);
-                Ok((id, ctx, can.then(|| game.machine.remember(&game.state).ok()).flatten()))
+                Ok((id, ctx, can.then(|| game.machine.remember(&game.state).ok().flatten()).flatten()))
             });
             let (id, ctx, journal) = match arguments {
                 Ok(arguments) => arguments,
                 Err(error) => {
-                    game.fail("join", Some(player), &error);
+                    game.fail("join", Some(player), &error, Blame::None);
                     return Err(JoinRefused::default());
                 }
             };
@@ -290,7 +304,7 @@ impl Game for LuaGame {
             };
             // A refusal leaves no trace: nobody drives a script by being turned away over and over.
             if let Some(Err(error)) = journal.map(|journal| game.machine.undo(journal)) {
-                game.fail("join", Some(player), &error);
+                game.fail("join", Some(player), &error, Blame::None);
             }
             Err(refused)
         })
@@ -299,22 +313,19 @@ impl Game for LuaGame {
     fn leave(&mut self, cx: &mut GameCx<'_>, player: PlayerId) {
         self.within(cx, |game| {
             game.host().bot_left(player);
-            let Ok(id) = game.id(player) else { return };
-            let state = game.state.clone();
-            if let Some(returned) = game.call("leave", Some(player), (id, state)).done() {
-                game.take_state("leave", returned);
-            }
+            game.learn(Fact::Left(player));
         });
     }
 
     fn input(&mut self, cx: &mut GameCx<'_>, player: PlayerId, input: &RawValue) {
         self.begin_turn(cx);
         self.within(cx, |game| {
+            game.tell_owed();
             if convert::is_small(input) {
                 game.apply_input(player, |machine| machine.unlimited(|| convert::decode(&machine.lua, input)));
             } else {
                 let text = format!("an input was left out: it holds more than {} values", convert::VALUES_MAX);
-                game.fail("handle_input", Some(player), &mlua::Error::runtime(text));
+                game.fail("handle_input", Some(player), &mlua::Error::runtime(text), Blame::None);
             }
         });
     }
@@ -323,6 +334,8 @@ impl Game for LuaGame {
         let dt_s = cx.dt_us as f64 / 1e6;
         self.begin_turn(cx);
         self.within(cx, |game| {
+            game.tell_owed();
+            game.tell_inputs_left_out();
             if game.over {
                 return;
             }
@@ -355,8 +368,14 @@ impl Game for LuaGame {
         self.audience
     }
 
+    fn be_still(&mut self) {
+        self.machine.meter.be_still();
+    }
+
     fn view(&mut self, viewer: Option<PlayerId>, out: &mut Vec<u8>) {
         let start = out.len();
+        self.machine.meter.look_in();
+        self.tell_owed();
         let written = self
             .seen_by(viewer, |machine, seen| convert::encode(&seen, machine.host.rules(VIEW_BYTES_MAX, true)?, out));
         match written.done() {
@@ -371,27 +390,19 @@ impl Game for LuaGame {
             let Value::Table(config) = game.call::<Value>("vote_requested", None, state).done()? else { return None };
             let json = api::with_plain_options(&game.machine.lua, &config)
                 .and_then(|config| game.host().json(&Value::Table(config), EVENT_BYTES_MAX, true));
-            json.map_err(|error| game.fail("vote_requested", None, &error)).ok()
+            json.map_err(|error| game.fail("vote_requested", None, &error, Blame::None)).ok()
         })
     }
 
     fn vote_resolved(&mut self, cx: &mut GameCx<'_>, template: &str, result: &RawValue) {
         self.within(cx, |game| {
-            let Ok(result) = convert::decode(&game.machine.lua, result) else { return };
-            let state = game.state.clone();
-            if let Some(returned) = game.call("vote_resolved", None, (template, result, state)).done() {
-                game.take_state("vote_resolved", returned);
-            }
+            game.learn(Fact::Resolved(template.to_owned(), result.to_owned()));
         });
     }
 
     fn vote_vetoed(&mut self, cx: &mut GameCx<'_>, template: &str, by: PlayerId) {
         self.within(cx, |game| {
-            let Ok(by) = game.id(by) else { return };
-            let state = game.state.clone();
-            if let Some(returned) = game.call("vote_vetoed", None, (template, by, state)).done() {
-                game.take_state("vote_vetoed", returned);
-            }
+            game.learn(Fact::Vetoed(template.to_owned(), by));
         });
     }
 

@@ -122,6 +122,8 @@ end
 string.char = without_zeros(weighed(string.char, 0), "char")
 string.pack = without_zeros(weighed(string.pack, 0), "pack")
 utf8.char = without_zeros(weighed(utf8.char, 0), "char")
+-- Lua's own, which begins its set with a zero byte.
+utf8.charpattern = "[\1-\x7F\xC2-\xFD][\x80-\xBF]*"
 math.max, math.min = weighed(math.max, 2), weighed(math.min, 2)
 for _, name in next, { "len", "codepoint", "offset", "codes" } do utf8[name] = paid(utf8[name]) end
 tonumber = paid(tonumber)
@@ -466,14 +468,17 @@ end
 
 function own.recall_modules(old) modules = old end
 
--- Every table reachable from the state with what was in it, so that a refused join leaves no trace.
+-- Every table reachable from the state with what was in it, so that a refused join leaves no trace. Nothing where
+-- that is more than a thousand entries: nobody waits for a large state to be copied at every join.
 function own.remember(root)
-  local seen, log, queue = {}, {}, { root }
+  local seen, log, queue, entries = {}, {}, { root }, 0
   seen[root] = true
   local at = 1
   while queue[at] do
     local t, copy = queue[at], {}
     for k, v in next, t do
+      entries = entries + 1
+      if entries > 1000 then return nil end
       copy[k] = v
       if type(v) == "table" and not seen[v] then
         seen[v] = true

@@ -2,20 +2,46 @@
 
 use mlua::{Table, Value};
 
+use super::budget::Spent;
+use super::calls::Blame;
 use super::play::{LuaGame, audience};
 use super::sandbox::Machine;
 use crate::games::Effect;
 
+/// Tries that new files get where it was processor time or memory that was missing.
+const TRIES_MAX: u32 = 5;
+
+/// New files that a match could not take yet.
+#[derive(Debug, Default)]
+pub(super) struct Renewal {
+    version: u64,
+    tries: u32,
+    /// They ran out of processor time: until there is more, nothing of a tick takes any.
+    pub(super) waits: bool,
+}
+
 impl LuaGame {
-    /// Takes the script's new files, keeping the state. When the new body fails, everything is as it was.
+    /// Takes the script's new files, keeping the state. When the new body fails, everything is as it was; when only
+    /// what it needed was not there, the next tick tries again.
     pub(super) fn reload(&mut self) {
-        self.version = self.script.version();
+        let (old_version, version) = (self.version, self.script.version());
+        if self.renewal.version != version {
+            self.renewal = Renewal { version, ..Renewal::default() };
+        }
+        if !self.machine.meter.has_quarters(if self.renewal.waits { 4 } else { 1 }) {
+            self.renewal.waits = true;
+            return;
+        }
+        self.renewal.waits = false;
+        self.version = version;
+        let mut spent = None;
         let old = self.host().sources();
         let outcome = self.kept().and_then(|kept| {
             self.host().set_sources(self.script.sources());
             self.host().set_loading(true);
             let ran = self.machine.run(self.script.file(), &self.machine.lua.globals());
             self.host().set_loading(false);
+            spent = self.machine.meter.spent().filter(|_| ran.is_err());
             if ran.is_err() {
                 self.host().set_sources(old);
                 kept.put_back(&self.machine)?;
@@ -25,10 +51,20 @@ impl LuaGame {
         match outcome {
             Ok(()) => {
                 self.audience = audience(&self.lookup);
+                self.troubles.remove("reload");
                 self.load_bots();
                 self.host().tell(Effect::Log(format!("reloaded {}", self.script.file())));
             }
-            Err(error) => self.fail("reload", None, &error),
+            Err(error) => {
+                self.renewal.tries += 1;
+                if self.renewal.tries < TRIES_MAX && matches!(spent, Some(Spent::Cpu | Spent::Memory)) {
+                    self.version = old_version;
+                    self.renewal.waits = spent == Some(Spent::Cpu);
+                }
+                // What the tick cannot have now is not the fault of the functions that play on.
+                self.turn_told = true;
+                self.fail("reload", None, &error, if spent.is_some() { Blame::OverBudget } else { Blame::Raised });
+            }
         }
     }
 

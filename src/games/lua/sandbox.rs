@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use mlua::chunk::ChunkMode;
 use mlua::state::{GcIncParams, GcMode};
@@ -119,22 +120,27 @@ impl Machine {
 
     /// The module cache so far, forgetting it, so that a reload reads every module anew.
     pub(super) fn forget_modules(&self) -> mlua::Result<Table> {
-        self.entry(Entry::Callback, || self.own.forget_modules.call(()))
+        self.entry(Entry::Own, || self.own.forget_modules.call(()))
     }
 
     /// Takes a cache back that [`Machine::forget_modules`] gave.
     pub(super) fn recall_modules(&self, modules: Table) -> mlua::Result<()> {
-        self.entry(Entry::Callback, || self.own.recall_modules.call(modules))
+        self.entry(Entry::Own, || self.own.recall_modules.call(modules))
     }
 
-    /// What the state holds now, for [`Machine::undo`].
-    pub(super) fn remember(&self, state: &Table) -> mlua::Result<Table> {
-        self.entry(Entry::Callback, || self.own.remember.call(state))
+    /// What the state holds now, for [`Machine::undo`]; none for a state of more than a thousand entries. It is the
+    /// host's wish, so the script does not pay for it.
+    pub(super) fn remember(&self, state: &Table) -> mlua::Result<Option<Table>> {
+        self.entry(Entry::Own, || self.own.remember.call(state))
     }
 
     /// Puts every table of the state back to what it held.
     pub(super) fn undo(&self, journal: Table) -> mlua::Result<()> {
-        self.entry(Entry::Callback, || self.own.undo.call(journal))
+        // To the end, whatever is left; what the script made of its state meanwhile is at its account.
+        let began = Instant::now();
+        let done = self.entry(Entry::Own, || self.own.undo.call(journal));
+        self.meter.bill(began.elapsed());
+        done
     }
 }
 

@@ -1,0 +1,162 @@
+//! Who pays for what: nothing a player does, and nothing the host does for itself, is a script's fault or costs others
+//! their turn.
+
+use super::testing::{Played, id, raw, script};
+use super::{Allowance, Birth, LuaGame};
+use crate::games::Game;
+
+/// Instructions are no limit: what is looked at is processor time.
+fn timed(cpu_us: u64) -> Allowance {
+    Allowance {
+        instructions: u64::MAX >> 8,
+        instructions_turn: u64::MAX >> 8,
+        cpu_us,
+        strikes: u32::MAX,
+        ..Allowance::default()
+    }
+}
+
+#[test]
+fn looks_at_a_match_that_waits_do_not_close_it() {
+    let text = "function join(id, state) state.joined = (state.joined or 0) + 1 return state end
+        function get_state(id, state) while true do end end";
+    let mut m = Played::of(script(&[("match.lua", text)], timed(100_000)), 1);
+    m.join(1, None).unwrap();
+    for _ in 0..8 {
+        assert_eq!(m.view(Some(1)), "");
+    }
+    assert_eq!(m.join(2, None), Ok(()));
+    // One that ticked and is paused now, as well.
+    m.ticks(1);
+    m.view(Some(1));
+    m.game.be_still();
+    std::iter::repeat_with(|| m.join(3, None)).find(Result::is_ok);
+    assert_eq!(m.players.len(), 3);
+}
+
+#[test]
+fn looks_at_a_match_that_waits_have_an_account_each() {
+    let text = "function get_state(id, state) for i = 1, 20000 do end return {seen = true} end";
+    let tight =
+        Allowance { instructions: 50_000, instructions_turn: 50_000, cpu_us: 10_000_000, ..Allowance::default() };
+    let mut m = Played::of(script(&[("match.lua", text)], tight), 1);
+    m.join(1, None).unwrap();
+    for _ in 0..20 {
+        assert_eq!(m.view(Some(1)), r#"{"seen":true}"#);
+    }
+    m.ticks(1);
+    let seen: Vec<_> = (0..4).map(|_| m.view(Some(1)).len()).collect();
+    assert_eq!(seen, [13, 13, 0, 0], "in a turn they share one");
+    m.game.be_still();
+    assert_eq!(m.view(Some(1)), r#"{"seen":true}"#);
+}
+
+#[test]
+fn what_happens_once_is_told_when_there_is_time_again_and_in_order() {
+    let text = "function init() return {said = '', ticks = 0} end
+        local function say(state, what) state.said = state.said .. what .. ' ' return state end
+        function tick(state) state.ticks = state.ticks + 1 say(state, 'tick') if state.ticks == 1 then while true do end end end
+        function leave(id, state) return say(state, 'leave') end
+        function vote_resolved(template, result, state) return say(state, template .. result.winner) end
+        function vote_vetoed(template, by, state) return say(state, 'veto' .. template) end
+        function phases() return {{name = 'a', start = 50}} end
+        function on_phase_started(name, state) return say(state, 'phase') end";
+    let mut m = Played::of(script(&[("match.lua", text)], timed(60_000)), 1);
+    m.join(1, None).unwrap();
+    m.ticks(1);
+    let result = raw(r#"{"winner":"x"}"#);
+    m.with(|game, cx| game.vote_resolved(cx, "t", &result));
+    m.leave(1);
+    m.with(|game, cx| game.vote_vetoed(cx, "u", id(1)));
+    m.ticks(1);
+    assert_eq!(m.view(None), r#"{"said":"tick tx leave vetou phase tick ","ticks":2}"#);
+}
+
+#[test]
+fn a_large_state_is_not_copied_at_a_join_and_costs_its_script_nothing() {
+    let text = "function init() local t = {} for i = 1, 20000 do t[i] = i end return {t = t, n = 0} end
+        function join(id, state, ctx) state.n = state.n + 1 if ctx.no then return nil, 'no' end return state end
+        function get_state(id, state) return {n = state.n} end";
+    let mut m = Played::of(script(&[("match.lua", text)], Allowance { cpu_us: 8_000, ..Allowance::default() }), 1);
+    for n in 1..=8 {
+        assert_eq!(m.join(n, None), Ok(()), "{n}");
+    }
+    assert_eq!(m.join(9, Some(r#"{"no":true}"#)), Err("no".into()));
+    assert_eq!(m.view(Some(1)), r#"{"n":9}"#, "too large to be put back");
+    assert_eq!(m.told(), [""; 0]);
+}
+
+#[test]
+fn loading_has_an_allowance_of_its_own_and_leaves_the_purse_full() {
+    let text = "local n = 0 for i = 1, 200000 do n = n + i end
+        bots = {script = 'bots.lua'}
+        function init() for i = 1, 200000 do n = n + i end return {} end
+        function phases() return {{name = 'a'}} end
+        function on_phase_started(name, state) state.phase = name return state end";
+    let files = [("match.lua", text), ("bots.lua", "for i = 1, 200000 do end names = {'A'} function think() end")];
+    let begin = |cpu_load_us| {
+        let allowance = Allowance { cpu_us: 8_000, cpu_load_us, ..Allowance::default() };
+        LuaGame::new(script(&files, allowance), &raw("{}"), Birth { seed: 1, unix_us: 0 })
+    };
+    assert_eq!(begin(2_000_000).unwrap().bot_names(), ["A"]);
+    let told = begin(2_000).err().unwrap().to_string();
+    assert!(told.ends_with("over its budget of processor time"), "{told}");
+    let mut m =
+        Played::of(script(&files, Allowance { cpu_us: 8_000, cpu_load_us: 2_000_000, ..Allowance::default() }), 1);
+    m.ticks(1);
+    assert_eq!((m.view(None), m.told()), (r#"{"phase":"a"}"#.into(), vec![]));
+}
+
+#[test]
+fn what_the_host_complains_of_ends_no_match() {
+    // A tick that is over its budget now and then, and a player who sends what is left out.
+    let text = "function init() return {n = 0} end
+        function handle_input(id, input, state) end
+        function tick(state) state.n = state.n + 1 if state.n % 3 > 0 then while true do end end end";
+    let tight = Allowance { instructions: 20_000, cpu_us: 10_000_000, ..Allowance::default() };
+    let mut m = Played::of(script(&[("match.lua", text)], tight), 1);
+    m.join(1, None).unwrap();
+    let large = format!("[{}[]]", "[],".repeat(20_000));
+    for _ in 0..6 {
+        m.ticks(1);
+        (0..4).for_each(|_| m.input(1, &large));
+    }
+    let told = m.told();
+    assert!(told.iter().any(|line| line.contains("an input was left out")), "{told:#?}");
+    assert!(!told.iter().any(|line| line.starts_with("finish")), "{told:#?}");
+}
+
+#[test]
+fn players_inputs_have_half_of_a_turn_and_end_no_match() {
+    let text = "function init() return {inputs = 0, ticks = 0} end
+        function handle_input(id, input, state) state.inputs = state.inputs + 1 for i = 1, 20000 do end return state end
+        function tick(state) state.ticks = state.ticks + 1 for i = 1, 20000 do end return state end";
+    let tight = Allowance { instructions_turn: 200_000, cpu_us: 10_000_000, ..Allowance::default() };
+    let mut m = Played::of(script(&[("match.lua", text)], tight), 1);
+    m.join(1, None).unwrap();
+    for _ in 0..8 {
+        (0..100).for_each(|_| m.input(1, "{}"));
+        m.ticks(1);
+    }
+    // The fifth of each tick finds less than it needs; that it began shows, as its state is the script's own.
+    assert_eq!(m.view(None), r#"{"inputs":40,"ticks":8}"#);
+    let told = m.told();
+    let first =
+        "fault handle_input match.lua:? inputs of one tick were over their half of its budget together: 96 left out";
+    assert_eq!(told[0], first);
+    assert_eq!(told.len(), 3, "three in ten seconds: {told:#?}");
+}
+
+#[test]
+fn players_inputs_leave_the_tick_half_of_the_processor_time() {
+    let text = "function init() return {ticks = 0} end
+        function handle_input(id, input, state) while true do end end
+        function tick(state) state.ticks = state.ticks + 1 return state end";
+    let mut m = Played::of(script(&[("match.lua", text)], timed(60_000)), 1);
+    m.join(1, None).unwrap();
+    for _ in 0..6 {
+        (0..32).for_each(|_| m.input(1, "{}"));
+        m.ticks(1);
+    }
+    assert_eq!(m.view(None), r#"{"ticks":6}"#);
+}
