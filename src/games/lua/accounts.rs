@@ -148,6 +148,83 @@ fn players_inputs_have_half_of_a_turn_and_end_no_match() {
 }
 
 #[test]
+fn a_match_that_asked_for_too_much_can_still_end_and_close() {
+    let text = "function init() return {said = {}} end
+        function join(id, state) for i = 1, 600 do game.send(id, {}) end game.match.set_joinable(false) return state end
+        function tick(state)
+          for i = 1, 600 do game.broadcast('x', {}) end
+          state.set = game.storage.set('c', 'k', 1).error
+          state.got = game.storage.get('c', 'k').error
+          state.closed = game.match.set_joinable(false)
+          state.cancelled = game.vote.cancel('019abcde-0000-7000-8000-000000000000')
+          state.removed = game.bots.remove('A')
+          state.ended = game.match.finish({done = true})
+        end";
+    let mut m = Played::new(text);
+    m.with(|game, cx| game.bot_added(cx, id(9), "A"));
+    for n in [1, 2] {
+        m.join(n, None).unwrap();
+        let told = m.told();
+        let sent = told.iter().filter(|line| line.starts_with("send")).count();
+        assert_eq!((sent, told.last().unwrap().as_str()), (512, "joinable false"), "each join is one of its own");
+    }
+    m.ticks(1);
+    let told = m.told();
+    assert_eq!(
+        told[512..],
+        ["joinable false", "cancel 019abcde-0000-7000-8000-000000000000", "unbot 9", r#"finish {"done":true}"#]
+    );
+    let seen = m.view(None);
+    let many = "too much was asked for in one tick";
+    assert!(seen.contains(&format!(r#""got":"{many}""#)) && seen.contains(&format!(r#""set":"{many}""#)), "{seen}");
+    m.ticks(1);
+    m.game.be_still();
+    m.with(|game, cx| game.loaded(cx, None, "c", "k", None));
+    let many = "for i = 1, 1000 do local r = game.match.set_joinable(true) if type(r) == 'table' then game.log('info', i) return end end";
+    let mut m = Played::new(&format!("function tick(state) {many} end"));
+    m.ticks(1);
+    assert_eq!(m.told().last().unwrap(), "log info: 65", "but not without end");
+}
+
+#[test]
+fn a_reload_that_lacked_memory_tries_again_and_one_that_hangs_ends_no_match() {
+    let sources = |text: &str| std::sync::Arc::new(super::Sources::from_texts([("match.lua", text)]).unwrap());
+    let old = "function init() return {n = 0, t = {}} end
+        function tick(s) s.n = s.n + 1 if s.n == 4 then s.t = {} end return s end
+        function get_state(id, s) return {n = s.n} end";
+    let fills = "function join(id, s) for i = 1, 200 do s.t[#s.t + 1] = ('x'):rep(1000) .. i .. #s.t end return s end";
+    let script = super::Script::new(
+        "match.lua",
+        sources(&format!("{old} {fills}")),
+        Allowance { cpu_us: 10_000_000, cpu_load_us: 10_000_000, ..Allowance::default() },
+    );
+    let mut m = Played::of(script.clone(), 1);
+    for n in 1..=5 {
+        assert_eq!(m.join(n, None), Ok(()), "{:?}", m.told());
+    }
+    m.ticks(1);
+    let needs =
+        "local t = {} for i = 1, 1200 do t[i] = ('y'):rep(1000) .. i end function tick(s) s.n = s.n + 100 return s end";
+    assert_eq!(script.replace(sources(&format!("{needs} {fills}"))), Ok(true));
+    m.ticks(4);
+    let told = m.told();
+    assert!(told[0].starts_with("fault reload") && told[0].ends_with("over its budget of memory"), "{told:#?}");
+    assert_eq!(told.last().unwrap(), "log reloaded match.lua", "{told:#?}");
+    assert_eq!(m.view(Some(1)), r#"{"n":104}"#);
+    // As often as it is saved.
+    let trap = "if loaded then while true do end end loaded = true function tick(s) s.n = s.n + 1 return s end";
+    assert_eq!(script.replace(sources(trap)), Ok(true));
+    m.ticks(1);
+    for n in 0..8 {
+        assert_eq!(script.replace(sources(&format!("{trap} x = {n}"))), Ok(true));
+        m.ticks(2);
+    }
+    let told = m.told();
+    assert!(told.iter().any(|line| line.starts_with("fault reload")), "{told:#?}");
+    assert!(!told.iter().any(|line| line.starts_with("finish")), "{told:#?}");
+}
+
+#[test]
 fn players_inputs_leave_the_tick_half_of_the_processor_time() {
     let text = "function init() return {ticks = 0} end
         function handle_input(id, input, state) while true do end end

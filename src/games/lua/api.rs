@@ -423,10 +423,12 @@ fn stored(lua: &Lua, host: &Host, key: StoreKey) -> Answer {
 
 fn store(lua: &Lua, host: &Host, key: StoreKey, value: Option<&Value>) -> Answer {
     let value = host.json(value.unwrap_or(&Value::Nil), STORED_BYTES_MAX, true).map_err(said)?;
-    if !host.keep(key.clone(), Some(value.clone())) {
+    if !host.may_keep(&key) {
         return Err("too many keys in one match".into());
     }
-    let (owner, collection, name) = key;
-    ask(host, Effect::Store { owner, collection, key: name, value })?;
+    // What is not stored is not shown as if it were.
+    let (owner, collection, name) = key.clone();
+    ask(host, Effect::Store { owner, collection, key: name, value: value.clone() })?;
+    host.keep(key, Some(value));
     ok_table(lua, Value::Boolean(true))
 }

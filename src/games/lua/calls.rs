@@ -214,6 +214,9 @@ impl LuaGame {
             return;
         }
         self.turn = Some(cx.tick);
+        if self.machine.meter.is_still() {
+            self.host().ask_anew();
+        }
         self.machine.meter.new_turn(cx.elapsed_us);
         if !std::mem::take(&mut self.turn_told)
             && let Some(trouble) = self.troubles.get_mut(TURN)

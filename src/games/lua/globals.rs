@@ -112,6 +112,7 @@ impl Reader<'_> {
             self.found.vote_templates = templates;
         }
         self.read_players();
+        self.seat_bots(max.is_some());
         let whole = Json::Object(self.found.overrides.clone());
         if let Err(e) = serde_json::from_value::<Mode>(whole) {
             // Every scalar was checked above, so this is a key inside one of the tables.
@@ -167,6 +168,25 @@ impl Reader<'_> {
             }
             Ok(Value::Nil | Value::Boolean(_)) | Err(_) => {}
             Ok(other) => self.warn("bots", &format!("expected a table, got a {}", other.type_name())),
+        }
+    }
+
+    /// `bots.min_players` is no more than the match has seats: those that `match_size` alone spoke of become as many, those
+    /// that the author counted stay.
+    fn seat_bots(&mut self, counted: bool) {
+        let Some(bots_to) = self.at("matchmaking.bots_to").and_then(Json::as_i64) else { return };
+        let counted = counted
+            || matches!(self.globals.raw_get::<Value>("players"), Ok(Value::Table(players))
+                if matches!(players.raw_get::<Value>("max"), Ok(Value::Integer(1..=1_000))));
+        let default = i64::from(Mode::default().players.max);
+        let max = self.at("players.max").and_then(Json::as_i64).unwrap_or(default);
+        if bots_to <= max {
+            return;
+        }
+        if counted {
+            self.warn("bots", &format!("bots.min_players is more than the {max} seats there are, which bots fill"));
+        } else {
+            self.put("players.max", json!(bots_to));
         }
     }
 
@@ -338,6 +358,14 @@ mod tests {
                 "match_size = 2 bots = {min_players = 2}",
                 json!({"matchmaking": {"size": 2, "bots_after_s": 8}, "players": {"min": 2, "max": 2}}),
             ),
+            (
+                "match_size = 2 bots = {min_players = 4}",
+                json!({"matchmaking": {"size": 2, "bots_after_s": 8, "bots_to": 4}, "players": {"min": 2, "max": 4}}),
+            ),
+            (
+                "bots = {min_players = 4}",
+                json!({"matchmaking": {"bots_after_s": 8, "bots_to": 4}, "players": {"max": 4}}),
+            ),
             ("players = {} votes = {} my_own = 'x'", json!({})),
             (
                 "players = {min = 2, max = 5} motions = {'kick'}",
@@ -381,6 +409,11 @@ mod tests {
             ),
         ] {
             assert_eq!(found(globals), (json!({}), warning.to_owned()), "{globals}");
+        }
+        for globals in ["match_size = 2 max_players = 3\nbots", "match_size = 2 players = {max = 3}\nbots"] {
+            let (mode, warning) = found(&format!("{globals} = {{min_players = 4}}"));
+            assert_eq!(mode["players"]["max"], json!(3), "{globals}");
+            assert_eq!(warning, "match.lua:2: bots.min_players is more than the 3 seats there are, which bots fill");
         }
         let (mode, warning) = found("matchmaking = {stratgy = 'fill'}");
         assert_eq!(mode, json!({}));

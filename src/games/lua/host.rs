@@ -15,11 +15,20 @@ use super::convert::{self, Oddities, Rules};
 use super::script::Sources;
 use crate::games::{Effect, GameCx, Json, OpenVote};
 use crate::ids::PlayerId;
+use crate::limits::EVENT_BYTES_MAX;
 
 /// Effects that the callbacks of one tick may ask for, and the bytes they may hold together: carrying them out is work
 /// on the same thread, and an outbox holds no more. Over: the call answers `{error=...}`.
 pub(super) const EFFECTS_MAX: usize = 512;
 pub(super) const EFFECT_BYTES_MAX: usize = 256 * 1024;
+
+/// What ends or closes something has room beyond that, as a match that said too much must still be able to end.
+const VITAL_MAX: usize = 64;
+const VITAL_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
+
+fn is_vital(effect: &Effect) -> bool {
+    matches!(effect, Effect::Finish(_) | Effect::SetJoinable(_) | Effect::CancelVote(_) | Effect::RemoveBot(_))
+}
 
 /// How many effects, and how many bytes, one counts for.
 fn weight(effect: &Effect) -> (usize, usize) {
@@ -29,6 +38,7 @@ fn weight(effect: &Effect) -> (usize, usize) {
         Effect::Notify { to, notification } => (to.len(), notification.get().len() * to.len().max(1)),
         Effect::Store { value, .. } => (1, value.get().len()),
         Effect::Chat { content, .. } => (1, content.len()),
+        Effect::Finish(result) => (1, result.get().len()),
         // A vote is a thing of its own that lives on, and so is a bot.
         Effect::OpenVote(config) => (16, config.get().len()),
         Effect::AddBot { .. } => (16, 0),
@@ -59,8 +69,9 @@ pub(super) struct Host {
     /// While a file's body runs nothing may be asked for: it runs again at every reload.
     loading: Cell<bool>,
     effects: RefCell<Vec<Effect>>,
-    /// Effects and their bytes that were asked for in this tick.
+    /// Effects and their bytes that were asked for in this tick, and the vital ones among them.
     asked: Cell<(usize, usize)>,
+    asked_vital: Cell<(usize, usize)>,
     players: RefCell<Vec<PlayerId>>,
     tick: Cell<u64>,
     elapsed_us: Cell<u64>,
@@ -83,6 +94,7 @@ impl Host {
             loading: Cell::new(true),
             effects: RefCell::default(),
             asked: Cell::default(),
+            asked_vital: Cell::default(),
             players: RefCell::default(),
             tick: Cell::new(0),
             elapsed_us: Cell::new(0),
@@ -102,14 +114,22 @@ impl Host {
 
     /// Takes in what a call from the match brings.
     pub(super) fn enter(&self, cx: &GameCx<'_>) {
-        if self.tick.replace(cx.tick) != cx.tick {
-            self.asked.set((0, 0));
+        // While nothing ticks, each callback is one of its own.
+        let still = || self.meter.get().is_some_and(|meter| meter.is_still());
+        if self.tick.replace(cx.tick) != cx.tick || still() {
+            self.ask_anew();
         }
         self.elapsed_us.set(cx.elapsed_us);
         let mut players = self.players.borrow_mut();
         if *players != cx.players {
             cx.players.clone_into(&mut players);
         }
+    }
+
+    /// Whatever was asked for so far is not counted any more.
+    pub(super) fn ask_anew(&self) {
+        self.asked.set((0, 0));
+        self.asked_vital.set((0, 0));
     }
 
     /// Hands over what was asked for.
@@ -119,11 +139,15 @@ impl Host {
 
     /// Asks for something; false when too much was asked for in this tick already.
     pub(super) fn push(&self, effect: Effect) -> bool {
-        let ((count, bytes), (more, more_bytes)) = (self.asked.get(), weight(&effect));
+        let (account, count_max, bytes_max) = match is_vital(&effect) {
+            true => (&self.asked_vital, VITAL_MAX, VITAL_BYTES_MAX),
+            false => (&self.asked, EFFECTS_MAX, EFFECT_BYTES_MAX),
+        };
+        let ((count, bytes), (more, more_bytes)) = (account.get(), weight(&effect));
         let asked = (count + more, bytes + more_bytes);
-        let room = asked.0 <= EFFECTS_MAX && asked.1 <= EFFECT_BYTES_MAX;
+        let room = asked.0 <= count_max && asked.1 <= bytes_max;
         if room {
-            self.asked.set(asked);
+            account.set(asked);
             self.effects.borrow_mut().push(effect);
         }
         room
@@ -200,12 +224,17 @@ impl Host {
         self.stored.borrow().get(key).cloned()
     }
 
+    /// Whether a value of that key could be kept.
+    pub(super) fn may_keep(&self, key: &StoreKey) -> bool {
+        let stored = self.stored.borrow();
+        stored.len() < STORED_KEYS_MAX || stored.contains_key(key)
+    }
+
     /// Keeps a value in sight; false when there are too many.
     pub(super) fn keep(&self, key: StoreKey, value: Option<Json>) -> bool {
-        let mut stored = self.stored.borrow_mut();
-        let room = stored.len() < STORED_KEYS_MAX || stored.contains_key(&key);
+        let room = self.may_keep(&key);
         if room {
-            stored.insert(key, value);
+            self.stored.borrow_mut().insert(key, value);
         }
         room
     }

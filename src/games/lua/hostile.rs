@@ -424,6 +424,9 @@ fn no_string_has_a_zero_byte() {
         let told = first_fault(&format!("assert(#({body}) > 0)"));
         assert_eq!(told.is_empty(), !body.contains("'z'"), "{body}: {told}");
     }
+    let library =
+        "local p = utf8.charpattern for i = 1, #p do assert(p:byte(i) > 0) end assert(('aä'):match(p, 2) == 'ä')";
+    assert_eq!(first_fault(library), "");
     let mut m = Played::new("function handle_input(id, input, state) state.s = input.s .. #input.s return state end");
     m.join(1, None).unwrap();
     m.input(1, "{\"s\":\"a\\u0000b\"}");
