@@ -1,9 +1,14 @@
 //! Who pays for what: nothing a player does, and nothing the host does for itself, is a script's fault or costs others
 //! their turn.
 
+use std::sync::Arc;
+
 use super::testing::{Played, id, raw, script};
 use super::{Allowance, Birth, LuaGame};
+use crate::engine::modes::Mode;
 use crate::games::Game;
+use crate::games::stage::Stage;
+use crate::ids::MatchId;
 
 /// Instructions are no limit: what is looked at is processor time.
 fn timed(cpu_us: u64) -> Allowance {
@@ -49,6 +54,29 @@ fn looks_at_a_match_that_waits_have_an_account_each() {
     assert_eq!(seen, [13, 13, 0, 0], "in a turn they share one");
     m.game.be_still();
     assert_eq!(m.view(Some(1)), r#"{"seen":true}"#);
+}
+
+#[test]
+fn the_stage_says_when_nothing_ticks() {
+    let text = "function get_state(id, state) for i = 1, 20000 do end return {seen = true} end";
+    let tight =
+        Allowance { instructions: 50_000, instructions_turn: 50_000, cpu_us: 10_000_000, ..Allowance::default() };
+    let game = LuaGame::new(script(&[("match.lua", text)], tight), &raw("{}"), Birth { seed: 1, unix_us: 0 }).unwrap();
+    let mode = Arc::new(Mode { game: "lua:match.lua".into(), ..Mode::default() });
+    let mut stage = Stage::new(MatchId::from_u128(1), "t".into(), mode, Box::new(game), 1).unwrap();
+    let looks = |stage: &mut Stage| (0..4).filter(|_| stage.view(Some(id(1)), &mut Vec::new())).count();
+    for n in [1, 2] {
+        stage.join(id(n), false, None, 0, 0).unwrap();
+    }
+    assert_eq!(looks(&mut stage), 4, "it waits");
+    assert!(stage.start(0));
+    stage.run_tick(0, 0);
+    assert_eq!(looks(&mut stage), 2, "it ticks");
+    assert!(stage.pause(0));
+    assert_eq!(looks(&mut stage), 4, "it is paused");
+    assert!(stage.resume(0));
+    stage.run_tick(0, 0);
+    assert_eq!(looks(&mut stage), 2, "it goes on");
 }
 
 #[test]
@@ -188,7 +216,7 @@ fn a_match_that_asked_for_too_much_can_still_end_and_close() {
 
 #[test]
 fn a_reload_that_lacked_memory_tries_again_and_one_that_hangs_ends_no_match() {
-    let sources = |text: &str| std::sync::Arc::new(super::Sources::from_texts([("match.lua", text)]).unwrap());
+    let sources = |text: &str| Arc::new(super::Sources::from_texts([("match.lua", text)]).unwrap());
     let old = "function init() return {n = 0, t = {}} end
         function tick(s) s.n = s.n + 1 if s.n == 4 then s.t = {} end return s end
         function get_state(id, s) return {n = s.n} end";

@@ -187,6 +187,8 @@ pub(super) struct Meter {
     inputs_left: Cell<u64>,
     /// The match does not tick: what comes is part of no turn.
     still: Cell<bool>,
+    /// Many callbacks come at once and share what there is.
+    in_row: Cell<bool>,
     purse: Purse,
     /// What inputs, and what views have to leave in the purse.
     inputs_keep_us: Cell<u64>,
@@ -230,6 +232,7 @@ impl Meter {
             turn_left: Cell::new(allowance.instructions_turn),
             inputs_left: Cell::new(allowance.instructions_turn / 2),
             still: Cell::new(true),
+            in_row: Cell::new(false),
             inputs_keep_us: Cell::new(0),
             views_keep_us: Cell::new(0),
             load_left_us: Cell::new(Some(allowance.cpu_load_us)),
@@ -276,6 +279,11 @@ impl Meter {
         self.booked_cpu_us.set(cpu_now_us());
     }
 
+    /// Until it is said that the row is over, nothing fills the purse: together they cost no more than it holds.
+    pub(super) fn in_row(&self, in_row: bool) {
+        self.in_row.set(in_row);
+    }
+
     /// The match does not tick until the next turn, because it waits for players or is paused.
     pub(super) fn be_still(&self) {
         self.still.set(true);
@@ -315,7 +323,7 @@ impl Meter {
     /// What comes between ticks finds in the purse what has come back since; within one, the clock of a busy machine
     /// must not make a turn longer, so it fills when the turn begins.
     pub(super) fn fill(&self, entry: Entry) {
-        if entry == Entry::Callback {
+        if entry == Entry::Callback && !self.in_row.get() {
             self.purse.fill(Instant::now(), self.match_us.get());
         }
     }

@@ -34,11 +34,13 @@ impl LuaGame {
 
     /// Tells what waits, while there is enough to do it in full.
     pub(super) fn tell_owed(&mut self) {
+        self.machine.meter.in_row(true);
         while !self.owed.is_empty() && self.machine.meter.has_quarters(1) {
             if let Some(fact) = self.owed.pop_front() {
                 self.tell(fact);
             }
         }
+        self.machine.meter.in_row(false);
     }
 
     fn tell(&mut self, fact: Fact) {
