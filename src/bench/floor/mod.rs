@@ -1,5 +1,6 @@
 //! The floor: servers that do nothing but what is measured, to tell how much of a figure is the machine's. One thread,
-//! raw sockets, the frame pump of [`frame`], no actors, no limits, no pings; what belongs together leaves in one write.
+//! raw sockets, the frames of [`super::frame`], no actors, no limits, no pings; what belongs together leaves in one
+//! write.
 //!
 //! `/ws/echo` echoes ([`echo`]); `/ws` seats whoever asks and plays ([`ticks`]). It is for measuring beside a server and
 //! for nothing else: it trusts its clients.
