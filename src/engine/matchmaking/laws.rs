@@ -2,8 +2,9 @@
 //! all subsets of those who wait.
 //!
 //! Nobody is in a match twice, parties stay whole, windows hold at the moment of pairing, only who waits is matched:
-//! [`Model::judge`]. No older ticket is passed over where the fit is equal: [`Model::best`], for every group that a
-//! single newcomer makes possible. Expiry is exact, and the pool wakes for it: [`Model::look`]. Running matches get the
+//! [`Model::judge`]. No older ticket is passed over by a younger one where the fit is equal:
+//! [`Model::nobody_passed_over`], for every group of every mode. The group that a single newcomer makes possible is the
+//! best there is: [`Model::best`]. Expiry is exact, and the pool wakes for it: [`Model::look`]. Running matches get the
 //! oldest who suit them: [`Model::reinforced`].
 
 use std::collections::BTreeMap;
@@ -349,10 +350,29 @@ impl Model {
             };
             prop_assert!(group.tickets.iter().all(whole), "a party is never split: {:?}", group);
         }
-        for member in &group.tickets {
-            let alike = |other: &Ticket| other.traits == member.traits && other.players.len() == member.players.len();
-            let passed_over = self.waiting.range(..member.ticket_id).find(|(_, (it, frozen))| !frozen && alike(it));
-            prop_assert!(passed_over.is_none(), "{:?} was passed over by {:?}", passed_over, member);
+        self.nobody_passed_over(rules, &tickets)
+    }
+
+    /// No older ticket that waits could sit in the place of a younger member of the group without the group being any
+    /// worse for it: as many players, within every rule, no further apart, and of one region still where one is
+    /// preferred.
+    fn nobody_passed_over(&self, rules: &Rules, group: &[&Ticket]) -> Result<(), TestCaseError> {
+        let apart = |tickets: &[&Ticket]| {
+            let skills = || tickets.iter().map(|ticket| ticket.traits.skill);
+            let spread = skills().max().unwrap_or(0) - skills().min().unwrap_or(0);
+            let is_mixed = tickets.iter().any(|ticket| ticket.traits.region != tickets[0].traits.region);
+            (is_mixed, if rules.strategy.better == Better::Closer { spread } else { 0 })
+        };
+        for (nth, member) in group.iter().enumerate() {
+            for (older, frozen) in self.waiting.range(..member.ticket_id).map(|(_, waits)| waits) {
+                let mut other = group.to_vec();
+                other[nth] = older;
+                let as_good = !frozen
+                    && older.players.len() == member.players.len()
+                    && may_meet(rules, &other, self.now_ms)
+                    && apart(&other) <= apart(group);
+                prop_assert!(!as_good, "{:?} was passed over by {:?} in {:?}", older, member, group);
+            }
         }
         Ok(())
     }

@@ -320,9 +320,10 @@ impl Pool {
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.sort_unstable();
         fresh.dedup();
+        let is_only_news = fresh.len() == 1;
         for (seq, slot) in fresh.drain(..) {
             while self.is_listed(seq, slot) {
-                match self.match_one(slot) {
+                match self.match_one(slot, is_only_news) {
                     Some(group) => polled.groups.push(group),
                     None => {
                         self.schedule(slot);
@@ -514,13 +515,13 @@ impl Pool {
     }
 
     /// Seats one ticket in a running match or a new group.
-    fn match_one(&mut self, slot: u32) -> Option<Group> {
+    fn match_one(&mut self, slot: u32, is_only_news: bool) -> Option<Group> {
         if let Some(group) = self.match_backfill(slot) {
             return Some(group);
         }
         let oldest_ms = self.ages.iter().find_map(|&(seq, slot)| self.live(seq, slot))?.ticket.added_ms;
-        let search =
-            Search { rules: &self.rules, parts: &self.parts, entries: &self.entries, oldest_ms, now_ms: self.now_ms };
+        let Self { rules, parts, entries, now_ms, .. } = &*self;
+        let search = Search { rules, parts, entries, oldest_ms, now_ms: *now_ms, is_only_news };
         let found = search.group_for(slot)?;
         Some(self.form(found))
     }

@@ -7,7 +7,9 @@
 //! size of a group and not of the pool.
 //!
 //! The best group of a waiter is found in two steps: how close together its members can lie at all, then the oldest
-//! who lie that close. So nobody is passed over for somebody younger where the group is no worse for it.
+//! who lie that close. Where that is not the whole truth (several came at once; ranges, regions or bots are in play),
+//! older tickets then take the places of younger ones as long as the group is no worse for it. So nobody is passed over
+//! for somebody younger of equal fit.
 
 use super::line::{Line, Spot};
 use super::parties::{assign, can_complete};
@@ -51,6 +53,8 @@ pub(super) struct Search<'a> {
     pub(super) entries: &'a [Option<Entry>],
     pub(super) oldest_ms: u64,
     pub(super) now_ms: u64,
+    /// Nobody else came, or may do more than before, since the last look.
+    pub(super) is_only_news: bool,
 }
 
 impl Search<'_> {
@@ -59,7 +63,7 @@ impl Search<'_> {
         let entry = self.entry(seed)?;
         for part in [Some(entry.home), entry.anywhere].into_iter().flatten() {
             if self.may_do(entry, part)
-                && let Some(found) = self.among(entry, part, &self.around(entry, part))
+                && let Some(found) = self.among(entry, part, &self.around(entry, part, false))
             {
                 return Some(found);
             }
@@ -68,8 +72,16 @@ impl Search<'_> {
         if !bots_due {
             return None;
         }
-        let part = entry.anywhere.filter(|_| self.roams(entry)).unwrap_or(entry.home);
-        self.with_bots(entry, seed, &self.around(entry, part))
+        // Its own region, unless elsewhere fewer bots are needed.
+        let mut best: Option<Choice> = None;
+        for part in [Some(entry.home), entry.anywhere.filter(|_| self.roams(entry))].into_iter().flatten() {
+            if let Some(choice) = self.with_bots(entry, seed, &self.around(entry, part, false))
+                && best.as_ref().is_none_or(|best| choice.bots < best.bots)
+            {
+                best = Some(choice);
+            }
+        }
+        self.seated(best?)
     }
 
     /// Whether a look at the ticket's neighbours is worth its while. Of players who all came alone, as many as play
@@ -106,7 +118,7 @@ impl Search<'_> {
     }
 
     /// The neighbours of a ticket in one part, itself included, in order of place and age.
-    fn around(&self, seed: &Entry, part: u32) -> Vec<Candidate> {
+    fn around(&self, seed: &Entry, part: u32, widely: bool) -> Vec<Candidate> {
         let part = self.parts.get(part);
         let mut found = Vec::with_capacity(2 * self.rules.size as usize);
         for (size, tickets) in (1u32..=self.rules.size).zip(&part.by_size) {
@@ -123,7 +135,7 @@ impl Search<'_> {
             // Where tickets differ in more than place, the nearest may not do: a smaller window, another range. Look
             // past those, but not for ever.
             let plain = self.rules.ranges.is_empty();
-            let alike = plain && part.by_size.len() == 1;
+            let alike = plain && part.by_size.len() == 1 && !widely;
             let take = if alike { per_side } else { 4 * per_side.max(4) };
             let look_at = if plain { take } else { 8 * take };
             let fits = |it: &Candidate| plain || self.entry(it.slot).is_some_and(|entry| self.in_range(seed, entry));
@@ -194,10 +206,10 @@ impl Search<'_> {
     }
 
     /// The ticket with whoever is there, and bots in the other seats.
-    fn with_bots(&self, entry: &Entry, seed: u32, around: &[Candidate]) -> Option<Found> {
+    fn with_bots(&self, entry: &Entry, seed: u32, around: &[Candidate]) -> Option<Choice> {
         let anchor = Candidate { place: entry.place, seq: entry.seq, slot: seed, size: entry.size };
         let window = self.rules.window(self.waited_ms(entry));
-        self.seated(self.best_of(anchor, window, around, true)?)
+        self.best_of(anchor, window, around, true)
     }
 
     /// The best group in which `anchor` is the longest waiter.
@@ -239,6 +251,60 @@ impl Search<'_> {
             }
         }
         best
+    }
+
+    /// Gives the places of younger members to older tickets of their size wherever the group is no worse for it, until
+    /// there is no such place. The search is exact for one newcomer among solo players and parties; where several came at
+    /// once, or ranges, regions or bots are in play, somebody whom the newcomer could not meet may suit the group better.
+    fn prefer_older(&self, mut choice: Choice) -> Choice {
+        // Every exchange makes the group older, so this ends.
+        while let Some(older) = self.older_by_one(&choice) {
+            choice = older;
+        }
+        choice
+    }
+
+    /// The group with the oldest ticket that could have a younger member's place.
+    fn older_by_one(&self, choice: &Choice) -> Option<Choice> {
+        let mut others = Vec::new();
+        for member in choice.members.iter().filter_map(|it| self.entry(it.slot)) {
+            let part = if self.is_mixed(choice) { member.anywhere.unwrap_or(member.home) } else { member.home };
+            others.extend(self.around(member, part, true));
+        }
+        others.sort_unstable_by_key(|it| it.seq);
+        others.dedup_by_key(|it| it.seq);
+        others.retain(|other| choice.members.iter().all(|member| member.seq != other.seq));
+        let places = |other| (0..choice.members.len()).rev().find_map(|place| self.exchanged(choice, place, other));
+        others.into_iter().find_map(places)
+    }
+
+    /// The group with `other` in this place, if every rule holds and it is no worse.
+    fn exchanged(&self, choice: &Choice, place: usize, other: Candidate) -> Option<Choice> {
+        let member = choice.members[place];
+        if member.seq < other.seq || member.size != other.size {
+            return None;
+        }
+        let mut members = choice.members.clone();
+        members[place] = other;
+        let mut ranges = Spreads::new(self, members[0]);
+        for &member in &members[1..] {
+            ranges.allow(self, member).then(|| ranges.take(self, member))?;
+        }
+        let exchanged = Self::choice(choice.bots, members)?;
+        if !self.rules.by_age && exchanged.spread > self.window_of(*exchanged.members.first()?) {
+            return None;
+        }
+        let fit = |choice: &Choice| {
+            (self.is_mixed(choice), if self.rules.strategy.better == Better::Closer { choice.spread } else { 0 })
+        };
+        (fit(&exchanged) <= fit(choice)).then_some(exchanged)
+    }
+
+    /// Whether its members come from more than one region.
+    fn is_mixed(&self, choice: &Choice) -> bool {
+        let mut homes = choice.members.iter().filter_map(|it| self.entry(it.slot)).map(|entry| entry.home);
+        let first = homes.next();
+        homes.any(|home| Some(home) != first)
     }
 
     /// The best group of players who came alone: they lie side by side, so the closest one is a run of neighbours.
@@ -415,7 +481,8 @@ impl Search<'_> {
 
     /// Gives every member a team.
     fn seated(&self, choice: Choice) -> Option<Found> {
-        let Choice { bots, members, .. } = choice;
+        let is_best = self.is_only_news && self.rules.ranges.is_empty() && choice.bots == 0;
+        let Choice { bots, members, .. } = if is_best { choice } else { self.prefer_older(choice) };
         let teams = if self.rules.has_teams {
             let skill = |it: &Candidate| self.entry(it.slot).map_or(0, |entry| entry.ticket.traits.skill);
             let parties: Vec<_> = members.iter().map(|it| (it.size, skill(it))).collect();
