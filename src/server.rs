@@ -51,7 +51,8 @@ pub struct Threads {
 }
 
 impl Default for Threads {
-    /// One of each per core: a core's worker and arbiter take turns, and neither waits for the other.
+    /// One of each per core: a core's worker and arbiter take turns, and neither waits for the other. Workers speak HTTP;
+    /// on the transport that can, players' sockets move to the arbiters.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self { workers: cores, arbiters: cores }
@@ -241,7 +242,9 @@ pub async fn start_with(
     realm.set_presence(presence);
     arbiters.push(queue);
 
-    let gate = Gate::new(&config.limits, &config.server.allowed_origins, config.server.transport);
+    // Players' sockets live beside their matches: what a tick says is sent by the thread that said it.
+    let homes = realm.match_threads().cloned().collect();
+    let gate = Gate::new(&config.limits, &config.server.allowed_origins, config.server.transport, homes);
     let proxies = config.server.trusted_proxies.clone();
     let trusts_proxy: Arc<dyn Fn(IpAddr) -> bool + Send + Sync> =
         Arc::new(move |ip| proxies.iter().any(|network| network.contains(ip)));
@@ -428,8 +431,9 @@ async fn player_socket(
 ) -> HttpResponse {
     let dialect = query.ok().and_then(|query| Dialect::named(query.dialect.as_deref()?));
     let peer = sockets.client(&request);
-    let response = upgrade(&request, payload, &sockets.gate, peer, sockets.rules, |connection| {
-        PlayerBrain::new(sockets.realm.clone(), connection, dialect)
+    let realm = sockets.realm.clone();
+    let response = upgrade(&request, payload, &sockets.gate, peer, sockets.rules, move |connection| {
+        PlayerBrain::new(realm, connection, dialect)
     });
     if let Some(reason) = response.extensions().get::<Reason>() {
         sockets.realm.meters.refused(reason.row().code);

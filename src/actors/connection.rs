@@ -1,7 +1,8 @@
 //! One connection as the rest of the server sees it: something to wake, to close politely, or to cut.
 //!
-//! What owns the bytes lives on an HTTP worker. Where that is an actor it is frozen while its client does not read, so
-//! nothing here asks it for anything: what must work on a frozen socket works from outside, on the socket itself.
+//! What owns the bytes lives on a thread of its own choosing: a task beside the matches, an actor on the HTTP worker
+//! that accepted it. The actor is frozen while its client does not read, so nothing here asks it for anything: what must
+//! work on a frozen socket works from outside, on the socket itself.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -251,6 +251,11 @@ impl Realm {
         (self.games)(mode, Birth { seed, unix_us: self.clock.unix_us() })
     }
 
+    /// The threads that play matches.
+    pub fn match_threads(&self) -> impl Iterator<Item = &ArbiterHandle> {
+        self.arbiters.iter().map(|arbiter| &arbiter.handle)
+    }
+
     /// Starts a match on the next arbiter and shows it in the directory.
     pub fn start_match(self: &Arc<Self>, order: MatchOrder) -> Result<Arc<MatchCard>, NoMatch> {
         let (mode_name, mode) = self.mode(&order.mode).ok_or(NoMatch::UnknownMode)?;

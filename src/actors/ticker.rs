@@ -176,6 +176,8 @@ mod alarm {
                 let Ok(mut ready) = self.fd.readable().await else { return };
                 let mut count = [0u8; 8];
                 if ready.try_io(|fd| rustix::io::read(fd.get_ref(), &mut count).map_err(Into::into)).is_ok() {
+                    // It rings once for each time it is set: looking again would be a system call per tick for nothing.
+                    ready.clear_ready();
                     return;
                 }
             }

@@ -22,10 +22,10 @@ pub struct Args {
     /// Folder of Lua games
     #[arg(long, value_name = "FOLDER")]
     games: Option<String>,
-    /// Threads for sockets; one per core unless said
+    /// Threads for HTTP; one per core unless said
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// Threads for matches; one per core unless said
+    /// Threads for matches and the sockets of players; one per core unless said
     #[arg(long, value_name = "N")]
     arbiters: Option<usize>,
     /// Seconds that running matches get to end after SIGTERM

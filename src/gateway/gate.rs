@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
+use actix::ArbiterHandle;
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use parking_lot::Mutex;
@@ -24,6 +25,8 @@ use crate::wire::{Detail, Reason, Refusal};
 pub struct Gate {
     limits: Limits,
     transport: Transport,
+    homes: Vec<ArbiterHandle>,
+    next_home: AtomicUsize,
     origins: Vec<String>,
     doors: Mutex<Doors>,
     draining: AtomicBool,
@@ -74,8 +77,14 @@ impl Drop for Permit {
 
 impl Gate {
     /// A gate with these bounds, to sockets on this transport. Raises the process's descriptor limit as far as it may
-    /// go and clamps `connections_max` to it; see [`Descriptors`].
-    pub fn new(limits: &Limits, allowed_origins: &[String], transport: Transport) -> Arc<Self> {
+    /// go and clamps `connections_max` to it; see [`Descriptors`]. A transport that can move its sockets spreads them over
+    /// the threads of `homes`; without any, each stays on the thread that accepted it.
+    pub fn new(
+        limits: &Limits,
+        allowed_origins: &[String],
+        transport: Transport,
+        homes: Vec<ArbiterHandle>,
+    ) -> Arc<Self> {
         let mut limits = limits.clone();
         let descriptors = Descriptors::share(raise_descriptors(), limits.connections_max, transport);
         if descriptors.connections < limits.connections_max {
@@ -104,6 +113,8 @@ impl Gate {
         Arc::new(Self {
             limits,
             transport,
+            homes,
+            next_home: AtomicUsize::new(0),
             origins: allowed_origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect(),
             doors: Mutex::new(doors),
             draining: AtomicBool::new(false),
@@ -121,6 +132,12 @@ impl Gate {
     /// What carries its sockets.
     pub fn transport(&self) -> Transport {
         self.transport
+    }
+
+    /// The thread that the next socket lives on, if it is not the one that accepted it.
+    pub(super) fn next_home(&self) -> Option<&ArbiterHandle> {
+        let turn = self.next_home.fetch_add(1, Ordering::Relaxed);
+        self.homes.get(turn.checked_rem(self.homes.len())?)
     }
 
     /// How many descriptors may still be duplicated.
@@ -230,7 +247,7 @@ mod tests {
 
     fn gate(limits: Limits, origins: &[&str]) -> Arc<Gate> {
         let origins: Vec<_> = origins.iter().map(|origin| (*origin).to_owned()).collect();
-        Gate::new(&limits, &origins, Transport::Raw)
+        Gate::new(&limits, &origins, Transport::Raw, Vec::new())
     }
 
     fn address(text: &str) -> IpAddr {

@@ -1,7 +1,7 @@
 //! The raw transport: a pump as a task that owns its TCP stream.
 //!
-//! HTTP gives the connection away when it becomes a socket ([`answer`]), and with it its parser and both of its
-//! buffers. What stays per connection is a [`RawSocket`]: no buffer unless a message is half here or half gone. Bytes
+//! HTTP gives the connection away when it becomes a socket ([`answer`]), and with it its parser, both of its buffers and
+//! its thread. What stays per connection is a [`RawSocket`]: no buffer unless a message is half here or half gone. Bytes
 //! come and go through [`Scratch`], one per thread, since a thread moves the bytes of one socket at a time.
 //!
 //! Facts that shape it:
@@ -26,6 +26,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use actix::ArbiterHandle;
 use actix_codec::{Encoder, Framed, FramedParts};
 use actix_http::h1::{Codec, Message};
 use actix_http::{ConnectionType, HttpMessage, Request, Response};
@@ -35,7 +36,6 @@ use actix_web::dev::ServiceResponse;
 use actix_web::rt::net::TcpStream;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::{Buf, Bytes, BytesMut};
-use futures_util::future::LocalBoxFuture;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
@@ -49,12 +49,13 @@ use crate::limits::{SOCKET_EVENTS_MAX, SOCKET_READ_BYTES, SOCKET_READS_MAX, WRIT
 // From HTTP to a socket
 
 /// Where a route leaves the pump that is to have its request's connection. In the request's extensions, where the
-/// transport can give the connection away.
+/// transport can give the connection away: to another thread, so that the sockets of players live beside their matches
+/// and what a tick says wakes nobody else.
 #[derive(Clone, Default)]
 pub(super) struct Handover(Rc<RefCell<Option<Begin>>>);
 
 /// Begins a socket on a stream that holds unsent bytes of HTTP, with bytes that came after the request.
-type Begin = Box<dyn FnOnce(TcpStream, Bytes, Bytes) -> LocalBoxFuture<'static, ()>>;
+type Begin = Box<dyn FnOnce(TcpStream, Bytes, Bytes) -> io::Result<()>>;
 
 impl Handover {
     /// That of a request, if its connection can be given away.
@@ -62,10 +63,29 @@ impl Handover {
         request.extensions().get::<Self>().cloned()
     }
 
-    /// Once the answer to the request is written, its connection is this pump's.
-    pub(super) fn prepare<B: Brain>(&self, pump: Pump<B>, guard: Guard) {
-        *self.0.borrow_mut() =
-            Some(Box::new(move |stream, unsent, early| Box::pin(RawSocket::new(stream, pump, guard, unsent, early))));
+    /// Once the answer to the request is written, its connection is that of the pump which `make` makes on the thread
+    /// of its `home`, or on this one.
+    pub(super) fn prepare<B: Brain>(
+        &self,
+        home: Option<&ArbiterHandle>,
+        make: impl FnOnce() -> Pump<B> + Send + 'static,
+        guard: Guard,
+    ) {
+        let home = home.cloned();
+        *self.0.borrow_mut() = Some(Box::new(move |stream, unsent, early| {
+            let Some(home) = home else {
+                actix_web::rt::spawn(RawSocket::new(stream, make(), guard, unsent, early));
+                return Ok(());
+            };
+            let stream = stream.into_std()?;
+            // A home that is gone drops what it is given, and with it the connection.
+            home.spawn_fn(move || {
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    actix_web::rt::spawn(RawSocket::new(stream, make(), guard, unsent, early));
+                }
+            });
+            Ok(())
+        }));
     }
 }
 
@@ -87,23 +107,15 @@ where
     };
     let begin = handover.0.take();
     let FramedParts { io, mut codec, read_buf, mut write_buf, .. } = framed.into_parts();
-    let served = match begin {
+    // A client that is gone needs no answer.
+    let _ = match begin {
         Some(begin) => {
             let (head, _) = response.into_parts();
-            if codec.encode(Message::Item((head, BodySize::None)), &mut write_buf).is_err() {
-                return Ok(());
-            }
-            // What is dropped here is not kept for as long as the socket is open.
-            drop(codec);
-            begin(io, write_buf.freeze(), read_buf.freeze())
+            let answered = codec.encode(Message::Item((head, BodySize::None)), &mut write_buf);
+            answered.and_then(|()| begin(io, write_buf.freeze(), read_buf.freeze()))
         }
-        None => Box::pin(async move {
-            // A client that is gone needs no answer.
-            let _ = send(io, codec, write_buf, response).await;
-        }),
+        None => send(io, codec, write_buf, response).await,
     };
-    drop(handover);
-    served.await;
     Ok(())
 }
 

@@ -16,14 +16,14 @@ use super::ws::{self, HandshakeError};
 use crate::actors::{Connection, Outlet};
 
 /// Upgrades a request to a socket with the brain that `make` gives it, or answers why not. `peer` is the client's
-/// address, as far as proxies can be trusted to tell it.
+/// address, as far as proxies can be trusted to tell it. `make` runs on the thread that the socket will live on.
 pub fn upgrade<B: Brain>(
     request: &HttpRequest,
     payload: web::Payload,
     gate: &Arc<Gate>,
     peer: IpAddr,
     rules: SocketRules,
-    make: impl FnOnce(&Arc<Connection>) -> B,
+    make: impl FnOnce(&Arc<Connection>) -> B + Send + 'static,
 ) -> HttpResponse {
     let opened_ms = now_ms();
     let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
@@ -38,17 +38,18 @@ pub fn upgrade<B: Brain>(
     let socket = request.conn_data::<CutHandle>().and_then(CutHandle::take);
     let outlet = Outlet::new(rules.outbox, gate.metrics().clone());
     let connection = Connection::new(peer, opened_ms, outlet, socket, gate.metrics().clone());
-    let pump = Pump::new(make(&connection), connection.clone(), rules, permit);
+    let watched = connection.clone();
+    let pump = move || Pump::new(make(&connection), connection, rules, permit);
     let guard = Guard::new(rules.size);
     let response = match Handover::of(request) {
         // The transport that runs this request gives its connection away.
         Some(handover) => {
-            handover.prepare(pump, guard);
+            handover.prepare(gate.next_home(), pump, guard);
             accepted.finish()
         }
-        None => ws::start(pump, guard, request, payload),
+        None => ws::start(pump(), guard, request, payload),
     };
-    gate.sentinel().watch(&connection);
+    gate.sentinel().watch(&watched);
     response
 }
 

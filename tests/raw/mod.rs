@@ -52,7 +52,7 @@ impl Server {
 
     pub fn listening(listen: &str, limits: Limits, origins: &[&str]) -> Self {
         let origins: Vec<String> = origins.iter().map(|origin| (*origin).to_owned()).collect();
-        let gate = Gate::new(&limits, &origins, transports::transport());
+        let gate = Gate::new(&limits, &origins, transports::transport(), Vec::new());
         let (opened_tx, opened) = mpsc::channel();
         let (ended_tx, ended) = mpsc::channel();
         let (ready_tx, ready) = mpsc::channel();

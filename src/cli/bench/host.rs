@@ -138,7 +138,7 @@ impl Host {
                 None => format!("server {base} is not ours to look into, so its CPU and memory are not known; {load}"),
             };
         }
-        let threads = format!("server with {} socket and {} match threads", self.workers, self.arbiters);
+        let threads = format!("server with {} HTTP and {} match threads", self.workers, self.arbiters);
         match self.cores {
             Some((server, load)) if pin_to(load) => format!("{threads} on core {server}, load on core {load}"),
             Some(_) => format!("{threads}; pinning failed: server and load share the machine's cores"),

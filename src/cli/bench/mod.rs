@@ -84,10 +84,10 @@ struct How {
     /// The server's core and the load's, such as 0,1; `auto` takes the first two, `off` pins nothing
     #[arg(long, global = true, value_name = "S,L", help_heading = "How", default_value = "auto")]
     cores: Cores,
-    /// Threads for sockets of a started server
+    /// Threads for HTTP of a started server
     #[arg(long, global = true, value_name = "N", help_heading = "How", default_value_t = 1)]
     workers: usize,
-    /// Threads for matches of a started server
+    /// Threads for matches and players' sockets of a started server
     #[arg(long, global = true, value_name = "N", help_heading = "How", default_value_t = 1)]
     arbiters: usize,
     /// Also draw everything on one page of HTML, complete in itself

@@ -158,7 +158,7 @@ fn said(texts: &[&str]) -> Vec<u8> {
 
 /// An open socket whose client has taken the answer to its handshake and takes all it is given.
 fn bench(limits: Limits) -> Bench {
-    let gate = Gate::new(&limits, &[], Transport::Raw);
+    let gate = Gate::new(&limits, &[], Transport::Raw, Vec::new());
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let Ok(permit) = gate.admit(local, None, 0, true) else { panic!("nobody else is here") };
     let rules = SocketRules { frames_per_s: 0, ..SocketRules::players(&limits) };
