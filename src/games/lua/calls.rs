@@ -29,6 +29,7 @@ pub(super) const CALLBACKS: &[&str] = &[
     "think",
     "snapshot",
     "restore",
+    "judge_chat",
 ];
 
 /// What is called within a tick or for the views after it, and draws on its account.

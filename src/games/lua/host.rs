@@ -158,6 +158,11 @@ impl Host {
         self.effects.borrow_mut().push(effect);
     }
 
+    /// What the match was born with.
+    pub(super) fn birth(&self) -> Birth {
+        self.birth
+    }
+
     pub(super) fn loading(&self) -> bool {
         self.loading.get()
     }

@@ -11,6 +11,7 @@ mod play;
 mod bots;
 mod calls;
 mod facts;
+mod filter;
 mod renew;
 
 mod api;

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::budget::Entry;
 use super::calls::{Blame, Called, Lookup, Trouble};
 use super::facts::Fact;
+use super::filter::WordFilter;
 use super::host::{Birth, Host};
 use super::phases::{Phases, Step};
 use super::renew::Renewal;
@@ -18,6 +19,7 @@ use super::report::{Fault, Told};
 use super::sandbox::Machine;
 use super::script::Script;
 use super::{api, convert};
+use crate::engine::chat::FilterVerdict;
 use crate::games::{Audience, Effect, Game, GameCx, JoinRefused, Json, OpenVote};
 use crate::ids::PlayerId;
 use crate::limits::EVENT_BYTES_MAX;
@@ -64,6 +66,9 @@ pub struct LuaGame {
     pub(super) inputs_left_out: u64,
     /// What happened and the script was not told yet, oldest first.
     pub(super) owed: VecDeque<Fact>,
+    /// What judges what is said, once something was: for which version of the script, and none where that has no good
+    /// one.
+    pub(super) filter: Option<(u64, Option<WordFilter>)>,
 }
 
 /// The path of `other` as written in `file`: relative to the directory of the script.
@@ -106,6 +111,7 @@ impl LuaGame {
             turn_told: false,
             inputs_left_out: 0,
             owed: VecDeque::new(),
+            filter: None,
         };
         game.load_bots();
         game.read_phases(options);
@@ -412,6 +418,10 @@ impl Game for LuaGame {
 
     fn bot_names(&self) -> &[String] {
         &self.bot_names
+    }
+
+    fn judge_chat(&mut self, sender: PlayerId, text: &str) -> FilterVerdict {
+        self.filter_chat(sender, text)
     }
 
     /// A script that declares `bots` has them, unless it says that they are not enabled.
