@@ -277,6 +277,10 @@ pub const PRESENCE_EVERY_MS: u64 = 1_000;
 pub const SUBSCRIPTIONS_MAX: usize = 512;
 /// Kicked players one match keeps out. Over: the one who was kicked first may come back.
 pub const BARRED_PER_MATCH_MAX: usize = 256;
+/// Players from the queue whom one match's game turned away, and who are not sent to it again. Over: it asks the queue for
+/// nobody more until its door opens anew.
+pub const TURNED_AWAY_PER_MATCH_MAX: usize = 256;
+
 /// Votes one match may ever hold. Over: the vote is refused and its author told.
 pub const VOTES_PER_MATCH_MAX: usize = 1_024;
 

@@ -114,6 +114,8 @@ pub struct AskBackfill {
     pub seats: Vec<u32>,
     /// Whom they must suit: those who play there and came by the queue.
     pub playing: Option<Playing>,
+    /// Whom it does not take: shown out of it, or turned away by its game.
+    pub barred: Vec<PlayerId>,
 }
 
 /// The server is overloaded, or is no more: while it is, nobody is matched, and everybody keeps their turn.
@@ -560,13 +562,13 @@ impl Handler<AskBackfill> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, ask: AskBackfill, ctx: &mut Self::Context) {
-        let AskBackfill { mode, match_id, seats, playing } = ask;
+        let AskBackfill { mode, match_id, seats, playing, barred } = ask;
         let Some(pool) = self.pools.get_mut(&mode) else { return };
         pool.cancel_backfill(match_id);
         if seats.is_empty() {
             return;
         }
-        if let Err(error) = pool.backfill(Backfill { match_id, seats, playing }) {
+        if let Err(error) = pool.backfill_without(Backfill { match_id, seats, playing }, barred) {
             tracing::warn!(%match_id, %mode, %error, "a match asked for players in vain");
         }
         self.look(ctx);

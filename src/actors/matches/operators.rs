@@ -21,6 +21,7 @@ impl Handler<Command> for MatchActor {
                         vote.pause();
                     }
                     self.update_card();
+                    self.ask_for_players();
                 }
                 let _ = answer.send(self.stage.phase());
             }
@@ -30,12 +31,14 @@ impl Handler<Command> for MatchActor {
                         vote.resume();
                     }
                     self.update_card();
+                    self.ask_for_players();
                 }
                 let _ = answer.send(self.stage.phase());
             }
             Command::SetJoinable(joinable) => {
                 self.stage.set_joinable(joinable);
                 self.update_card();
+                self.look_at_door();
             }
             Command::Kick(player, reason) => {
                 self.effect(Effect::Kick { player, reason }, ctx);
