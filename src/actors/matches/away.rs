@@ -42,8 +42,12 @@ impl MatchActor {
     /// A player did not come back in time.
     pub(super) fn expire(&mut self, player: PlayerId, ctx: &mut Context<Self>) {
         match self.stage.mode.reconnect.on_expire {
-            OnExpire::Leave => self.leave(player, Parting::Expired.reason(), ctx),
+            OnExpire::Leave => {
+                self.tell_expired(player, "expired", false);
+                self.leave(player, Parting::Expired.reason(), ctx);
+            }
             OnExpire::Forfeit => {
+                self.tell_expired(player, "forfeited", false);
                 if self.stage.roster.is_seated(player) && !self.forfeited.contains(&player) {
                     self.forfeited.push(player);
                 }
@@ -54,6 +58,7 @@ impl MatchActor {
                     // Who only watched has no seat to play on in.
                     return self.leave(player, Parting::Expired.reason(), ctx);
                 }
+                self.tell_expired(player, "bot", true);
                 self.gone(player, true, Some("bot"));
                 self.carry_out(ctx);
             }

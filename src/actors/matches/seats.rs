@@ -234,6 +234,21 @@ impl MatchActor {
         self.carry_out(ctx);
     }
 
+    /// Tells somebody who did not come back in time that the seat is lost, where their next connection will read it.
+    /// `seat_kept`: a bot plays on in it, and a join takes it back.
+    pub(super) fn tell_expired(&self, player: PlayerId, reason: &'static str, seat_kept: bool) {
+        if let Some(member) = self.members.get(&player).filter(|_| self.stage.roster.is_seated(player)) {
+            let left = says::PlayerLeft {
+                match_id: self.stage.id,
+                player_id: player,
+                reason: Some(reason.into()),
+                player_count: None,
+                seat_kept: Some(seat_kept),
+            };
+            member.outlet.push(&left.push());
+        }
+    }
+
     /// After a seat was freed: everybody learns it.
     pub(super) fn gone(&mut self, player: PlayerId, seated: bool, reason: Option<&str>) {
         self.dismiss(player);
@@ -245,6 +260,7 @@ impl MatchActor {
                 player_id: player,
                 reason: reason.map(|reason| reason.to_owned().into()),
                 player_count: Some(self.stage.roster.seats().len() as u32),
+                seat_kept: None,
             };
             self.push_everyone(&left.push());
             for vote in self.votes.values() {
