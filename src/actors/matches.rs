@@ -88,6 +88,8 @@ pub struct MatchActor {
     /// What the queue knew of those who play here and came by it.
     traits: HashMap<PlayerId, Traits>,
     showing: showing::Showing,
+    /// When the seat of each player who is away is given up. None of these runs while an operator holds the match.
+    graces: HashMap<PlayerId, SpawnHandle>,
     /// The latest errors of its script, for operators.
     faults: VecDeque<ScriptFault>,
     meters: Arc<super::meters::ModeMeters>,
@@ -178,6 +180,7 @@ impl MatchActor {
             door_open: true,
             traits: HashMap::new(),
             showing: showing::Showing::default(),
+            graces: HashMap::new(),
             faults: VecDeque::new(),
             meters,
             own: super::meters::Durations::coarse(),

@@ -20,6 +20,7 @@ impl Handler<Command> for MatchActor {
                     for vote in self.votes.values() {
                         vote.pause();
                     }
+                    self.hold_graces(ctx);
                     self.update_card();
                     self.ask_for_players();
                 }
@@ -30,6 +31,7 @@ impl Handler<Command> for MatchActor {
                     for vote in self.votes.values() {
                         vote.resume();
                     }
+                    self.resume_graces(ctx);
                     self.update_card();
                     self.ask_for_players();
                 }

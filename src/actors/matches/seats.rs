@@ -452,7 +452,9 @@ impl Handler<Leave> for MatchActor {
         }
         match leave.why {
             _ if stale => {}
-            // A session lives at least as long as the seat is held for it.
+            // A session may end before the match that an operator holds goes on; the seat is held for the next one.
+            Parting::Expired if self.is_held_for(leave.player) => self.away(leave.player, ctx),
+            // Else it lives at least as long as the seat is held for it.
             Parting::Expired if !self.over => self.expire(leave.player, ctx),
             why => self.leave(leave.player, why.reason(), ctx),
         }
