@@ -199,6 +199,8 @@ impl MatchActor {
     fn part_of(&self, player: PlayerId, bot: bool, verdict: &Verdict) -> ParticipantRow {
         let stayed = bot || self.members.contains_key(&player);
         let outcome = match verdict.standing(player) {
+            // Nobody can have played, won or left early what never began.
+            _ if self.started_ms == 0 => Outcome::Cancelled,
             // Who left early may have won all the same: the game says so.
             Standing::Won => Outcome::Won,
             _ if !stayed => Outcome::Forfeited,
