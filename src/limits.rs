@@ -289,6 +289,10 @@ pub const VOTES_PER_MATCH_MAX: usize = 1_024;
 /// `busy`, which then comes ahead of their answers.
 pub const TURNS_WAITING_MAX: usize = 256;
 
+/// Names of modes told to whoever names one that there is not. Over: the first by name are told; a refusal costs less than
+/// what it refuses.
+pub const MODES_TOLD_MAX: usize = 32;
+
 /// Players that one player may block. Over: `too_many_blocks`.
 pub const BLOCKS_MAX: usize = 1_000;
 

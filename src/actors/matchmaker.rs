@@ -11,6 +11,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::directory::Member;
+use super::lobby::unknown_mode;
 use super::matches::{QueuedGroup, Reinforce};
 use super::realm::{MatchOrder, NoMatch, Realm};
 use super::sessions::{SnapshotPart, refusal_of};
@@ -205,7 +206,7 @@ impl MatchmakerActor {
                 let pool = self.pools.get_mut(&mode).ok_or(Reason::UnknownMode)?;
                 (mode, pool)
             }
-            None => return Err(Reason::UnknownMode.into()),
+            None => return Err(unknown_mode(&self.realm, |_| true)),
         };
         let mut players = vec![member.player];
         players.extend(add.party.iter().filter(|player| **player != member.player));

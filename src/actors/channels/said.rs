@@ -201,7 +201,7 @@ impl ChannelActor {
                 return self.judge(content, Judging::Edit { player: who.player, message_id, reply }, ctx);
             }
             Ok(None) => None,
-            Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthorized),
+            Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthor),
             Err(ChangeRefused::Say(refused)) => return reply.refuse(&self.realm, not_said(refused)),
         };
         self.turns.begin(who.session_id);
@@ -367,7 +367,7 @@ impl Handler<ChangeKept> for ChannelActor {
                 None
             }
             (Ok(Changed::NotFound), _) => Some(Reason::MessageNotFound),
-            (Ok(Changed::NotSender), _) => Some(Reason::NotAuthorized),
+            (Ok(Changed::NotSender), _) => Some(Reason::NotAuthor),
             (Err(error), _) => Some(unkept(error)),
         };
         match by {

@@ -210,7 +210,7 @@ impl MatchActor {
         join_ctx: Option<&serde_json::value::RawValue>,
     ) -> Result<bool, Refusal> {
         if self.stage.roster.is_spectator(player) {
-            return Err(Reason::AlreadyInMatch.into());
+            return Err(Reason::Watching.into());
         }
         self.realm.directory.claim_seat(player, self.stage.id).map_err(|_| Refusal::from(Reason::AlreadyInMatch))?;
         let clock = self.realm.clock;

@@ -157,7 +157,7 @@ impl SessionActor {
 
     fn create_match(&mut self, create: wire::matches::Create, cid: Option<&Cid>, ctx: &Context<Self>) {
         let Some((mode_name, mode)) = self.realm.mode(&create.mode) else {
-            return self.refuse(cid, Reason::UnknownMode);
+            return self.refuse(cid, lobby::unknown_mode(&self.realm, |mode| mode.create));
         };
         if !mode.create {
             return self.refuse(cid, Reason::CreateDisabled);
@@ -199,7 +199,7 @@ impl SessionActor {
 
     fn find_or_create(&mut self, find: wire::matches::FindOrCreate, cid: Option<&Cid>, ctx: &Context<Self>) {
         let Some((mode_name, mode)) = self.realm.mode(&find.mode) else {
-            return self.refuse(cid, Reason::UnknownMode);
+            return self.refuse(cid, lobby::unknown_mode(&self.realm, |mode| mode.quick_play));
         };
         if !mode.quick_play {
             return self.refuse(cid, Reason::QuickPlayDisabled);
@@ -303,7 +303,7 @@ impl SessionActor {
 
     fn add_ticket(&mut self, add: wire::matchmaking::Add, cid: Option<&Cid>, ctx: &Context<Self>) {
         if self.realm.mode(&add.mode).is_none() {
-            return self.refuse(cid, Reason::UnknownMode);
+            return self.refuse(cid, lobby::unknown_mode(&self.realm, |_| true));
         }
         if self.realm.directory.seat(self.player).is_some() {
             return self.refuse(cid, Reason::AlreadyInMatch);

@@ -58,7 +58,7 @@ async fn queue(state: State, caller: Caller, payload: Payload) -> Answer {
     let realm = &state.running()?.realm;
     // A match that is found is told over the socket, so a player without one cannot be matched.
     let Some(member) = realm.directory.member(caller.id()) else {
-        return Err(Reason::PartyMemberUnavailable.with("player_id", caller.id().to_string()).into());
+        return Err(Reason::NoSocket.with("player_id", caller.id().to_string()).into());
     };
     let (answer, answered) = oneshot::channel();
     realm.matchmaker().try_send(Queue { member, add, answer }).map_err(|_| Reason::Busy)?;
