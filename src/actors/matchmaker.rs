@@ -139,6 +139,29 @@ pub struct PutBack {
     pub gone: Vec<PlayerId>,
 }
 
+/// Tells `done` whether `leader` may take these along into a ticket: nobody whom a block parts from them, whoever set
+/// it. Asked of the store before the matchmaker hears of it, which waits for nobody; `done` may run on a thread of the
+/// store. The refusal does not say that it is a block.
+pub fn may_take_along(
+    realm: &Arc<Realm>,
+    leader: PlayerId,
+    party: &[PlayerId],
+    done: impl FnOnce(Result<(), Refusal>) + Send + 'static,
+) {
+    let others: Vec<_> = party.iter().copied().filter(|player| *player != leader).collect();
+    if others.is_empty() {
+        return done(Ok(()));
+    }
+    let told = move |parted: Result<Option<PlayerId>, _>| {
+        done(match parted {
+            Ok(None) => Ok(()),
+            Ok(Some(player)) => Err(Reason::PartyMemberUnavailable.with("player_id", player.to_string())),
+            Err(_) => Err(Reason::Busy.into()),
+        });
+    };
+    realm.store.blocked_among(leader, others, Box::new(told));
+}
+
 /// The actor.
 pub struct MatchmakerActor {
     realm: Arc<Realm>,

@@ -11,7 +11,7 @@ use crate::actors::directory::{Member, VotePlace};
 use crate::actors::lobby::{self, FindOrCreate};
 use crate::actors::mail::{Mail, Waiting};
 use crate::actors::matches::{CallVote, Join, Leave, Parting, Resync, SpendVeto};
-use crate::actors::matchmaker::{AddTicket, RemoveTicket};
+use crate::actors::matchmaker::{AddTicket, RemoveTicket, may_take_along};
 use crate::actors::overload::Pressure;
 use crate::actors::presence::{UpdatePresence, Watch};
 use crate::actors::realm::{MatchOrder, NoMatch};
@@ -308,8 +308,18 @@ impl SessionActor {
         if self.realm.directory.seat(self.player).is_some() {
             return self.refuse(cid, Reason::AlreadyInMatch);
         }
-        let message = AddTicket { member: self.me(ctx), cid: cid.cloned(), add };
-        self.tell(self.realm.matchmaker(), message, cid, Reason::Busy);
+        let (realm, member, cid) = (self.realm.clone(), self.me(ctx), cid.cloned());
+        may_take_along(&self.realm, self.player, &add.party.clone(), move |may| {
+            let outlet = member.outlet.clone();
+            let told = may.and_then(|()| {
+                let message = AddTicket { member, cid: cid.clone(), add };
+                realm.matchmaker().try_send(message).map_err(|_| Reason::Busy.into())
+            });
+            if let Err(refusal) = told {
+                realm.meters.refused(refusal.reason.row().code);
+                outlet.push(&refusal.frame(cid.as_ref(), None));
+            }
+        });
     }
 
     pub(super) fn listener(&self) -> Listener {
