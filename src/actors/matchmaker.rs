@@ -201,6 +201,7 @@ impl MatchmakerActor {
         ctx: &mut Context<Self>,
         answer: impl FnOnce(Result<says::Queued, Refusal>),
     ) {
+        let party = add.party.clone();
         let added = match self.add(member, add) {
             Ok(added) => added,
             Err(refusal) => return answer(Err(refusal)),
@@ -210,7 +211,14 @@ impl MatchmakerActor {
         let groups = self.poll();
         let waits_in = self.tickets.get(&added.ticket_id).and_then(|mode| self.pools.get(mode));
         let needed = waits_in.map_or(0, |pool| pool.players_needed(added.ticket_id));
-        answer(Ok(says::Queued::new(added.ticket_id, Some(needed), added.already_queued)));
+        let queued = says::Queued::new(added.ticket_id, Some(needed), added.already_queued);
+        if !added.already_queued && party.iter().any(|player| *player != member.player) {
+            // Whoever is taken along learns the ticket's name from this: they may withdraw it as well.
+            let frame = queued.push();
+            let along = party.iter().filter(|player| **player != member.player);
+            along.filter_map(|player| self.realm.directory.member(*player)).for_each(|it| it.outlet.push(&frame));
+        }
+        answer(Ok(queued));
         self.seat_all(groups, ctx);
     }
 
@@ -222,6 +230,10 @@ impl MatchmakerActor {
         let (mode, pool) = match self.pools.get_key_value(add.mode.as_str()) {
             Some((mode, _)) => {
                 let mode = mode.clone();
+                // Before anything else could be refused: who waits already asks for nothing new.
+                if let Some(open) = self.pools[&mode].ticket_of(member.player) {
+                    return Ok(Added { ticket_id: open.ticket_id, already_queued: true });
+                }
                 let waiting: usize = self.pools.values().map(Pool::len).sum();
                 if waiting >= self.realm.rules.limits.tickets_max as usize {
                     return Err(Reason::QueueFull.into());
@@ -446,6 +458,10 @@ impl MatchmakerActor {
                 self.recording.gave_up(ticket_id, self.realm.clock.now_ms());
                 clear_status(&self.realm, &ticket);
                 self.count();
+                // Whoever withdrew it has the reply.
+                let frame = says::Removed::of(ticket_id).push();
+                let others = ticket.players.iter().filter(|player| **player != by);
+                others.filter_map(|player| self.realm.directory.member(*player)).for_each(|it| it.outlet.push(&frame));
                 Ok(())
             }
             Err(RemoveRefused::NotOwner) => Err(Reason::NotOwner.into()),
