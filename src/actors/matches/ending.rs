@@ -57,15 +57,9 @@ pub struct Farewell {
 impl Drop for Farewell {
     fn drop(&mut self) {
         let directory = &self.realm.directory;
-        // Before anybody hears that it is over: whoever hears may queue again at once.
+        // Before anybody hears that it is over: whoever hears may queue again at once, and finds no trace of it.
         for player in self.members.keys() {
             directory.release_seat(*player, self.match_id);
-        }
-        for outlet in &self.crowd {
-            outlet.push(&self.finished);
-        }
-        for member in self.members.values() {
-            member.session.do_send(Unseated { match_id: self.match_id });
         }
         for vote_id in &self.vote_ids {
             directory.remove_vote(vote_id);
@@ -75,6 +69,12 @@ impl Drop for Farewell {
             directory.update(card, |state| (state.phase, state.joinable) = (Phase::Finished, false));
         }
         directory.remove_match(self.match_id);
+        for outlet in &self.crowd {
+            outlet.push(&self.finished);
+        }
+        for member in self.members.values() {
+            member.session.do_send(Unseated { match_id: self.match_id });
+        }
     }
 }
 
