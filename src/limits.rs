@@ -277,6 +277,10 @@ pub const PRESENCE_EVERY_MS: u64 = 1_000;
 pub const SUBSCRIPTIONS_MAX: usize = 512;
 /// Kicked players one match keeps out. Over: the one who was kicked first may come back.
 pub const BARRED_PER_MATCH_MAX: usize = 256;
+/// Players from the queue whom one match's game turned away, and who are not sent to it again. Over: it asks the queue for
+/// nobody more until its door opens anew.
+pub const TURNED_AWAY_PER_MATCH_MAX: usize = 256;
+
 /// Votes one match may ever hold. Over: the vote is refused and its author told.
 pub const VOTES_PER_MATCH_MAX: usize = 1_024;
 
@@ -284,6 +288,10 @@ pub const VOTES_PER_MATCH_MAX: usize = 1_024;
 /// messages that wait for the one before: twice the burst of frames, so only a server that counts none gets there. Over:
 /// `busy`, which then comes ahead of their answers.
 pub const TURNS_WAITING_MAX: usize = 256;
+
+/// Names of modes told to whoever names one that there is not. Over: the first by name are told; a refusal costs less than
+/// what it refuses.
+pub const MODES_TOLD_MAX: usize = 32;
 
 /// Players that one player may block. Over: `too_many_blocks`.
 pub const BLOCKS_MAX: usize = 1_000;

@@ -469,6 +469,10 @@ impl Live for LiveRealm {
         ready(self.0.is_in_match(player, match_id)).boxed()
     }
 
+    fn is_listed(&self, match_id: MatchId) -> bool {
+        self.0.directory.card(match_id).is_some_and(|card| card.listed)
+    }
+
     fn is_ready(&self) -> bool {
         !self.0.is_draining()
     }

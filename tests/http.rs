@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use tessera::gateway::http::{Clock, Ended, HttpRates, HttpRules, HttpState, Live, Now, Passwords, configure};
 use tessera::ids::{MatchId, MessageId, NotificationId, PlayerId};
+use tessera::limits::BLOCKS_MAX;
 use tessera::store::rows::*;
 use tessera::store::{Done, SqliteStore, Store, StoreError};
 
@@ -422,7 +423,7 @@ fn a_guest_comes_back_and_becomes_an_account() {
     assert!(created.body["username"].as_str().is_some_and(|name| name.starts_with("guest_")), "{}", created.body);
     let first = SignedIn::of(&created);
     let again = guest(secret);
-    assert_eq!(again.body.get("created"), None, "only the first time");
+    assert_eq!(again.body["created"], false, "only the first time");
     let second = SignedIn::of(&again);
     assert_eq!(second.id, first.id);
     let wrong = guest(&secret.replace('c', "d"));
@@ -677,6 +678,25 @@ fn histories_are_read_by_those_who_may_hear_them() {
     assert_eq!((&direct["channel_id"], &direct["messages"][0]["content"]), (&json!(dm), &json!("line 3")));
     assert_eq!(history(&format!("dm/{}/history", bob.id), &eve).body["messages"], json!([]));
     assert_eq!(history("dm/x/history", &eve).code(), "player.not_found");
+}
+
+#[test]
+fn nobody_blocks_more_players_than_are_kept() {
+    let server = serve(|_| ());
+    let (ada, bob, eve) = (server.register("ada"), server.register("bob"), server.register("eve"));
+    for number in 1..BLOCKS_MAX {
+        server.keep(|store, done| store.block(ada.id, PlayerId::from_u128(number as u128), done));
+    }
+    let block = |method: &str, whom: &SignedIn| {
+        server.with_token(method, &format!("/api/v1/blocks/{}", whom.id), &ada.access, "")
+    };
+    assert_eq!(block("PUT", &bob).status, 200, "the last that fits");
+    let refused = block("PUT", &eve);
+    assert_eq!((refused.status, refused.code()), (429, "player.too_many_blocks"));
+    assert_eq!(refused.body["error"]["details"], json!({"blocks_max": BLOCKS_MAX}));
+    assert_eq!(block("PUT", &bob).status, 200, "nothing more is kept by that");
+    assert_eq!(block("DELETE", &bob).status, 200);
+    assert_eq!(block("PUT", &eve).status, 200, "one was lifted");
 }
 
 #[test]

@@ -329,8 +329,11 @@ async fn an_operator_keeps_order_in_the_chat() {
     }
     let muted_for = |seconds: u32, channel: Value| json!({"seconds": seconds, "channel_id": channel, "reason": "loud"});
     let mute = format!("players/{}/mute", ada.id);
+    let nowhere = server.refused(&mute, muted_for(60, json!("elsewhere"))).await;
+    assert_eq!(nowhere, (400, "chat.invalid_channel_id".into()), "there is no such channel to be silent in");
+    assert_eq!(done(server.deed(&mute, muted_for(0, json!("elsewhere"))).await), DONE, "what was open once is lifted");
     for (body, silent) in [
-        (muted_for(60, json!("elsewhere")), false),
+        (muted_for(60, json!("room:elsewhere")), false),
         (muted_for(60, json!("lobby")), true),
         (muted_for(0, json!("lobby")), false),
         (muted_for(60, Value::Null), true),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use support::{Client, pair, run, server};
 use tessera::client::{Base, request};
 use tessera::config::{Reload, Secret};
+use tessera::engine::modes::{Players, Private};
 use tessera::server::Background;
 
 const OPS_TOKEN: &str = "correct-horse-battery-staple";
@@ -242,6 +243,45 @@ fn what_a_script_asks_for_reaches_players() {
         a.expect("match.matched").await;
         a.expect_where("match.state", |state| state["gold"] == 30).await;
         c.expect_where("match.state", |state| state["why"] == "not_found").await;
+    });
+}
+
+#[test]
+fn the_door_of_a_private_match_is_its_code_whatever_its_game_asks_for() {
+    let folder = Folder::of(
+        "max_players = 3
+         state_strategy = 'shared'
+         function init() return { asked = false } end
+         function handle_input(id, input, state)
+           game.match.backfill(2)
+           state.asked = true
+           return state
+         end",
+    );
+    let server = folder.serve(|config| {
+        let mode = config.modes.get_mut("default").unwrap();
+        mode.create = true;
+        mode.private = Private::Allowed;
+        mode.players = Players { min: 1, max: 3 };
+        mode.matchmaking.size = Some(2);
+        mode.matchmaking.backfill = true;
+    });
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut a = Client::new(&base, "alice").await;
+        a.send("match.create", json!({"mode": "default", "private": true})).await;
+        let joined = a.expect("match.joined").await["payload"].clone();
+        let mut stranger = Client::new(&base, "carol").await;
+        stranger.send("matchmaker.add", json!({"mode": "default"})).await;
+        stranger.expect("matchmaker.queued").await;
+        a.text(r#"{"type":"match.input","payload":{}}"#).await;
+        a.expect_where("match.state", |state| state["asked"] == true).await;
+        // As somebody types it who was told it.
+        let code = format!(" {} ", joined["join_code"].as_str().unwrap().to_lowercase());
+        let mut b = Client::new(&base, "bob").await;
+        b.send("match.join", json!({"join_code": code})).await;
+        assert_eq!(b.expect("match.joined").await["payload"]["match_id"], joined["match_id"]);
+        assert!(stranger.heard_of("match.matched").await.is_empty(), "there were two free seats");
     });
 }
 

@@ -166,6 +166,16 @@ pub enum Welcome {
 #[rtype(result = "()")]
 struct HistoryLoaded(Vec<ChatRow>);
 
+/// The store told whether one side of a direct channel, who is typing, is blocked. Not knowing counts as blocked: nobody
+/// misses much.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct TypingChecked {
+    who: Listener,
+    cid: Option<Cid>,
+    blocked: bool,
+}
+
 /// To whom an answer goes.
 pub struct Reply {
     session: SessionId,
@@ -253,7 +263,7 @@ impl ChannelActor {
             ChatCommand::Change { who, cid, message_id, content } => {
                 self.change(&who, cid, message_id, content.as_deref(), ctx);
             }
-            ChatCommand::Type { who, cid } => self.typing(&who, cid),
+            ChatCommand::Type { who, cid } => self.typing(who, cid, ctx),
             ChatCommand::Answer { who, answer } => who.outlet.push_own(*answer),
             ChatCommand::Moderate { message_id, content, done } => {
                 self.moderate(message_id, content.as_deref(), done, ctx);
@@ -326,21 +336,35 @@ impl ChannelActor {
         newest.into_iter().rev().map(|line| message_of(&self.name, line)).collect()
     }
 
-    fn typing(&mut self, who: &Listener, cid: Option<Cid>) {
+    fn typing(&mut self, who: Listener, cid: Option<Cid>, ctx: &mut Context<Self>) {
         if let Some(refusal) = muted(&self.realm, who.player, &self.name) {
-            return Reply::to(who, cid).refuse(&self.realm, refusal);
+            return Reply::to(&who, cid).refuse(&self.realm, refusal);
         }
         match self.channel.typing(who.player, who.session_id, self.realm.clock.now_ms()) {
-            Ok(true) => {
-                let frame = says::IsTyping { channel_id: self.name.to_string(), player_id: who.player }.push();
-                for (session, _, outlet) in self.channel.members() {
-                    if session != who.session_id {
-                        outlet.push(&frame);
-                    }
+            Ok(true) => match self.other_of(who.player) {
+                Some((player, other)) => {
+                    // In its turn, as what is said; and once in a while only, so the store is not kept busy with it.
+                    self.turns.begin(who.session_id);
+                    self.keeping += 1;
+                    let me = ctx.address();
+                    let done = move |blocked: Result<bool, _>| {
+                        me.do_send(TypingChecked { who, cid, blocked: blocked.unwrap_or(true) });
+                    };
+                    self.realm.store.blocked_between(player, other, Box::new(done));
                 }
-            }
+                None => self.tell_typing(&who),
+            },
             Ok(false) => {}
-            Err(refused) => Reply::to(who, cid).refuse(&self.realm, not_said(refused)),
+            Err(refused) => Reply::to(&who, cid).refuse(&self.realm, not_said(refused)),
+        }
+    }
+
+    fn tell_typing(&self, who: &Listener) {
+        let frame = says::IsTyping { channel_id: self.name.to_string(), player_id: who.player }.push();
+        for (session, _, outlet) in self.channel.members() {
+            if session != who.session_id {
+                outlet.push(&frame);
+            }
         }
     }
 
@@ -388,6 +412,21 @@ impl Handler<HistoryLoaded> for ChannelActor {
         for command in self.early.take().unwrap_or_default() {
             self.take(command, ctx);
         }
+        self.retire_if_empty(ctx);
+    }
+}
+
+impl Handler<TypingChecked> for ChannelActor {
+    type Result = ();
+
+    fn handle(&mut self, TypingChecked { who, cid, blocked }: TypingChecked, ctx: &mut Context<Self>) {
+        self.keeping -= 1;
+        if blocked {
+            Reply::to(&who, cid).refuse(&self.realm, Reason::Blocked);
+        } else {
+            self.tell_typing(&who);
+        }
+        self.answered(who.session_id, ctx);
         self.retire_if_empty(ctx);
     }
 }

@@ -301,7 +301,8 @@ impl Directory {
 
     /// The match behind a join code.
     pub fn card_by_code(&self, code: &str) -> Option<Arc<MatchCard>> {
-        let match_id = *self.join_codes.get(code)?;
+        // As people read it out or paste it: codes are capital letters and digits.
+        let match_id = *self.join_codes.get(code.trim().to_ascii_uppercase().as_str())?;
         self.card(match_id)
     }
 

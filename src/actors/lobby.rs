@@ -10,9 +10,9 @@ use super::matches::Join;
 use super::realm::{MatchOrder, Realm};
 use super::sessions::refusal_of;
 use crate::engine::matches::Phase;
-use crate::engine::modes::Json;
+use crate::engine::modes::{Json, Mode};
 use crate::ids::MatchId;
-use crate::limits::{FIND_TRIES_MAX, MATCH_LIST_ROWS_MAX};
+use crate::limits::{FIND_TRIES_MAX, MATCH_LIST_ROWS_MAX, MODES_TOLD_MAX};
 use crate::wire::{Cid, Reason, Refusal};
 
 /// A player wants into any match of a mode.
@@ -131,6 +131,17 @@ pub fn open_matches(realm: &Realm, filter: &crate::wire::matches::List) -> crate
         .take(MATCH_LIST_ROWS_MAX)
         .collect();
     crate::wire::matches::Listing { matches }
+}
+
+/// What is told whoever names a mode that there is not: which of the listed ones `enters` lets in, by name.
+pub fn unknown_mode(realm: &Realm, enters: impl Fn(&Mode) -> bool) -> Refusal {
+    let modes = realm.modes();
+    let known = modes.iter().filter(|(_, mode)| mode.listed && enters(mode)).map(|(name, _)| &**name);
+    let known: Vec<_> = known.take(MODES_TOLD_MAX).collect();
+    match serde_json::value::to_raw_value(&known) {
+        Ok(known) => Reason::UnknownMode.with("known", known),
+        Err(_) => Reason::UnknownMode.into(),
+    }
 }
 
 impl Actor for LobbyActor {

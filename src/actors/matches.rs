@@ -79,17 +79,34 @@ pub struct MatchActor {
     forfeited: Vec<PlayerId>,
     /// How many players the game asked the queue for; without, as many as are missing.
     wanted: Option<u32>,
-    /// What the queue was asked for last: seats per team, and whom newcomers must suit.
-    asked_for: (Vec<u32>, Option<Playing>),
+    /// What the queue was asked for last; `None` where it may have sent somebody since, so that it is asked again.
+    asked_for: Option<Wanted>,
+    /// Whom the queue sent and the game turned away, until the door opens anew.
+    turned_away: Vec<PlayerId>,
+    /// Whether newcomers could take a seat when that was looked at last: a game opens and closes its door unasked.
+    door_open: bool,
     /// What the queue knew of those who play here and came by it.
     traits: HashMap<PlayerId, Traits>,
     showing: showing::Showing,
+    /// When the seat of each player who is away is given up. None of these runs while an operator holds the match.
+    graces: HashMap<PlayerId, SpawnHandle>,
     /// The latest errors of its script, for operators.
     faults: VecDeque<ScriptFault>,
     meters: Arc<super::meters::ModeMeters>,
     own: super::meters::Durations,
     /// The first and the last wake: when each was due and when it came, monotonic microseconds.
     wakes: Option<[(u64, u64); 2]>,
+}
+
+/// What a match asks of the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Wanted {
+    /// Seats per team; empty when it wants nobody.
+    seats: Vec<u32>,
+    /// Whom newcomers must suit.
+    playing: Option<Playing>,
+    /// Whom it does not take.
+    barred: Vec<PlayerId>,
 }
 
 /// Plays nothing: stands in where a mode's game could not be built, until the match is cancelled.
@@ -158,9 +175,12 @@ impl MatchActor {
             everyone: Vec::new(),
             forfeited: Vec::new(),
             wanted: None,
-            asked_for: Default::default(),
+            asked_for: Some(Wanted::default()),
+            turned_away: Vec::new(),
+            door_open: true,
             traits: HashMap::new(),
             showing: showing::Showing::default(),
+            graces: HashMap::new(),
             faults: VecDeque::new(),
             meters,
             own: super::meters::Durations::coarse(),
@@ -220,8 +240,8 @@ impl MatchActor {
         loop {
             let acts = self.stage.take();
             if acts.is_empty() {
-                // A game opens and closes its door without asking us.
                 self.update_card();
+                self.look_at_door();
                 return;
             }
             let last_scheduled = acts.iter().rposition(|act| matches!(act, Act::OpenScheduled(_)));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::directory::Member;
+use super::lobby::unknown_mode;
 use super::matches::{QueuedGroup, Reinforce};
 use super::realm::{MatchOrder, NoMatch, Realm};
 use super::sessions::{SnapshotPart, refusal_of};
@@ -114,6 +115,8 @@ pub struct AskBackfill {
     pub seats: Vec<u32>,
     /// Whom they must suit: those who play there and came by the queue.
     pub playing: Option<Playing>,
+    /// Whom it does not take: shown out of it, or turned away by its game.
+    pub barred: Vec<PlayerId>,
 }
 
 /// The server is overloaded, or is no more: while it is, nobody is matched, and everybody keeps their turn.
@@ -134,6 +137,29 @@ pub struct PutBack {
     pub tickets: Vec<(Ticket, u64)>,
     /// Whose fault it was: a ticket with one of these is withdrawn.
     pub gone: Vec<PlayerId>,
+}
+
+/// Tells `done` whether `leader` may take these along into a ticket: nobody whom a block parts from them, whoever set
+/// it. Asked of the store before the matchmaker hears of it, which waits for nobody; `done` may run on a thread of the
+/// store. The refusal does not say that it is a block.
+pub fn may_take_along(
+    realm: &Arc<Realm>,
+    leader: PlayerId,
+    party: &[PlayerId],
+    done: impl FnOnce(Result<(), Refusal>) + Send + 'static,
+) {
+    let others: Vec<_> = party.iter().copied().filter(|player| *player != leader).collect();
+    if others.is_empty() {
+        return done(Ok(()));
+    }
+    let told = move |parted: Result<Option<PlayerId>, _>| {
+        done(match parted {
+            Ok(None) => Ok(()),
+            Ok(Some(player)) => Err(Reason::PartyMemberUnavailable.with("player_id", player.to_string())),
+            Err(_) => Err(Reason::Busy.into()),
+        });
+    };
+    realm.store.blocked_among(leader, others, Box::new(told));
 }
 
 /// The actor.
@@ -175,6 +201,7 @@ impl MatchmakerActor {
         ctx: &mut Context<Self>,
         answer: impl FnOnce(Result<says::Queued, Refusal>),
     ) {
+        let party = add.party.clone();
         let added = match self.add(member, add) {
             Ok(added) => added,
             Err(refusal) => return answer(Err(refusal)),
@@ -184,7 +211,14 @@ impl MatchmakerActor {
         let groups = self.poll();
         let waits_in = self.tickets.get(&added.ticket_id).and_then(|mode| self.pools.get(mode));
         let needed = waits_in.map_or(0, |pool| pool.players_needed(added.ticket_id));
-        answer(Ok(says::Queued::new(added.ticket_id, Some(needed), added.already_queued)));
+        let queued = says::Queued::new(added.ticket_id, Some(needed), added.already_queued);
+        if !added.already_queued && party.iter().any(|player| *player != member.player) {
+            // Whoever is taken along learns the ticket's name from this: they may withdraw it as well.
+            let frame = queued.push();
+            let along = party.iter().filter(|player| **player != member.player);
+            along.filter_map(|player| self.realm.directory.member(*player)).for_each(|it| it.outlet.push(&frame));
+        }
+        answer(Ok(queued));
         self.seat_all(groups, ctx);
     }
 
@@ -196,6 +230,10 @@ impl MatchmakerActor {
         let (mode, pool) = match self.pools.get_key_value(add.mode.as_str()) {
             Some((mode, _)) => {
                 let mode = mode.clone();
+                // Before anything else could be refused: who waits already asks for nothing new.
+                if let Some(open) = self.pools[&mode].ticket_of(member.player) {
+                    return Ok(Added { ticket_id: open.ticket_id, already_queued: true });
+                }
                 let waiting: usize = self.pools.values().map(Pool::len).sum();
                 if waiting >= self.realm.rules.limits.tickets_max as usize {
                     return Err(Reason::QueueFull.into());
@@ -203,7 +241,7 @@ impl MatchmakerActor {
                 let pool = self.pools.get_mut(&mode).ok_or(Reason::UnknownMode)?;
                 (mode, pool)
             }
-            None => return Err(Reason::UnknownMode.into()),
+            None => return Err(unknown_mode(&self.realm, |_| true)),
         };
         let mut players = vec![member.player];
         players.extend(add.party.iter().filter(|player| **player != member.player));
@@ -420,6 +458,10 @@ impl MatchmakerActor {
                 self.recording.gave_up(ticket_id, self.realm.clock.now_ms());
                 clear_status(&self.realm, &ticket);
                 self.count();
+                // Whoever withdrew it has the reply.
+                let frame = says::Removed::of(ticket_id).push();
+                let others = ticket.players.iter().filter(|player| **player != by);
+                others.filter_map(|player| self.realm.directory.member(*player)).for_each(|it| it.outlet.push(&frame));
                 Ok(())
             }
             Err(RemoveRefused::NotOwner) => Err(Reason::NotOwner.into()),
@@ -560,13 +602,13 @@ impl Handler<AskBackfill> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, ask: AskBackfill, ctx: &mut Self::Context) {
-        let AskBackfill { mode, match_id, seats, playing } = ask;
+        let AskBackfill { mode, match_id, seats, playing, barred } = ask;
         let Some(pool) = self.pools.get_mut(&mode) else { return };
         pool.cancel_backfill(match_id);
         if seats.is_empty() {
             return;
         }
-        if let Err(error) = pool.backfill(Backfill { match_id, seats, playing }) {
+        if let Err(error) = pool.backfill_without(Backfill { match_id, seats, playing }, barred) {
             tracing::warn!(%match_id, %mode, %error, "a match asked for players in vain");
         }
         self.look(ctx);

@@ -100,6 +100,8 @@ pub trait Store: Send + Sync + 'static {
     fn blocks(&self, player: PlayerId, done: Done<Vec<PlayerId>>);
     /// Whether either of the two has blocked the other.
     fn blocked_between(&self, a: PlayerId, b: PlayerId, done: Done<bool>);
+    /// The first of these players who blocked that one, or whom that one blocked.
+    fn blocked_among(&self, player: PlayerId, others: Vec<PlayerId>, done: Done<Option<PlayerId>>);
 
     // Chat and direct messages
 

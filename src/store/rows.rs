@@ -301,11 +301,13 @@ pub enum Outcome {
     Drawn,
     /// Left for good before the end.
     Forfeited,
+    /// The match was over before it began: in the record, and in nobody's statistics.
+    Cancelled,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 5] = [Self::Played, Self::Won, Self::Lost, Self::Drawn, Self::Forfeited];
+    pub const ALL: [Self; 6] = [Self::Played, Self::Won, Self::Lost, Self::Drawn, Self::Forfeited, Self::Cancelled];
 
     /// The word it is stored as.
     pub fn as_str(self) -> &'static str {
@@ -315,6 +317,7 @@ impl Outcome {
             Self::Lost => "lost",
             Self::Drawn => "drawn",
             Self::Forfeited => "forfeited",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -350,7 +353,7 @@ pub struct MatchFilter {
 pub struct StatsRow {
     /// The mode.
     pub mode: String,
-    /// Finished matches.
+    /// Finished matches that had begun.
     pub played: u64,
     /// Of these, won.
     pub won: u64,

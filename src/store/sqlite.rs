@@ -171,6 +171,7 @@ impl Store for SqliteStore {
         active_mutes(now_unix_ms: u64) -> Vec<MuteRow>;
         blocks(player: PlayerId) -> Vec<PlayerId>;
         blocked_between(a: PlayerId, b: PlayerId) -> bool;
+        blocked_among(player: PlayerId, others: Vec<PlayerId>) -> Option<PlayerId>;
     }
     forward! { write chat:
         append_chat(line: ChatRow) -> u64;

@@ -76,6 +76,7 @@ reasons! {
     FrameTooLarge "payload_too_large" "payload_too_large" 413 never Some(1009), "The frame is far larger than this server reads";
     // Who and how often
     Unauthenticated "unauthenticated" "unauthenticated" 401 never None, "Sign in first: send session.connect, or a Bearer access token over HTTP";
+    NotOperator "unauthenticated" "unauthenticated" 401 never None, "Only operators come in here: send the operators' token as a Bearer token; the one that was sent, if any, is not it";
     InvalidToken "invalid_token" "unauthenticated" 401 never None, "The access token is wrong or has expired; refresh it and connect again";
     SessionRevoked "session_revoked" "auth.session_revoked" 401 never Some(1008), "This session was signed out; sign in again";
     SessionReplaced "session_replaced" "auth.session_replaced" 409 never Some(1008), "Another connection goes on with this session";
@@ -95,11 +96,13 @@ reasons! {
     Internal "internal" "internal" 500 later None, "The server failed on this request; nothing you sent was wrong";
     // Matches
     MatchNotFound "match_not_found" "match.not_found" 404 never None, "No such match; it may have ended";
+    MatchNotOver "match_not_found" "match.not_found" 404 later None, "The match is still played; its record is here when it is over";
     MatchFull "match_full" "match.full" 409 later None, "The match has no free place; one may free up when somebody leaves";
     MatchLocked "match_locked" "match.locked" 409 later None, "The match takes no new players now";
     MatchPrivate "match_private" "match.private" 403 never None, "The match is private; join with its join_code";
     JoinRefused "join_refused" "match.join_refused" 403 never None, "The game refused this join; see details.refused_reason";
     AlreadyInMatch "already_in_match" "match.already_in_match" 409 later None, "A player holds one seat at a time; leave the other match first";
+    Watching "already_in_match" "match.already_in_match" 409 later None, "You watch this match; send match.leave, then join it to play";
     NotInMatch "not_in_match" "match.not_in_match" 409 never None, "You are not in a match; join or queue first";
     InputOverflow "input_overflow" "match.input_overflow" 429 later None, "Inputs come faster than the match ticks; the oldest were dropped";
     MatchPaused "match_paused" "match.paused" 409 later None, "The match is paused; retry when it resumes";
@@ -123,7 +126,8 @@ reasons! {
     // Matchmaking
     UnknownMode "unknown_mode" "matchmaker.unknown_mode" 400 never None, "No mode has this name; see details.known where given";
     QueueFull "queue_full" "matchmaker.queue_full" 503 later None, "The queue is full; retry shortly";
-    PartyMemberUnavailable "party_member_unavailable" "matchmaker.party_member_unavailable" 409 later None, "A party member is offline, in a match or in another queue; see details.player_id where given";
+    PartyMemberUnavailable "party_member_unavailable" "matchmaker.party_member_unavailable" 409 later None, "A party member cannot be taken along now, being offline, in a match or in another queue, say; see details.player_id where given";
+    NoSocket "party_member_unavailable" "matchmaker.party_member_unavailable" 409 later None, "Connect over the WebSocket before you queue: a match that is found is told there";
     InvalidParty "invalid_party" "matchmaker.invalid_party" 400 never None, "The party does not fit this mode; see details.expected where given";
     NotOwner "not_owner" "forbidden" 403 never None, "The ticket is another player's";
     TicketNotFound "not_found" "matchmaker.ticket_not_found" 404 never None, "No such ticket; it may have been matched, expired or withdrawn";
@@ -135,12 +139,14 @@ reasons! {
     ContentEmpty "content_empty" "chat.content_empty" 400 never None, "A message needs content";
     ContentTooLarge "content_too_large" "chat.content_too_large" 413 never None, "A message may have 2000 bytes";
     ContentRefused "content_refused" "chat.content_refused" 400 never None, "The message holds characters or words that are not allowed here; see details.problem";
+    NotAuthor "not_authorized" "forbidden" 403 never None, "Only whoever wrote a message changes it or takes it back";
     MessageNotFound "not_found" "chat.message_not_found" 404 never None, "No such message in this channel";
     DmEmpty "content_empty" "dm.content_empty" 400 never None, "A direct message needs content";
     DmTooLarge "content_too_large" "dm.content_too_large" 413 never None, "A direct message may have 2000 bytes";
     Blocked "blocked" "dm.blocked" 403 never None, "The recipient takes no messages from you";
     TooManyBlocks "too_many_blocks" "player.too_many_blocks" 429 never None, "You have blocked as many players as allowed; lift a block first";
     PlayerNotFound "player_not_found" "player.not_found" 404 never None, "No such player";
+    PlayerOffline "player_offline" "player.offline" 409 later None, "The player is not online; there is no session to end";
     // Votes
     VoteNotFound "vote_not_found" "vote.not_found" 404 never None, "No such vote is open in this match";
     VoteClosed "vote_closed" "vote.closed" 409 never None, "The vote is over";

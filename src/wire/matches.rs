@@ -403,12 +403,15 @@ about_player! {
         /// What the bot is called.
         name: String,
     }
-    /// `match.player_left`: a seat is free.
+    /// `match.player_left`: a seat is free, or a bot plays on in it.
     PlayerLeft "match.player_left" {
-        /// Why, if it was not by choice: `kicked`, `idle`, `disconnected`, `forfeit`.
+        /// Why, if it was not by choice: `kicked`, `idle`, `disconnected`, `forfeited`, `bot`; to the player who comes
+        /// back too late, `expired` in the place of `disconnected`.
         reason: Cow<'static, str>,
         /// Seats taken now.
         player_count: u32,
+        /// Said to that player alone: whether a join takes the seat back from the bot.
+        seat_kept: bool,
     }
     /// `match.player_disconnected`: a connection is gone, the seat is held.
     PlayerDisconnected "match.player_disconnected" {

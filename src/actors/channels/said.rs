@@ -32,7 +32,7 @@ struct ChangeKept {
     message_id: MessageId,
     content: Option<Content>,
     by: By,
-    outcome: Result<Changed, StoreError>,
+    outcome: Result<Changed, Reason>,
 }
 
 /// Who changes a message, and how they are told what became of it.
@@ -201,7 +201,7 @@ impl ChannelActor {
                 return self.judge(content, Judging::Edit { player: who.player, message_id, reply }, ctx);
             }
             Ok(None) => None,
-            Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthorized),
+            Err(ChangeRefused::NotAuthor) => return reply.refuse(&self.realm, Reason::NotAuthor),
             Err(ChangeRefused::Say(refused)) => return reply.refuse(&self.realm, not_said(refused)),
         };
         self.turns.begin(who.session_id);
@@ -235,8 +235,30 @@ impl ChannelActor {
         };
         self.keeping += 1;
         let me = ctx.address();
+        let (said_by, edits) = (change.only_sender, content.is_some());
         let done = move |outcome| me.do_send(ChangeKept { message_id, content, by, outcome });
-        self.realm.store.change_chat(change, Box::new(done));
+        let store = self.realm.store.clone();
+        // Taking something back tells nobody anything, so that is left to whoever is blocked.
+        match said_by.and_then(|player| self.other_of(player)).filter(|_| edits) {
+            Some((player, other)) => {
+                let then = store.clone();
+                let checked = move |blocked| match blocked {
+                    Ok(false) => then.change_chat(change, Box::new(move |kept| done(kept.map_err(unkept)))),
+                    Ok(true) => done(Err(Reason::Blocked)),
+                    Err(error) => done(Err(unkept(error))),
+                };
+                store.blocked_between(player, other, Box::new(checked));
+            }
+            None => store.change_chat(change, Box::new(move |kept| done(kept.map_err(unkept)))),
+        }
+    }
+
+    /// A player in a direct channel, and the other side of it; none elsewhere.
+    pub(super) fn other_of(&self, player: PlayerId) -> Option<(PlayerId, PlayerId)> {
+        match self.channel.place() {
+            Place::Dm(lo, hi) => Some((player, if player == *lo { *hi } else { *lo })),
+            _ => None,
+        }
     }
 
     /// Stores a message; it is said when [`Kept`] comes back.
@@ -257,9 +279,8 @@ impl ChannelActor {
         // `do_send` on purpose: what is on disk must be said, and no more of these come than were taken in.
         let done = move |outcome| me.do_send(Kept { line, sender, reply, outcome });
         let store = self.realm.store.clone();
-        match (self.channel.place(), sender.player()) {
-            (Place::Dm(lo, hi), Some(player)) => {
-                let other = if player == *lo { *hi } else { *lo };
+        match sender.player().and_then(|player| self.other_of(player)) {
+            Some((player, other)) => {
                 let then = store.clone();
                 let checked = move |blocked| match blocked {
                     Ok(false) => then.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
@@ -268,7 +289,7 @@ impl ChannelActor {
                 };
                 store.blocked_between(player, other, Box::new(checked));
             }
-            _ => store.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
+            None => store.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
         }
     }
 
@@ -297,8 +318,7 @@ impl ChannelActor {
 
     /// A direct message reaches its other side in the channel or out of it.
     fn tell_absent(&self, line: &Line) {
-        let (Place::Dm(lo, hi), Some(sender)) = (self.channel.place(), line.sender) else { return };
-        let other = if sender == *lo { *hi } else { *lo };
+        let Some((sender, other)) = line.sender.and_then(|sender| self.other_of(sender)) else { return };
         if self.channel.members().any(|(_, player, _)| player == other) {
             return;
         }
@@ -367,8 +387,8 @@ impl Handler<ChangeKept> for ChannelActor {
                 None
             }
             (Ok(Changed::NotFound), _) => Some(Reason::MessageNotFound),
-            (Ok(Changed::NotSender), _) => Some(Reason::NotAuthorized),
-            (Err(error), _) => Some(unkept(error)),
+            (Ok(Changed::NotSender), _) => Some(Reason::NotAuthor),
+            (Err(reason), _) => Some(reason),
         };
         match by {
             By::Author(_, reply) => {

@@ -6,6 +6,7 @@ use actix::prelude::*;
 
 use super::{MatchActor, Parting, PlayerAway, PlayerBack, says};
 use crate::actors::sessions::SnapshotPart;
+use crate::engine::matches::Phase;
 use crate::engine::modes::OnExpire;
 use crate::ids::PlayerId;
 use crate::wire::Outbound;
@@ -17,33 +18,73 @@ impl Handler<PlayerAway> for MatchActor {
         if self.members.get(&player).is_none_or(|member| member.session_id != session) {
             return;
         }
-        let since_us = self.realm.clock.now_us();
-        if !self.stage.roster.set_present(player, false, since_us) {
+        self.away(player, ctx);
+    }
+}
+
+impl MatchActor {
+    /// The seat of a player who is gone is held, and everybody else learns for how long.
+    pub(super) fn away(&mut self, player: PlayerId, ctx: &mut Context<Self>) {
+        if !self.stage.roster.set_present(player, false, self.realm.clock.now_us()) {
             return;
         }
-        let grace = Duration::from_secs(self.stage.mode.reconnect.grace_s.into());
-        let grace_ms = Some(grace.as_millis() as u64);
+        let grace_ms = Some(u64::from(self.stage.mode.reconnect.grace_s) * 1_000);
         let away = says::PlayerDisconnected { match_id: self.stage.id, player_id: player, grace_ms };
         self.push_others(player, &away.push());
         for vote in self.votes.values() {
             vote.roster_changed(&self.stage.roster);
         }
-        ctx.run_later(grace, move |this, ctx| {
-            // Another absence has a clock of its own.
-            let still = |seat: &crate::engine::matches::roster::Seat| !seat.present && seat.heard_us == since_us;
-            if this.stage.roster.seats().iter().any(|seat| seat.player == player && still(seat)) {
+        self.await_return(player, ctx);
+    }
+
+    /// Gives the seat of a player who is away up when what is left of their grace is over. While an operator holds the
+    /// match no grace runs: going on calls this again.
+    fn await_return(&mut self, player: PlayerId, ctx: &mut Context<Self>) {
+        if let Some(earlier) = self.graces.remove(&player) {
+            ctx.cancel_future(earlier);
+        }
+        let seat = self.stage.roster.seats().iter().find(|seat| seat.player == player && !seat.present);
+        let Some(seat) = seat.filter(|_| self.stage.phase() != Phase::Paused) else { return };
+        let until_us = seat.heard_us + u64::from(self.stage.mode.reconnect.grace_s) * 1_000_000;
+        let left = Duration::from_micros(until_us.saturating_sub(self.realm.clock.now_us()));
+        let expire = ctx.run_later(left, move |this, ctx| {
+            this.graces.remove(&player);
+            if this.stage.roster.seats().iter().any(|seat| seat.player == player && !seat.present) {
                 this.expire(player, ctx);
             }
         });
+        self.graces.insert(player, expire);
     }
-}
 
-impl MatchActor {
+    /// An operator holds the match: no grace runs.
+    pub(super) fn hold_graces(&mut self, ctx: &mut Context<Self>) {
+        for (_, grace) in self.graces.drain() {
+            ctx.cancel_future(grace);
+        }
+    }
+
+    /// The match goes on, and so does what was left of every grace.
+    pub(super) fn resume_graces(&mut self, ctx: &mut Context<Self>) {
+        let away = self.stage.roster.seats().iter().filter(|seat| !seat.present).map(|seat| seat.player);
+        for player in away.collect::<Vec<_>>() {
+            self.await_return(player, ctx);
+        }
+    }
+
+    /// Whether this player's seat is held because the match is.
+    pub(super) fn is_held_for(&self, player: PlayerId) -> bool {
+        self.stage.phase() == Phase::Paused && self.stage.roster.is_seated(player)
+    }
+
     /// A player did not come back in time.
     pub(super) fn expire(&mut self, player: PlayerId, ctx: &mut Context<Self>) {
         match self.stage.mode.reconnect.on_expire {
-            OnExpire::Leave => self.leave(player, Parting::Expired.reason(), ctx),
+            OnExpire::Leave => {
+                self.tell_expired(player, "expired", false);
+                self.leave(player, Parting::Expired.reason(), ctx);
+            }
             OnExpire::Forfeit => {
+                self.tell_expired(player, "forfeited", false);
                 if self.stage.roster.is_seated(player) && !self.forfeited.contains(&player) {
                     self.forfeited.push(player);
                 }
@@ -54,6 +95,7 @@ impl MatchActor {
                     // Who only watched has no seat to play on in.
                     return self.leave(player, Parting::Expired.reason(), ctx);
                 }
+                self.tell_expired(player, "bot", true);
                 self.gone(player, true, Some("bot"));
                 self.carry_out(ctx);
             }
@@ -97,6 +139,9 @@ impl Handler<PlayerBack> for MatchActor {
         }
         self.tell_seated(&member, self.stage.roster.is_spectator(player));
         self.members.insert(player, member);
+        if let Some(grace) = self.graces.remove(&player) {
+            ctx.cancel_future(grace);
+        }
         if self.stage.roster.set_present(player, true, self.realm.clock.now_us()) {
             self.push_others(player, &says::PlayerResumed { match_id: self.stage.id, player_id: player }.push());
             for vote in self.votes.values() {

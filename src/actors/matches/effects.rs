@@ -72,9 +72,18 @@ impl MatchActor {
             Effect::Chat { channel, content } => channels::say(&self.realm, &channel, &content),
             Effect::Notify { to, notification } => notifications::notify(&self.realm, &to, &notification),
             Effect::Backfill(seats) => {
-                self.wanted = Some(seats);
-                self.ask_for_players();
-                self.stage.mode.matchmaking.backfill
+                let takes = self.takes_from_queue();
+                if takes {
+                    self.wanted = Some(seats);
+                    self.ask_for_players();
+                } else {
+                    // Its author learns it here; of a private match the only door is the code.
+                    tracing::warn!(
+                        match_id = %self.stage.id, mode = %self.stage.mode_name,
+                        "a game asked the queue for players in vain: its mode does not backfill, or the match is private"
+                    );
+                }
+                takes
             }
             Effect::Log(line) => {
                 tracing::info!(match_id = %self.stage.id, mode = %self.stage.mode_name, "game: {line}");

@@ -57,15 +57,9 @@ pub struct Farewell {
 impl Drop for Farewell {
     fn drop(&mut self) {
         let directory = &self.realm.directory;
-        // Before anybody hears that it is over: whoever hears may queue again at once.
+        // Before anybody hears that it is over: whoever hears may queue again at once, and finds no trace of it.
         for player in self.members.keys() {
             directory.release_seat(*player, self.match_id);
-        }
-        for outlet in &self.crowd {
-            outlet.push(&self.finished);
-        }
-        for member in self.members.values() {
-            member.session.do_send(Unseated { match_id: self.match_id });
         }
         for vote_id in &self.vote_ids {
             directory.remove_vote(vote_id);
@@ -75,6 +69,12 @@ impl Drop for Farewell {
             directory.update(card, |state| (state.phase, state.joinable) = (Phase::Finished, false));
         }
         directory.remove_match(self.match_id);
+        for outlet in &self.crowd {
+            outlet.push(&self.finished);
+        }
+        for member in self.members.values() {
+            member.session.do_send(Unseated { match_id: self.match_id });
+        }
     }
 }
 
@@ -199,6 +199,8 @@ impl MatchActor {
     fn part_of(&self, player: PlayerId, bot: bool, verdict: &Verdict) -> ParticipantRow {
         let stayed = bot || self.members.contains_key(&player);
         let outcome = match verdict.standing(player) {
+            // Nobody can have played, won or left early what never began.
+            _ if self.started_ms == 0 => Outcome::Cancelled,
             // Who left early may have won all the same: the game says so.
             Standing::Won => Outcome::Won,
             _ if !stayed => Outcome::Forfeited,

@@ -20,7 +20,9 @@ impl Handler<Command> for MatchActor {
                     for vote in self.votes.values() {
                         vote.pause();
                     }
+                    self.hold_graces(ctx);
                     self.update_card();
+                    self.ask_for_players();
                 }
                 let _ = answer.send(self.stage.phase());
             }
@@ -29,13 +31,16 @@ impl Handler<Command> for MatchActor {
                     for vote in self.votes.values() {
                         vote.resume();
                     }
+                    self.resume_graces(ctx);
                     self.update_card();
+                    self.ask_for_players();
                 }
                 let _ = answer.send(self.stage.phase());
             }
             Command::SetJoinable(joinable) => {
                 self.stage.set_joinable(joinable);
                 self.update_card();
+                self.look_at_door();
             }
             Command::Kick(player, reason) => {
                 self.effect(Effect::Kick { player, reason }, ctx);

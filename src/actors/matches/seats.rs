@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
-use super::{Join, Leave, MatchActor, Parting, PlayerBack, QueuedGroup, Reinforce, says};
+use super::{Join, Leave, MatchActor, Parting, PlayerBack, QueuedGroup, Reinforce, Wanted, says};
 use crate::actors::directory::Member;
 use crate::actors::lobby::FindAgain;
 use crate::actors::matchmaker::{AskBackfill, PutBack};
@@ -16,6 +16,7 @@ use crate::engine::matchmaking::Playing;
 use crate::engine::sessions::SlotKind;
 use crate::games::stage::Denied;
 use crate::ids::PlayerId;
+use crate::limits::TURNED_AWAY_PER_MATCH_MAX;
 use crate::wire::matches::Role;
 use crate::wire::matchmaking::Failed;
 use crate::wire::{Frame, Outbound, Reason, Refusal};
@@ -209,7 +210,7 @@ impl MatchActor {
         join_ctx: Option<&serde_json::value::RawValue>,
     ) -> Result<bool, Refusal> {
         if self.stage.roster.is_spectator(player) {
-            return Err(Reason::AlreadyInMatch.into());
+            return Err(Reason::Watching.into());
         }
         self.realm.directory.claim_seat(player, self.stage.id).map_err(|_| Refusal::from(Reason::AlreadyInMatch))?;
         let clock = self.realm.clock;
@@ -233,6 +234,21 @@ impl MatchActor {
         self.carry_out(ctx);
     }
 
+    /// Tells somebody who did not come back in time that the seat is lost, where their next connection will read it.
+    /// `seat_kept`: a bot plays on in it, and a join takes it back.
+    pub(super) fn tell_expired(&self, player: PlayerId, reason: &'static str, seat_kept: bool) {
+        if let Some(member) = self.members.get(&player).filter(|_| self.stage.roster.is_seated(player)) {
+            let left = says::PlayerLeft {
+                match_id: self.stage.id,
+                player_id: player,
+                reason: Some(reason.into()),
+                player_count: None,
+                seat_kept: Some(seat_kept),
+            };
+            member.outlet.push(&left.push());
+        }
+    }
+
     /// After a seat was freed: everybody learns it.
     pub(super) fn gone(&mut self, player: PlayerId, seated: bool, reason: Option<&str>) {
         self.dismiss(player);
@@ -244,6 +260,7 @@ impl MatchActor {
                 player_id: player,
                 reason: reason.map(|reason| reason.to_owned().into()),
                 player_count: Some(self.stage.roster.seats().len() as u32),
+                seat_kept: None,
             };
             self.push_everyone(&left.push());
             for vote in self.votes.values() {
@@ -284,6 +301,12 @@ impl MatchActor {
                     shut_out += 1;
                     false
                 }
+                Err(refusal) if reinforces && refusal.reason == Reason::JoinRefused => {
+                    // They asked for a match, not for this one: they wait on, and are not sent here again.
+                    self.turned_away.push(member.player);
+                    shut_out += 1;
+                    false
+                }
                 Err(refusal) => {
                     member.outlet.push(&failed(refusal.reason.row().word));
                     gone.push(member.player);
@@ -305,14 +328,16 @@ impl MatchActor {
             if !reinforces {
                 self.stage.cancel("cancelled");
             }
-            // `do_send` on purpose: once per group, and the tickets must not be lost.
-            let back = PutBack { mode: self.stage.mode_name.clone(), tickets: queued.tickets, gone };
-            self.realm.matchmaker().do_send(back);
             self.carry_out(ctx);
+            // Before they are put back: else the order that still stands for another seat would have them sent again.
             self.ask_for_players();
+            self.put_back(queued, gone);
             return;
         }
         self.traits.extend(known);
+        if let Some(wanted) = self.wanted.as_mut().filter(|_| reinforces) {
+            *wanted = wanted.saturating_sub(group.len() as u32);
+        }
         let players = self.stage.roster.players().to_vec();
         let frames = says::Matched { match_id: self.stage.id, players }.frames();
         // Whoever was there before hears of each newcomer; the newcomers hear of one another by `match.matched`.
@@ -335,13 +360,39 @@ impl MatchActor {
         self.ask_for_players();
     }
 
+    /// A group that came to nothing goes back into the queue, in its turn.
+    fn put_back(&self, queued: QueuedGroup, gone: Vec<PlayerId>) {
+        // `do_send` on purpose: once per group, and the tickets must not be lost.
+        let back = PutBack { mode: self.stage.mode_name.clone(), tickets: queued.tickets, gone };
+        self.realm.matchmaker().do_send(back);
+    }
+
+    /// Whether this match may ask the queue at all. A private one may not: its door is the code, whoever asks.
+    pub(super) fn takes_from_queue(&self) -> bool {
+        let private = self.card.as_ref().is_some_and(|card| card.join_code.is_some());
+        self.stage.mode.matchmaking.backfill && !private
+    }
+
+    /// Asks the queue again, or no more, where the game opened or closed the door.
+    pub(super) fn look_at_door(&mut self) {
+        let open = self.stage.joinable();
+        if open != std::mem::replace(&mut self.door_open, open) {
+            if open {
+                self.turned_away.clear();
+            }
+            self.ask_for_players();
+        }
+    }
+
     /// Asks the queue for whoever is missing, team by team, where the mode lets matches do that. What the game asked for
     /// comes first; without, a running match wants every seat of its size filled.
     pub(super) fn ask_for_players(&mut self) {
         let (Some(card), mode) = (&self.card, &self.stage.mode) else { return };
-        let playing = matches!(self.stage.phase(), Phase::Running | Phase::Paused) && !self.over;
+        // Whom an operator holds would be seated in a match that stands still.
+        let playing = self.stage.phase() == Phase::Running && !self.over;
+        let patient = self.turned_away.len() < TURNED_AWAY_PER_MATCH_MAX;
         let mut seats = Vec::new();
-        if mode.matchmaking.backfill && playing && self.stage.joinable() {
+        if self.takes_from_queue() && playing && patient && self.stage.joinable() {
             seats = self.stage.roster.free_in_teams(mode.matchmaking.size.unwrap_or(mode.players.max));
             let mut too_many = seats.iter().sum::<u32>().saturating_sub(self.wanted.unwrap_or(u32::MAX));
             // The fullest teams are the last to be helped.
@@ -356,14 +407,18 @@ impl MatchActor {
             }
         }
         let known = || self.stage.roster.players().iter().filter_map(|player| self.traits.get(player));
-        let playing = if seats.is_empty() { None } else { Playing::of(known()) };
-        let asked_for = (seats, playing);
-        if asked_for != self.asked_for {
-            let (seats, playing) = asked_for.clone();
-            let ask = AskBackfill { mode: card.mode.clone(), match_id: card.match_id, seats, playing };
+        let wanted = if seats.is_empty() {
+            Wanted::default()
+        } else {
+            let barred = self.stage.roster.barred().chain(self.turned_away.iter().copied()).collect();
+            Wanted { seats, playing: Playing::of(known()), barred }
+        };
+        if self.asked_for.as_ref() != Some(&wanted) {
+            let Wanted { seats, playing, barred } = wanted.clone();
+            let ask = AskBackfill { mode: card.mode.clone(), match_id: card.match_id, seats, playing, barred };
             // Refused when the queue is too busy: the next change of the roster asks again.
             if self.realm.matchmaker().try_send(ask).is_ok() {
-                self.asked_for = asked_for;
+                self.asked_for = Some(wanted);
             }
         }
     }
@@ -397,7 +452,9 @@ impl Handler<Leave> for MatchActor {
         }
         match leave.why {
             _ if stale => {}
-            // A session lives at least as long as the seat is held for it.
+            // A session may end before the match that an operator holds goes on; the seat is held for the next one.
+            Parting::Expired if self.is_held_for(leave.player) => self.away(leave.player, ctx),
+            // Else it lives at least as long as the seat is held for it.
             Parting::Expired if !self.over => self.expire(leave.player, ctx),
             why => self.leave(leave.player, why.reason(), ctx),
         }
@@ -408,12 +465,11 @@ impl Handler<Reinforce> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, Reinforce { group, queued }: Reinforce, ctx: &mut Context<Self>) {
-        if self.over {
-            let (mode, gone) = (self.stage.mode_name.clone(), Vec::new());
-            return self.realm.matchmaker().do_send(PutBack { mode, tickets: queued.tickets, gone });
-        }
-        if let Some(wanted) = &mut self.wanted {
-            *wanted = wanted.saturating_sub(group.len() as u32);
+        // The queue holds these seats as given: whatever becomes of the group, it has to be asked anew.
+        self.asked_for = None;
+        if self.over || self.stage.phase() == Phase::Paused {
+            self.ask_for_players();
+            return self.put_back(queued, Vec::new());
         }
         self.seat_group(group, Some(queued), 0, ctx);
     }

@@ -11,7 +11,7 @@ use crate::actors::directory::{Member, VotePlace};
 use crate::actors::lobby::{self, FindOrCreate};
 use crate::actors::mail::{Mail, Waiting};
 use crate::actors::matches::{CallVote, Join, Leave, Parting, Resync, SpendVeto};
-use crate::actors::matchmaker::{AddTicket, RemoveTicket};
+use crate::actors::matchmaker::{AddTicket, RemoveTicket, may_take_along};
 use crate::actors::overload::Pressure;
 use crate::actors::presence::{UpdatePresence, Watch};
 use crate::actors::realm::{MatchOrder, NoMatch};
@@ -157,7 +157,7 @@ impl SessionActor {
 
     fn create_match(&mut self, create: wire::matches::Create, cid: Option<&Cid>, ctx: &Context<Self>) {
         let Some((mode_name, mode)) = self.realm.mode(&create.mode) else {
-            return self.refuse(cid, Reason::UnknownMode);
+            return self.refuse(cid, lobby::unknown_mode(&self.realm, |mode| mode.create));
         };
         if !mode.create {
             return self.refuse(cid, Reason::CreateDisabled);
@@ -199,7 +199,7 @@ impl SessionActor {
 
     fn find_or_create(&mut self, find: wire::matches::FindOrCreate, cid: Option<&Cid>, ctx: &Context<Self>) {
         let Some((mode_name, mode)) = self.realm.mode(&find.mode) else {
-            return self.refuse(cid, Reason::UnknownMode);
+            return self.refuse(cid, lobby::unknown_mode(&self.realm, |mode| mode.quick_play));
         };
         if !mode.quick_play {
             return self.refuse(cid, Reason::QuickPlayDisabled);
@@ -303,13 +303,23 @@ impl SessionActor {
 
     fn add_ticket(&mut self, add: wire::matchmaking::Add, cid: Option<&Cid>, ctx: &Context<Self>) {
         if self.realm.mode(&add.mode).is_none() {
-            return self.refuse(cid, Reason::UnknownMode);
+            return self.refuse(cid, lobby::unknown_mode(&self.realm, |_| true));
         }
         if self.realm.directory.seat(self.player).is_some() {
             return self.refuse(cid, Reason::AlreadyInMatch);
         }
-        let message = AddTicket { member: self.me(ctx), cid: cid.cloned(), add };
-        self.tell(self.realm.matchmaker(), message, cid, Reason::Busy);
+        let (realm, member, cid) = (self.realm.clone(), self.me(ctx), cid.cloned());
+        may_take_along(&self.realm, self.player, &add.party.clone(), move |may| {
+            let outlet = member.outlet.clone();
+            let told = may.and_then(|()| {
+                let message = AddTicket { member, cid: cid.clone(), add };
+                realm.matchmaker().try_send(message).map_err(|_| Reason::Busy.into())
+            });
+            if let Err(refusal) = told {
+                realm.meters.refused(refusal.reason.row().code);
+                outlet.push(&refusal.frame(cid.as_ref(), None));
+            }
+        });
     }
 
     pub(super) fn listener(&self) -> Listener {

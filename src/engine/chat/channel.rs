@@ -240,9 +240,10 @@ impl<H> Channel<H> {
     }
 
     /// Whether a message may be changed to this text, and as what. A message that the history no longer holds may pass
-    /// here: the store has the last word on who said it.
+    /// here: the store has the last word on who said it. It counts for the channel's rate, since everybody is sent it as
+    /// they are a new message; slow mode is for new messages alone, and who mistyped need not wait.
     pub fn admit_edit(
-        &self,
+        &mut self,
         by: Editor,
         message: MessageId,
         text: &str,
@@ -255,7 +256,12 @@ impl<H> Channel<H> {
             Editor::Author(player, _) => Some(player),
             Editor::Moderator => None,
         };
-        Ok(content.filtered(filter, &self.place, author).map_err(SayRefused::Content)?)
+        let content = content.filtered(filter, &self.place, author).map_err(SayRefused::Content)?;
+        if author.is_some() {
+            let taken = self.bucket.take(self.rules.rate, now_ms);
+            taken.map_err(|limited| SayRefused::Busy { retry_ms: limited.retry_ms })?;
+        }
+        Ok(content)
     }
 
     /// Whether a message may be taken back. As for [`Self::admit_edit`], the store has the last word.

@@ -105,10 +105,10 @@ fn authors_and_moderators_change_what_was_said() {
         Sender::Player(player, session) => Editor::Author(player, session),
         Sender::Server => Editor::Moderator,
     };
-    let edit = |channel: &Channel<_>, by, text| channel.admit_edit(by, message, text, &(), 0);
-    assert_eq!(edit(&channel, as_author(BOB), "ha"), Err(ChangeRefused::NotAuthor));
-    assert_eq!(edit(&channel, as_author(ANN), ""), Err(SayRefused::Content(ContentRefused::Empty).into()));
-    let content = edit(&channel, as_author(ANN), "hello").expect("the author may");
+    let edit = |channel: &mut Channel<_>, by, text| channel.admit_edit(by, message, text, &(), 0);
+    assert_eq!(edit(&mut channel, as_author(BOB), "ha"), Err(ChangeRefused::NotAuthor));
+    assert_eq!(edit(&mut channel, as_author(ANN), ""), Err(SayRefused::Content(ContentRefused::Empty).into()));
+    let content = edit(&mut channel, as_author(ANN), "hello").expect("the author may");
     channel.edited(message, &content);
     assert_eq!(texts(&channel), ["hello"]);
     assert!(channel.history().all(|line| line.edited));
@@ -118,7 +118,21 @@ fn authors_and_moderators_change_what_was_said() {
     assert_eq!(texts(&channel), [""; 0]);
     assert_eq!(channel.admit_deletion(as_author(BOB), message, 0), Ok(()), "unknown here: the store decides");
     channel.mute(PlayerId::from_u128(1), 100);
-    assert_eq!(edit(&channel, as_author(ANN), "x"), Err(SayRefused::Muted { retry_ms: 100 }.into()));
+    assert_eq!(edit(&mut channel, as_author(ANN), "x"), Err(SayRefused::Muted { retry_ms: 100 }.into()));
+}
+
+#[test]
+fn edits_count_for_the_channels_rate_and_not_for_slow_mode() {
+    let rules = ChannelRules { slow_mode_ms: 60_000, rate: Rate::per_second(1, 3), ..ChannelRules::default() };
+    let mut channel = lobby(rules);
+    assert_eq!(say(&mut channel, 1, ANN, "helo", 0), Ok(()));
+    let (message, ann) = (MessageId::from_u128(1), Editor::Author(PlayerId::from_u128(1), SessionId::from_u128(11)));
+    let mut edit = |by, at_ms| channel.admit_edit(by, message, "hello", &(), at_ms).map(drop);
+    assert_eq!([edit(ann, 0), edit(ann, 0)], [Ok(()), Ok(())], "with the message, that makes three");
+    assert_eq!(edit(ann, 0), Err(SayRefused::Busy { retry_ms: 1_000 }.into()));
+    assert_eq!(edit(Editor::Moderator, 0), Ok(()), "an operator is not kept waiting");
+    assert_eq!(edit(ann, 1_000), Ok(()));
+    assert_eq!(say(&mut channel, 2, ANN, "more", 2_000), Err(SayRefused::SlowMode { retry_ms: 58_000 }));
 }
 
 #[test]

@@ -130,6 +130,11 @@ impl Roster {
         self.barred.contains(&player)
     }
 
+    /// Everyone who was shown out and is not forgotten.
+    pub fn barred(&self) -> impl Iterator<Item = PlayerId> {
+        self.barred.iter().copied()
+    }
+
     /// Takes a seat.
     pub fn seat(&mut self, player: PlayerId, bot: bool, now_us: u64) -> Result<(), NoPlace> {
         if self.is_barred(player) {

@@ -2,7 +2,7 @@
 
 use super::rules::Rules;
 use super::ticket::Traits;
-use crate::ids::MatchId;
+use crate::ids::{MatchId, PlayerId};
 
 /// What a running match asks for. It stands until its seats are filled or it is withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,13 @@ pub struct Backfill {
     pub seats: Vec<u32>,
     /// Whom newcomers must suit; `None` takes anyone.
     pub playing: Option<Playing>,
+}
+
+/// A request that stands, and who is not sent: they were shown out of that match, or its game turned them away.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) request: Backfill,
+    pub(super) barred: Vec<PlayerId>,
 }
 
 /// Those who play already, as the rules compare newcomers with them.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::backfill::{Backfill, BackfillRefused};
+use super::backfill::{Backfill, BackfillRefused, Standing};
 use super::estimate::Waits;
 use super::hash::IdMap;
 use super::line::Spot;
@@ -98,7 +98,7 @@ pub struct Pool {
     due: BinaryHeap<Reverse<(u64, u64, u32)>>,
     /// Tickets that may have become matchable since the last look.
     fresh: Vec<(u64, u32)>,
-    backfills: Vec<Backfill>,
+    backfills: Vec<Standing>,
     waits: Waits,
     /// Players in tickets that can be matched.
     players: u32,
@@ -288,9 +288,14 @@ impl Pool {
     /// A running match asks for players. The tickets that suit it come with the next [`Self::poll`], in groups with
     /// `backfill` set. A second request of the same match replaces its first.
     pub fn backfill(&mut self, request: Backfill) -> Result<(), BackfillRefused> {
+        self.backfill_without(request, Vec::new())
+    }
+
+    /// The same, but no ticket with one of these players is sent.
+    pub fn backfill_without(&mut self, request: Backfill, barred: Vec<PlayerId>) -> Result<(), BackfillRefused> {
         request.check(&self.rules)?;
         self.cancel_backfill(request.match_id);
-        self.backfills.push(request);
+        self.backfills.push(Standing { request, barred });
         let waiting = self.ages.iter().copied().filter(|&(seq, slot)| self.is_listed(seq, slot));
         let oldest: Vec<_> = waiting.take(BACKFILL_LOOK_MAX).collect();
         self.fresh.extend(oldest);
@@ -299,7 +304,7 @@ impl Pool {
 
     /// The match needs nobody any more.
     pub fn cancel_backfill(&mut self, match_id: MatchId) {
-        self.backfills.retain(|request| request.match_id != match_id);
+        self.backfills.retain(|standing| standing.request.match_id != match_id);
     }
 
     /// While a pool is held nobody is matched: tickets come, go, wait and expire as ever, and keep their turns.
@@ -550,11 +555,12 @@ impl Pool {
     fn match_backfill(&mut self, slot: u32) -> Option<Group> {
         let entry = self.entries[slot as usize].as_ref()?;
         let waited_ms = self.now_ms - entry.ticket.added_ms;
-        let (nth, team) = self.backfills.iter().enumerate().find_map(|(nth, request)| {
-            let suits = request.suits(&self.rules, &entry.ticket.traits, waited_ms);
+        let (nth, team) = self.backfills.iter().enumerate().find_map(|(nth, Standing { request, barred })| {
+            let suits = !entry.ticket.players.iter().any(|player| barred.contains(player))
+                && request.suits(&self.rules, &entry.ticket.traits, waited_ms);
             request.room_for(entry.size).filter(|_| suits).map(|team| (nth, team))
         })?;
-        let request = &mut self.backfills[nth];
+        let request = &mut self.backfills[nth].request;
         request.seats[team] -= entry.size;
         let match_id = request.match_id;
         if request.seats.iter().all(|&free| free == 0) {

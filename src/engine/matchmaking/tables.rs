@@ -257,6 +257,20 @@ fn running_matches_get_the_oldest_who_fit() {
 }
 
 #[test]
+fn nobody_is_sent_to_a_match_that_does_not_take_them() {
+    let mut pool = Pool::new(rules("size = 2\nbackfill = true"), 10);
+    let request = |number| Backfill { match_id: MatchId::from_u128(number), seats: vec![2], playing: None };
+    let barred = || vec![player('a' as u128 * 1_000), player('c' as u128 * 1_000 + 1)];
+    assert_eq!(pool.backfill_without(request(7), barred()), Ok(()));
+    assert_eq!(told(&mut pool, "a c*2"), "c", "one of a party is enough, and they play elsewhere");
+    assert_eq!(told(&mut pool, "@1 b"), "@1:b>7", "whoever comes later gets the seat");
+    assert_eq!(pool.backfill_without(request(7), barred()), Ok(()));
+    assert_eq!(told(&mut pool, "@2"), "", "a waits on");
+    assert_eq!(pool.backfill(request(8)), Ok(()));
+    assert_eq!(told(&mut pool, "@3"), "@3:a>8");
+}
+
+#[test]
 fn a_running_match_is_filled_by_its_modes_rules() {
     let check = |table: &str, playing: &[&str], script: &str, expected: &str| {
         let mut pool = Pool::new(rules(&format!("size = 4\nbackfill = true\n{table}")), 10);

@@ -38,8 +38,9 @@ struct SignedIn<'a> {
     refresh_token: &'a str,
     session_token: &'a str,
     username: &'a str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    created: bool,
+    /// Said of guests, every time: whether this is the first sign-in of the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<bool>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     guest: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -54,7 +55,7 @@ impl<'a> SignedIn<'a> {
             refresh_token: &pair.refresh.text,
             session_token: &pair.access.text,
             username,
-            created: false,
+            created: None,
             guest: false,
             upgraded: false,
         }
@@ -266,7 +267,7 @@ async fn resume_guest(state: &State, device: &Device, known: &DeviceRow) -> Answ
         ask(|done| state.store.revoke(Revoke::Access(pair.access.hash), done)).await?;
         return Err(Reason::GuestUpgraded.into());
     }
-    ok(&SignedIn { guest: true, ..SignedIn::new(player.id, &player.username, &pair) })
+    ok(&SignedIn { created: Some(false), guest: true, ..SignedIn::new(player.id, &player.username, &pair) })
 }
 
 /// None when another request was faster or the name is unlucky: look again.
@@ -288,7 +289,7 @@ async fn create_guest(state: &State, device: &Device) -> Result<Option<HttpRespo
     let tokens = pair.of_new_sign_in(id, now_unix_ms);
     match ask(|done| state.store.create_guest(player, row, tokens, done)).await? {
         Creation::Created => {
-            let signed_in = SignedIn { created: true, guest: true, ..SignedIn::new(id, &username.shown, &pair) };
+            let signed_in = SignedIn { created: Some(true), guest: true, ..SignedIn::new(id, &username.shown, &pair) };
             ok(&signed_in).map(Some)
         }
         Creation::DeviceTaken | Creation::UsernameTaken | Creation::LookAlike => Ok(None),

@@ -41,17 +41,33 @@ impl Fields {
         }
     }
 
-    /// The whole object as a type; a refusal names the field that is missing, or says in details.problem what is wrong.
-    /// For operators, who write by hand and may be told in our own words.
+    /// The whole object as a type; a refusal names the field that is missing or wrong, and says what belongs there. For
+    /// operators, who write by hand and may be told in our own words (details.problem).
     pub fn typed<T: DeserializeOwned>(self) -> Result<T, Refused> {
-        serde_json::from_value(Value::Object(self.0)).map_err(|error| {
-            let problem = error.to_string();
-            let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-            match missing.map(str::to_owned) {
-                Some(field) => Reason::MissingField.with("field", field).into(),
-                None => Reason::InvalidField.with("problem", problem).into(),
-            }
-        })
+        let Self(members) = self;
+        let whole = Value::Object(members);
+        let error = match T::deserialize(&whole) {
+            Ok(read) => return Ok(read),
+            Err(error) => error.to_string(),
+        };
+        if let Some(field) = missing_in(&error) {
+            return Err(Refusal::missing(field.to_owned()).into());
+        }
+        // The error does not say which field it is about: it is the first that does not do even alone.
+        let fails = |(name, value): &(&String, &Value)| {
+            let alone = Value::Object(Map::from_iter([((*name).clone(), (*value).clone())]));
+            T::deserialize(&alone).is_err_and(|error| missing_in(&error.to_string()).is_none())
+        };
+        let expected = match error.split_once("expected ").map_or(&*error, |(_, expected)| expected) {
+            // The one name of a type in there that is only ours.
+            "u32" => "a whole number from 0 to 4294967295".to_owned(),
+            expected => expected.to_owned(),
+        };
+        let refusal = match whole.as_object().into_iter().flatten().find(fails) {
+            Some((field, _)) => Refusal::invalid(field.clone(), expected),
+            None => Reason::InvalidField.with("expected", expected),
+        };
+        Err(refusal.with("problem", error).into())
     }
 
     /// The whole object as JSON text.
@@ -75,6 +91,11 @@ impl Fields {
             Some(_) => self.text(name).map(Some),
         }
     }
+}
+
+/// The field that serde misses.
+fn missing_in(problem: &str) -> Option<&str> {
+    problem.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
 }
 
 /// The whole body, waited for no longer and read no further than the limits.

@@ -11,6 +11,7 @@ use super::query::Params;
 use super::records::took_part;
 use super::reply::{Answer, Refused, ok};
 use super::state::HttpState;
+use crate::actors::channels::is_channel_id;
 use crate::ids::{MessageId, PlayerId};
 use crate::store::ask;
 use crate::store::rows::ChatRow;
@@ -62,7 +63,8 @@ async fn channel_history(state: State, req: HttpRequest, channel_id: web::Path<S
     let limit = Params::of(&req).limit()?;
     let channel_id = channel_id.into_inner();
     if !may_read(&state, caller.id(), &channel_id).await? {
-        return Err(Reason::Forbidden.into());
+        let possible = state.running.as_ref().is_none_or(|running| is_channel_id(&running.realm, &channel_id));
+        return Err(if possible { Reason::Forbidden } else { Reason::InvalidChannelId }.into());
     }
     let rows = ask(|done| state.store.chat_history(channel_id, limit, done)).await?;
     ok(&serde_json::json!({"messages": lines(&rows)}))

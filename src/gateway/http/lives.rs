@@ -15,7 +15,7 @@ use super::reply::{Answer, Refused, ok, success};
 use super::state::HttpState;
 use crate::actors::channels::deliver_dm;
 use crate::actors::lobby::open_matches;
-use crate::actors::matchmaker::{DescribeTicket, Queue, Withdraw};
+use crate::actors::matchmaker::{DescribeTicket, Queue, Withdraw, may_take_along};
 use crate::ids::TicketId;
 use crate::wire::error::Reason;
 use crate::wire::{ClientMsg, decode, matches};
@@ -58,8 +58,11 @@ async fn queue(state: State, caller: Caller, payload: Payload) -> Answer {
     let realm = &state.running()?.realm;
     // A match that is found is told over the socket, so a player without one cannot be matched.
     let Some(member) = realm.directory.member(caller.id()) else {
-        return Err(Reason::PartyMemberUnavailable.with("player_id", caller.id().to_string()).into());
+        return Err(Reason::NoSocket.with("player_id", caller.id().to_string()).into());
     };
+    let (may, told) = oneshot::channel();
+    may_take_along(realm, member.player, &add.party, move |along| drop(may.send(along)));
+    told.await.map_err(|_| Reason::Busy)??;
     let (answer, answered) = oneshot::channel();
     realm.matchmaker().try_send(Queue { member, add, answer }).map_err(|_| Reason::Busy)?;
     ok(&answered.await.map_err(|_| Reason::Busy)??)

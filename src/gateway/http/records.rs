@@ -105,7 +105,9 @@ async fn list(state: State, req: HttpRequest, _caller: Caller) -> Answer {
 async fn show(state: State, id: web::Path<String>, caller: Caller) -> Answer {
     let id: MatchId = id.parse().map_err(|_| Reason::MatchNotFound)?;
     let Some((row, players)) = ask(|done| state.store.match_record(id, done)).await? else {
-        return Err(Reason::MatchNotFound.into());
+        // Whoever could know that it is played is told so; to others it is like one that never was.
+        let id_known = state.live.is_listed(id) || state.live.is_in_match(caller.id(), id).await;
+        return Err(if id_known { Reason::MatchNotOver } else { Reason::MatchNotFound }.into());
     };
     let took_part = players.iter().any(|part| part.player_id == caller.id());
     ok(&Record::new(&row, took_part.then_some(players.as_slice())))

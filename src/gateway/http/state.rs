@@ -184,6 +184,11 @@ pub trait Live: Send + Sync + 'static {
         ready(false).boxed()
     }
 
+    /// Whether that match is played now and `match.list` shows it.
+    fn is_listed(&self, _match_id: MatchId) -> bool {
+        false
+    }
+
     /// Whether new clients should come here: false while starting and draining.
     fn is_ready(&self) -> bool {
         true

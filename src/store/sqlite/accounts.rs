@@ -326,3 +326,16 @@ pub(super) fn blocked_between(db: &Connection, a: PlayerId, b: PlayerId) -> rusq
     )?
     .exists([a, b])
 }
+
+pub(super) fn blocked_among(
+    db: &Connection,
+    player: PlayerId,
+    others: Vec<PlayerId>,
+) -> rusqlite::Result<Option<PlayerId>> {
+    for other in others {
+        if blocked_between(db, player, other)? {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
+}

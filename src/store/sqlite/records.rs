@@ -58,7 +58,7 @@ pub(super) fn finish_match(
              VALUES (?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![record.id, int(seat as u64), part.player_id, part.bot, part.outcome, part.stats])?;
-        if !part.bot {
+        if !part.bot && part.outcome != Outcome::Cancelled {
             count_outcome(db, part.player_id, &record.mode, part.outcome)?;
         }
     }

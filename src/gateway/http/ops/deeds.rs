@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::actors::channels;
 use crate::actors::directory::{MatchCard, VotePlace};
+use crate::actors::lobby::unknown_mode;
 use crate::actors::matches::Command;
 use crate::actors::notifications::notify;
 use crate::actors::realm::MatchOrder;
@@ -94,7 +95,7 @@ pub(super) async fn create_match(state: State, req: HttpRequest, payload: Payloa
     let order: CreateMatch = Fields::read(payload).await?.typed()?;
     deed(&state, &req, "match.create", &order.mode, &order, async {
         let realm = &state.running()?.realm;
-        let (mode, rules) = realm.mode(&order.mode).ok_or(Reason::UnknownMode)?;
+        let (mode, rules) = realm.mode(&order.mode).ok_or_else(|| unknown_mode(realm, |_| true))?;
         if order.players.len() > rules.players.max as usize {
             return Err(Refusal::invalid("players", "no more players than the mode has seats").into());
         }
@@ -229,10 +230,12 @@ pub(super) async fn kick(state: State, req: HttpRequest, id: web::Path<String>, 
     let kick: Kick = Fields::read_or_empty(payload).await?.typed()?;
     deed(&state, &req, "player.kick", &id, &kick, async {
         let reason = kick.reason.chars().take(256).collect::<String>();
-        match end_session(&state, player_id(&id)?, Reason::Kicked.with("reason", reason))? {
-            true => success(),
-            false => Err(Reason::PlayerNotFound.into()),
+        let id = player_id(&id)?;
+        if end_session(&state, id, Reason::Kicked.with("reason", reason))? {
+            return success();
         }
+        only_known(&state, id).await?;
+        Err(Reason::PlayerOffline.into())
     })
     .await
 }
@@ -293,6 +296,12 @@ pub(super) async fn mute(state: State, req: HttpRequest, id: web::Path<String>, 
     deed(&state, &req, "player.mute", &id, &mute, async {
         let id = player_id(&id)?;
         only_known(&state, id).await?;
+        let realm = &state.running()?.realm;
+        let possible = |channel| channels::is_channel_id(realm, channel);
+        if mute.seconds > 0 && !mute.channel_id.as_deref().is_none_or(possible) {
+            // Else it would look done, and silence nobody. A channel that was open once still has its mutes lifted.
+            return Err(Reason::InvalidChannelId.into());
+        }
         let row = MuteRow {
             player_id: id,
             channel_id: mute.channel_id.clone(),
@@ -305,7 +314,7 @@ pub(super) async fn mute(state: State, req: HttpRequest, id: web::Path<String>, 
         };
         let written = row.clone();
         ask(|done| state.store.mute(written, done)).await?;
-        state.running()?.realm.directory.mute(row);
+        realm.directory.mute(row);
         success()
     })
     .await

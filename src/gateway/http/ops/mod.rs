@@ -75,7 +75,7 @@ pub(super) async fn only_operators(
     let now_ms = state.clock.now().monotonic_ms;
     let admitted = state.budgets.auth.lock().take(address_key(client), now_ms);
     let refused = match admitted {
-        Ok(()) => Reason::Unauthenticated.into(),
+        Ok(()) => Reason::NotOperator.into(),
         Err(limited) => rate_limited(limited.retry_ms),
     };
     let refused = refused.error_response();
