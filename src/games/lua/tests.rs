@@ -502,7 +502,7 @@ fn a_recorded_match_replays_to_the_same_frames() {
 }
 
 /// The texts of this folder's tests.
-const TESTS: &[&str] = &[include_str!("tests.rs"), include_str!("hostile.rs")];
+const TESTS: &[&str] = &[include_str!("tests.rs"), include_str!("hostile.rs"), include_str!("filter.rs")];
 
 #[test]
 fn every_callback_and_every_call_is_played_by_a_test() {
