@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use mlua::{HookTriggers, Lua, VmState};
 
+use super::report::{Place, place_on_stack};
+
 /// What scripts of one game may cost. The defaults suit a game of a few players at 10 to 30 Hz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
@@ -108,6 +110,10 @@ impl Spent {
 /// instructions cannot add up to a late tick, many enough to cost a healthy script little.
 const HOOK_EVERY: u32 = 16;
 
+/// The part of what an entry may grow by, above which every look remembers where it was: what a script that runs out of
+/// memory passes on its way, and others do not.
+const PLACES_FROM: usize = 4;
+
 /// Bytes in use above which the hook fires sooner: the more a machine holds, the longer may one instruction take.
 const SMALL_BYTES: usize = 128 << 10;
 
@@ -173,10 +179,14 @@ pub(super) struct Meter {
     allowance: Allowance,
     left: Cell<i64>,
     spent: Cell<Option<Spent>>,
-    /// `file:line` where it ran out, when that was inside a script.
-    place: RefCell<Option<String>>,
+    /// Where it ran out.
+    place: RefCell<Option<Place>>,
     /// Instructions between two looks, as the hook is set.
     every: Cell<u32>,
+    /// Bytes in use above which every look remembers where it was: when memory runs out nobody is left to ask.
+    places_from: Cell<usize>,
+    /// Where the last look above that was.
+    last_place: RefCell<Option<Place>>,
     /// Bytes of a machine that holds nothing of a script yet, and the most the current entry may come to hold.
     bare_bytes: Cell<usize>,
     bytes_max: Cell<usize>,
@@ -226,6 +236,8 @@ impl Meter {
             spent: Cell::new(None),
             place: RefCell::default(),
             every: Cell::new(HOOK_EVERY),
+            places_from: Cell::new(usize::MAX),
+            last_place: RefCell::default(),
             bare_bytes: Cell::new(0),
             bytes_max: Cell::new(0),
             limit: Cell::new(0),
@@ -382,6 +394,8 @@ impl Meter {
         self.entered.set(Entered { entry, instructions, cpu_us, began });
         self.left.set(i64::try_from(instructions).unwrap_or(i64::MAX));
         self.bytes_max.set(bytes_max);
+        self.places_from.set(used + self.allowance.growth_bytes / PLACES_FROM);
+        self.last_place.take();
         self.cpu_until_us.set(None);
         if self.spent.take().is_some() {
             self.place.take();
@@ -440,9 +454,9 @@ impl Meter {
         self.spent.get()
     }
 
-    /// Where it ran out, as `file:line`, if that was inside a script.
-    pub(super) fn place(&self) -> Option<String> {
-        self.place.borrow().clone()
+    /// The line of the script at which it ran out, or that called what ran out.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.place.borrow().clone().or_else(|| self.last_place.borrow().clone())
     }
 
     /// Fails once the allowance is spent: what the sandbox's `pcall` asks before it returns.
@@ -507,6 +521,10 @@ impl Meter {
         if self.spent.get().is_none() {
             self.spent.set(Some(why));
         }
+        // Where it ran out, not what else was on the way out.
+        if self.place.borrow().is_none() {
+            *self.place.borrow_mut() = place_on_stack(lua);
+        }
         if self.every.replace(0) != 0 {
             lua.set_global_hook(HookTriggers::new().every_nth_instruction(1), move |_, _| {
                 Err(mlua::Error::runtime(why.as_str()))
@@ -538,7 +556,7 @@ impl Meter {
 
     fn hook(self: &Rc<Self>, lua: &Lua, every: u32) -> mlua::Result<()> {
         let meter = Rc::downgrade(self);
-        lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, at| {
+        lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, _| {
             let Some(meter) = meter.upgrade() else { return Ok(VmState::Continue) };
             let mut looked = meter.pay(u64::from(every));
             if looked.is_ok() && meter.late() {
@@ -547,12 +565,10 @@ impl Meter {
             }
             match meter.spent.get() {
                 None => meter.look(lua),
-                Some(spent) => {
-                    looked = meter.stop(lua, spent);
-                    let source = at.source().short_src.unwrap_or_default().into_owned();
-                    let line = at.current_line().filter(|_| source.ends_with(".lua"));
-                    *meter.place.borrow_mut() = line.map(|line| format!("{source}:{line}"));
-                }
+                Some(spent) => looked = meter.stop(lua, spent),
+            }
+            if lua.used_memory() > meter.places_from.get() {
+                *meter.last_place.borrow_mut() = place_on_stack(lua);
             }
             looked.map(|()| VmState::Continue)
         })

@@ -2,6 +2,7 @@
 //! threads, and says what it would do wrong in front of real ones.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -139,6 +140,7 @@ fn play(mode: &ScriptMode, ticks: u64) -> Result<Run, Fault> {
         warnings: Vec::new(),
         rules,
     };
+    table.game.vote_templates(&Arc::new(table.templates.clone()));
     let seats = table.rules.players.max.min(PLAYERS_MAX);
     for n in 1..=seats {
         table.join(PlayerId::from_u128(u128::from(n)));

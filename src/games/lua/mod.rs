@@ -18,6 +18,7 @@ mod clock;
 mod convert;
 mod host;
 mod phases;
+mod rations;
 
 mod budget;
 mod guard;
@@ -46,6 +47,10 @@ mod accounts;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod neighbours;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told;
