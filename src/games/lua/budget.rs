@@ -66,12 +66,17 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// The same where nobody is kept waiting: instructions and memory alone decide, which repeat themselves.
+    /// The same where nobody is kept waiting: instructions and memory alone decide, which repeat themselves. Only what is
+    /// far beyond anything that could be played is stopped by the clock all the same.
     pub(super) fn unhurried(self) -> Self {
-        let more = |us: u64| us.saturating_mul(400);
+        let more = |us: u64| us.saturating_mul(UNHURRIED);
         Self { cpu_us: more(self.cpu_us), cpu_load_us: more(self.cpu_load_us), ..self }
     }
 }
+
+/// So many times the processor time has a script that keeps nobody waiting: enough for a build that was not optimised,
+/// little enough that nobody waits for one that could never be played.
+const UNHURRIED: u64 = 16;
 
 /// Which allowance an entry into a script gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +141,12 @@ pub(super) const LARGE_CHARGE: u64 = 250;
 
 /// In how much time an empty purse is full again, by each of the two clocks: a match that uses up all it gets has a
 /// quarter of a core.
-const REFILL_US: u64 = 100_000;
+pub(super) const REFILL_US: u64 = 100_000;
+
+/// What a full purse holds: half of what a match may make its neighbours late.
+pub(super) fn purse_us(allowance: Allowance) -> u64 {
+    allowance.cpu_us / 2
+}
 
 /// The processor time that a match has left. It fills up with the match's time and with the world's, whichever moves:
 /// a match that is late runs several ticks at once, one that waits for players does not tick at all, and both have to
@@ -248,7 +258,7 @@ impl Meter {
             inputs_keep_us: Cell::new(0),
             views_keep_us: Cell::new(0),
             load_left_us: Cell::new(Some(allowance.cpu_load_us)),
-            purse: Purse::new(allowance.cpu_us / 2),
+            purse: Purse::new(purse_us(allowance)),
             match_us: Cell::new(0),
             booked_cpu_us: Cell::new(0),
             cpu_until_us: Cell::new(None),
@@ -578,14 +588,14 @@ impl Meter {
 /// Processor microseconds of this thread: unlike the wall clock it stands still while a neighbour runs, so a busy
 /// machine does not make a healthy script guilty.
 #[cfg(unix)]
-fn cpu_now_us() -> u64 {
+pub(super) fn cpu_now_us() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
 }
 
 /// Where threads have no clock of their own the wall clock has to do.
 #[cfg(not(unix))]
-fn cpu_now_us() -> u64 {
+pub(super) fn cpu_now_us() -> u64 {
     use std::sync::OnceLock;
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_micros() as u64

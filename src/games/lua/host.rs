@@ -362,7 +362,7 @@ impl Host {
     pub(super) fn saw_unordered_keys(&self) {
         if !self.unordered_keys.replace(true) {
             self.tell(Effect::Log(
-                "warning: pairs() over tables or functions as keys has no defined order, so this match may not replay"
+                "warning: pairs() over tables or functions as keys has no defined order, nor has next(), so this match may not replay"
                     .into(),
             ));
         }

@@ -29,6 +29,9 @@ pub const VIEW_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of one snapshot. Over: there is none, and its author is told.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of a state that [`LuaGame::state_text`] writes.
+const STATE_TEXT_BYTES_MAX: usize = 64 * 1024;
+
 /// Bytes of a refusal's reason; it has to be printable ASCII to be passed on.
 const REASON_BYTES_MAX: usize = 64;
 
@@ -129,6 +132,13 @@ impl LuaGame {
     /// Bytes the machine holds now.
     pub fn memory_bytes(&self) -> usize {
         self.machine.lua.used_memory()
+    }
+
+    /// The state as JSON, to see whether something changed it; none where it cannot be written or is large.
+    pub(super) fn state_text(&self) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let rules = self.host().rules(STATE_TEXT_BYTES_MAX, true).ok()?;
+        convert::encode(&Value::Table(self.state.clone()), rules, &mut text).ok().map(|_| text)
     }
 
     /// Hands over what views, which have no way out, left behind.
@@ -313,7 +323,14 @@ impl Game for LuaGame {
                     game.take_state("join", state);
                     return Ok(());
                 }
-                Called::Done((_, reason)) => JoinRefused { reason: fit_reason(&reason) },
+                Called::Done((returned, reason)) => {
+                    if truthy(&returned) {
+                        let kind = returned.type_name();
+                        let text = format!("join returned a {kind}, expected the state, or nil and a reason to refuse");
+                        game.fail("join", Some(player), &mlua::Error::runtime(text), Blame::None);
+                    }
+                    JoinRefused { reason: fit_reason(&reason) }
+                }
                 Called::Failed => JoinRefused::default(),
             };
             // A refusal leaves no trace: nobody drives a script by being turned away over and over.

@@ -180,10 +180,17 @@ fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host
     let h = host.clone();
     let m = meter.clone();
     helpers.raw_set("order", lua.create_function(move |lua, t: Table| ordered_keys(lua, &m, &h, &t))?)?;
+    let h = host.clone();
     let m = meter.clone();
     helpers.raw_set(
         "after_key",
-        lua.create_function(move |lua, (t, key): (Table, Value)| key_after(lua, &m, &t, &key))?,
+        lua.create_function(move |lua, (t, key): (Table, Value)| {
+            let after = key_after(lua, &m, &t, &key)?;
+            if rank(&after) == 3 && !after.is_nil() {
+                h.saw_unordered_keys();
+            }
+            Ok(after)
+        })?,
     )?;
     helpers.raw_set(
         "locate",

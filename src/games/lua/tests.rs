@@ -391,9 +391,13 @@ fn errors_are_told_with_their_place_and_the_match_plays_on() {
     m.input(1, "{}");
     m.ticks(150);
     let told = m.told();
-    assert_eq!(told[0], "fault handle_input match.lua:? handle_input returned a string, expected the state");
-    assert_eq!(told[1], "fault tick match.lua:4 attempt to perform arithmetic on a nil value");
-    assert_eq!(told.len(), 1 + 6, "three in ten seconds, in fifteen seconds: {told:?}");
+    assert_eq!(
+        told[0],
+        "fault join match.lua:? join returned a integer, expected the state, or nil and a reason to refuse"
+    );
+    assert_eq!(told[1], "fault handle_input match.lua:? handle_input returned a string, expected the state");
+    assert_eq!(told[2], "fault tick match.lua:4 attempt to perform arithmetic on a nil value");
+    assert_eq!(told.len(), 1 + 1 + 6, "three in ten seconds, in fifteen seconds: {told:?}");
     assert_eq!(m.view(None), r#"{"n":150}"#);
 }
 

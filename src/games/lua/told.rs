@@ -2,7 +2,8 @@
 //! every process.
 
 use super::Allowance;
-use super::testing::{Played, script};
+use super::testing::{Played, id, script};
+use crate::games::Game;
 
 /// What the first tick of a script with this body in `tick`, on line 2, was told about.
 fn first_tick(body: &str) -> Vec<String> {
@@ -86,12 +87,12 @@ fn what_vote_requested_returns_wrongly_is_told() {
         ("true", "vote_requested returned a boolean, expected a vote's configuration or nil"),
     ] {
         let mut m = Played::new(&format!("function vote_requested(state) return {returned} end"));
-        assert!(m.with(|game, cx| crate::games::Game::vote_requested(game, cx)).is_none());
+        assert!(m.with(Game::vote_requested).is_none());
         assert_eq!(m.told(), [format!("fault vote_requested match.lua:? {said}")]);
     }
     for nothing in ["nil", "false"] {
         let mut m = Played::new(&format!("function vote_requested(state) return {nothing} end"));
-        m.with(|game, cx| crate::games::Game::vote_requested(game, cx));
+        m.with(Game::vote_requested);
         assert_eq!(m.told(), [""; 0], "{nothing}");
     }
 }
@@ -132,7 +133,7 @@ fn a_bot_that_changes_what_it_sees_changes_nothing() {
           end";
         let mut m = Played::of(script(&[("match.lua", &text), ("bot.lua", bot)], Allowance::default()), 1);
         m.join(9, None).unwrap();
-        m.with(|game, cx| crate::games::Game::bot_added(game, cx, super::testing::id(9), "A"));
+        m.with(|game, cx| game.bot_added(cx, id(9), "A"));
         m.ticks(2);
         assert_eq!(m.view(None), r#"{"deep":{"er":{"x":1}},"n":0,"thought":7}"#, "{get_state}");
         assert_eq!(m.told(), [""; 0]);
