@@ -444,7 +444,11 @@ local function search(entities, x, y, radius, opts)
     table.sort(hits, function(a, b) return a.distance > b.distance end)
   end
   if type(opts.max_results) == "number" then
-    for i = #hits, floor(opts.max_results) + 1, -1 do hits[i] = nil end
+    local most = floor(opts.max_results)
+    for i = #hits, 1, -1 do
+      if i <= most then break end
+      hits[i] = nil
+    end
   end
   return hits
 end

@@ -81,7 +81,7 @@ impl Sources {
     fn add(&mut self, path: String, text: Result<String, String>) {
         let usable = match text {
             Err(why) => Err(Fault::of_file(path.clone(), why)),
-            Ok(text) => guard::harden(&text).map(Into::into).map_err(|(line, why)| Fault {
+            Ok(text) => guard::harden(script_of(&text)).map(Into::into).map_err(|(line, why)| Fault {
                 file: path.clone(),
                 line: Some(line),
                 text: why.to_owned(),
@@ -113,6 +113,13 @@ impl Sources {
         };
         self.files.iter().filter(seen).eq(other.files.iter().filter(seen))
     }
+}
+
+/// The text without what is for other readers of the file: a byte order mark, and a first line that names an interpreter,
+/// of which the end stays, so that lines keep their numbers.
+fn script_of(text: &str) -> &str {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.starts_with('#') { text.find('\n').map_or("", |end| &text[end..]) } else { text }
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
