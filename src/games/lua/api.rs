@@ -54,6 +54,7 @@ pub(super) const CALLS: &[(&str, &str, bool, Call)] = &[
     ("match", "kick", false, kick),
     ("bots", "add", false, bots_add),
     ("bots", "remove", false, bots_remove),
+    ("bots", "list", false, bots_list),
     ("chat", "send", false, chat_send),
     ("vote", "open", false, vote_open),
     ("vote", "cancel", false, vote_cancel),
@@ -311,6 +312,23 @@ fn bots_remove(_: &Lua, host: &Host, args: &[Value]) -> Answer {
         Some(bot) => ask(host, Effect::RemoveBot(bot)),
         None => Ok(Value::Boolean(true)),
     }
+}
+
+/// `game.bots.list()`: the bots in this match, `{id =, name =}` each; a seat that a bot plays on in for its player is one
+/// without a name. Ids are players' ids and say nothing.
+fn bots_list(lua: &Lua, host: &Host, _: &[Value]) -> Answer {
+    let list = || {
+        let list = lua.create_table()?;
+        for (id, name) in host.bots_by_name() {
+            let entry = lua.create_table_from([("id", id.to_string())])?;
+            if !name.is_empty() {
+                entry.raw_set("name", name)?;
+            }
+            list.raw_push(entry)?;
+        }
+        Ok(Value::Table(list))
+    };
+    list().map_err(said)
 }
 
 /// `game.chat.send(channel_id, sender_id, content)`: a line from the server; who it is said to be from is not asked.

@@ -298,6 +298,11 @@ impl Host {
         self.bots.borrow_mut().retain(|(id, _)| *id != bot);
     }
 
+    /// The bots, with what they are called.
+    pub(super) fn bots_by_name(&self) -> Vec<(PlayerId, String)> {
+        self.bots.borrow().clone()
+    }
+
     /// The bot of that id or name.
     pub(super) fn bot(&self, id_or_name: &str) -> Option<PlayerId> {
         let bots = self.bots.borrow();

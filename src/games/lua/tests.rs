@@ -296,6 +296,18 @@ fn the_library_means_what_luas_does() {
 }
 
 #[test]
+fn a_script_knows_its_bots_and_their_names() {
+    let mut m = Played::new("function tick(state) state.bots = game.bots.list() return state end");
+    m.ticks(1);
+    assert_eq!(m.view(None), r#"{"bots":[]}"#);
+    m.with(|game, cx| game.bot_added(cx, id(9), "Spark"));
+    m.with(|game, cx| game.bot_added(cx, id(8), ""));
+    m.ticks(1);
+    let (spark, substitute) = (id(9), id(8));
+    assert_eq!(m.view(None), format!(r#"{{"bots":[{{"id":"{spark}","name":"Spark"}},{{"id":"{substitute}"}}]}}"#));
+}
+
+#[test]
 fn stored_values_arrive_later_and_stay() {
     let mut m = Played::new(
         "function tick(state) local r = game.storage.get('c', 'k') state.r = r.ok or r.error return state end",
