@@ -140,7 +140,7 @@ fn plain_name(name: &str, max: usize) -> bool {
 /// Takes so many rows of the match's ration for what `call` asks for. Few scripts look at what such calls answer, so
 /// their author is told as well.
 fn ration(lua: &Lua, host: &Host, call: &'static str, row: Row, count: usize) -> Result<(), String> {
-    host.ration(row, count).inspect_err(|refused| host.complain(call, report::place_on_stack(lua), refused))
+    host.ration(row, count).inspect_err(|refused| host.complain(call, || report::place_on_stack(lua), refused))
 }
 
 fn ask(host: &Host, effect: Effect) -> Answer {
@@ -361,7 +361,7 @@ fn vote_open(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
     };
     let json = host.json(&Value::Table(config), EVENT_BYTES_MAX, true).map_err(said)?;
     let place = report::place_on_stack(lua);
-    host.admit_vote(&json).inspect_err(|why| host.complain("game.vote.open", place.clone(), why))?;
+    host.admit_vote(&json).inspect_err(|why| host.complain("game.vote.open", || place.clone(), why))?;
     ask(host, Effect::OpenVote(json))?;
     host.vote_asked(&id, place);
     lua.create_string(id).map(Value::String).map_err(said)

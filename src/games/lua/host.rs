@@ -195,10 +195,10 @@ impl Host {
     }
 
     /// Remembers a refusal that the author is to be told.
-    pub(super) fn complain(&self, call: &'static str, place: Option<Place>, text: &str) {
+    pub(super) fn complain(&self, call: &'static str, place: impl FnOnce() -> Option<Place>, text: &str) {
         let mut complaints = self.complaints.borrow_mut();
         if complaints.len() < COMPLAINTS_MAX {
-            complaints.push(Complaint { call, place, text: text.to_owned() });
+            complaints.push(Complaint { call, place: place(), text: text.to_owned() });
         }
     }
 

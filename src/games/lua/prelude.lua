@@ -9,23 +9,33 @@ local check, out_of_memory, error_text, charge = host.check, host.out_of_memory,
 
 -- Where Lua looks for the name of a function that it has to say something about: every one of its own once, under one
 -- name. Its usual place for that, the globals and the libraries, is the script's to add to, and of a function that stands
--- there twice the order of a table, which differs from process to process, would choose the name.
-local loaded, known = {}, {}
+-- there twice the order of a table, which differs from process to process, would choose the name. What is removed or
+-- written anew below needs none; a name that two libraries have says which.
+local loaded, known, homes = {}, {}, {}
 local libraries = { [""] = _G, ["string."] = string, ["table."] = table, ["math."] = math, ["utf8."] = utf8 }
+local gone = " collectgarbage dofile load loadfile warn print pairs xpcall dump find match gmatch gsub rep concat insert remove"
+  .. " move sort random randomseed "
 
+for _, library in next, libraries do
+  for name in next, library do homes[name] = (homes[name] or 0) + 1 end
+end
 for prefix, library in next, libraries do
   for name, f in next, library do
     if type(f) == "function" then
-      name = prefix .. name
+      if homes[name] > 1 then name = prefix .. name end
       if not known[f] or name < known[f] then known[f] = name end
     end
   end
 end
-for f, name in next, known do loaded[name] = f end
+for f, name in next, known do
+  if not find(gone, " " .. name .. " ", 1, true) then loaded[name] = f end
+end
 -- Nothing has two names for the script either.
 for prefix, library in next, libraries do
   for name, f in next, library do
-    if known[f] and known[f] ~= prefix .. name then library[name] = function(...) return f(...) end end
+    if known[f] and known[f] ~= name and known[f] ~= prefix .. name then
+      library[name] = function(...) return f(...) end
+    end
   end
 end
 
