@@ -133,6 +133,13 @@ impl Lookup {
 }
 
 impl LuaGame {
+    /// Where a callback begins, as `file:line: `, for what is wrong with what it gave back.
+    pub(super) fn begins_at(&self, callback: &str) -> String {
+        let info = self.lookup.find(callback).map(|f| f.info());
+        let place = info.and_then(|info| Some((info.source?.strip_prefix('@')?.to_owned(), info.line_defined?)));
+        place.map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default()
+    }
+
     /// Calls a callback on a fresh allowance.
     pub(super) fn call<R: FromLuaMulti>(
         &mut self,

@@ -423,10 +423,8 @@ impl Game for LuaGame {
                 Value::Table(config) => config,
                 Value::Nil | Value::Boolean(false) => return None,
                 other => {
-                    let text = format!(
-                        "vote_requested returned a {}, expected a vote's configuration or nil",
-                        other.type_name()
-                    );
+                    let (at, kind) = (game.begins_at("vote_requested"), other.type_name());
+                    let text = format!("{at}vote_requested returned a {kind}, expected a vote's configuration or nil");
                     game.fail("vote_requested", None, &mlua::Error::runtime(text), Blame::None);
                     return None;
                 }
@@ -442,7 +440,7 @@ impl Game for LuaGame {
             let id = serde_json::from_str::<AskedVote>(config.get()).ok().and_then(|vote| vote.vote_id);
             let (callback, place) = match id.and_then(|id| game.host().take_vote_place(&id)) {
                 Some(place) => ("game.vote.open", place.map(|place| format!("{place}: ")).unwrap_or_default()),
-                None => ("vote_requested", String::new()),
+                None => ("vote_requested", game.begins_at("vote_requested")),
             };
             let text = format!("{place}the vote is refused: {why}");
             game.fail(callback, None, &mlua::Error::runtime(text), Blame::None);

@@ -88,7 +88,7 @@ fn what_vote_requested_returns_wrongly_is_told() {
     ] {
         let mut m = Played::new(&format!("function vote_requested(state) return {returned} end"));
         assert!(m.with(Game::vote_requested).is_none());
-        assert_eq!(m.told(), [format!("fault vote_requested match.lua:? {said}")]);
+        assert_eq!(m.told(), [format!("fault vote_requested match.lua:1 {said}")]);
     }
     for nothing in ["nil", "false"] {
         let mut m = Played::new(&format!("function vote_requested(state) return {nothing} end"));
