@@ -281,8 +281,12 @@ pub const BARRED_PER_MATCH_MAX: usize = 256;
 /// nobody more until its door opens anew.
 pub const TURNED_AWAY_PER_MATCH_MAX: usize = 256;
 
-/// Votes one match may ever hold. Over: the vote is refused and its author told.
-pub const VOTES_PER_MATCH_MAX: usize = 1_024;
+/// Votes open in one match at once: more than players can follow, few enough that the end of a match, which closes them
+/// all at once, costs its neighbours some milliseconds at most. Over: the vote is refused and its author told.
+pub const VOTES_OPEN_PER_MATCH_MAX: usize = 32;
+/// Closed votes of one match that are remembered until it ends, so that a late cast hears that its vote is closed. Over:
+/// the oldest is forgotten, and such a cast hears that there is none.
+pub const VOTES_REMEMBERED_PER_MATCH_MAX: usize = 1_024;
 
 /// What one session may ask of one channel while an earlier thing it asked there is on its way to the store, and direct
 /// messages that wait for the one before: twice the burst of frames, so only a server that counts none gets there. Over:
@@ -349,3 +353,27 @@ pub const LAG_TOLD_EVERY_MS: u64 = 5_000;
 /// Steps of the search for a group in which a mode's `ranges` allow not everybody beside everybody. Over: the ticket waits for
 /// the next look, which another ticket or a wider window brings.
 pub const PAIRING_STEPS_MAX: u32 = 2_048;
+
+/// Notifications of one scripted match at once, each recipient one: `game.notify_many` names at most so many, so everybody
+/// of a full match can be told of its end. Over: the call answers `{error=...}`, and the author is told.
+pub const SCRIPT_NOTICES_BURST: u32 = 256;
+
+/// How many come back in a second of match time. Each is a row that lives longer than its match, and the store writes for
+/// everyone: a script that notifies in every tick would leave registrations no room. Nobody reads more than these.
+pub const SCRIPT_NOTICES_PER_S: u32 = 4;
+
+/// Lines of chat of one scripted match at once; each is a row of its channel's history. Over: as above.
+pub const SCRIPT_LINES_BURST: u32 = 64;
+
+/// How many come back in a second of match time: a commentary faster than anybody reads.
+pub const SCRIPT_LINES_PER_S: u32 = 4;
+
+/// Values that one scripted match stores at once: what each player of a large one keeps, at its end. Over: as above.
+pub const SCRIPT_VALUES_BURST: u32 = 256;
+
+/// How many come back in a second of match time: one in every tick of a game at the usual 10 Hz, and some more.
+pub const SCRIPT_VALUES_PER_S: u32 = 16;
+
+/// Milliseconds between two lines of the log about one kind of fault that may come with every tick. Over: counted in the
+/// metrics, and with the next line.
+pub const FAULTS_TOLD_EVERY_MS: u64 = 1_000;

@@ -188,6 +188,9 @@ fn watch_scripts(
         for fault in &fresh.faults {
             tracing::warn!("{fault}; what played before plays on");
         }
+        for warning in &fresh.warnings {
+            tracing::warn!("{warning}");
+        }
         let templates = fresh.vote_templates.into_iter().filter(|(name, _)| !written.contains(name));
         realm.set_vote_templates(templates);
         for (name, mode) in fresh.modes {
@@ -199,7 +202,12 @@ fn watch_scripts(
                 Err(faults) => tracing::warn!("{}; the mode stays as it was", sentences(&faults)),
             }
         }
-        tracing::info!("games reloaded");
+        // Said only where it is so: a refused save has its own line.
+        match (fresh.faults.is_empty(), fresh.taken.is_empty()) {
+            (true, _) => tracing::info!("games reloaded"),
+            (false, false) => tracing::info!("reloaded {}", fresh.taken.join(", ")),
+            (false, true) => {}
+        }
     };
     watch(&folder, changed).map_err(|error| tracing::warn!(%error, "the games folder is not watched")).ok()
 }

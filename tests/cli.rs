@@ -193,6 +193,33 @@ fn the_demo_says_what_a_game_did_wrong() {
     assert_eq!(tessera(&["demo", "--games", "--players", "3"]).status.code(), Some(2));
 }
 
+#[test]
+fn who_played_a_game_that_failed_plays_the_next_one() {
+    let bad = "match_size = 2\nfunction tick(s)\n  s.x.y = 1\nend";
+    let rps = fs::read_to_string("scenarios/games/rps/match.lua").unwrap();
+    let files = [
+        ("config.lua", "return { a_bad = 'bad.lua', duel = 'rps/match.lua' }"),
+        ("bad.lua", bad),
+        ("rps/match.lua", &rps),
+    ];
+    let folder = games("demo-next", &files);
+    let out = tessera(&["demo", "--games", folder.to_str().unwrap()]);
+    fs::remove_dir_all(&folder).unwrap();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(said.starts_with("tessera: a_bad: player1 was told of an error: bad.lua:3:"), "{said}");
+    assert!(!said.contains("duel"), "{said}");
+}
+
+#[test]
+fn the_log_has_colours_on_a_terminal_alone() {
+    // What cannot be listened on is logged, and ends it.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let out = tessera(&["serve", "--listen", &listen, "--data", ":memory:"]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() != Some(0) && !said.contains('\u{1b}'), "{said:?}");
+}
+
 /// Everything that could differ from one process to the next: orders, addresses, seeds, clocks, and what votes, leaves
 /// and inputs do to them.
 const RESTLESS: &str = r#"
@@ -257,7 +284,11 @@ fn a_new_game_is_clean_can_be_played_and_is_never_written_over() {
     let printed = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert_eq!((checked.status.code(), printed.lines().count()), (Some(0), 1), "no warning: {printed}");
     assert!(fs::read_to_string(folder.join("match.lua")).unwrap().starts_with("-- duel: "));
-    assert_eq!(new().status.code(), Some(1), "what is there is kept");
+    let again = new();
+    assert_eq!(again.status.code(), Some(1), "what is there is kept");
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    let folder = folder.display();
+    assert_eq!(said, format!("tessera: {folder} is there already: choose another name, or remove it first\n"));
     assert_eq!(tessera(&["new", "game", "../out"]).status.code(), Some(2));
     fs::remove_dir_all(&parent).unwrap();
 }

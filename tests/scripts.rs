@@ -420,3 +420,106 @@ fn a_game_decides_whether_guests_are_let_in_unless_the_configuration_does() {
         });
     }
 }
+
+#[test]
+fn every_bad_save_is_told_by_the_matches_that_play_on() {
+    let good = |step: &str| counter("", step);
+    let folder = Folder::of(&good("1"));
+    folder.save("lib/util.lua", "return 1");
+    let server = folder.serve(|config| config.server.dev_errors = true);
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, _b, match_id) = pair(&base, "default").await;
+        a.expect("match.state").await;
+        let saves: [(&str, &str, String, &str, Value); 5] = [
+            ("match.lua", "a syntax error", "function tick(state)\n  return = 1\nend".into(), "near '='", json!(2)),
+            ("match.lua", "one right after it", good("1") + "\nerror('boom at load')", "boom at load", json!(4)),
+            ("match.lua", "needs a module", format!("require('lib.util') {}", good("0.5")), "", Value::Null),
+            ("lib/util.lua", "which is broken", "return = 1".into(), "near '='", json!(1)),
+            (
+                "match.lua",
+                "a wrong global",
+                counter("max_players = 'many'", "0.25"),
+                "max_players: expected",
+                Value::Null,
+            ),
+        ];
+        for (file, what, text, said, line) in saves {
+            folder.save(file, &text);
+            if said.is_empty() {
+                a.expect_where("match.state", |state| state["n"].as_f64().is_some_and(|n| n.fract() == 0.5)).await;
+                continue;
+            }
+            let error = a.expect("module.error").await["payload"].clone();
+            assert!(error["message"].as_str().unwrap().contains(said), "{what}: {error}");
+            assert_eq!((&error["script"], &error["callback"], &error["line"]), (&json!(file), &json!("reload"), &line));
+            let seen = look(&base, &format!("matches/{match_id}")).await;
+            let newest = seen["script_faults"].as_array().and_then(|faults| faults.last()).cloned();
+            assert!(newest.is_some_and(|fault| fault["message"] == error["message"]), "{what}: {seen}");
+        }
+        // The last one was no refusal: it plays.
+        a.expect_where("match.state", |state| state["n"].as_f64().is_some_and(|n| n.fract() == 0.25)).await;
+    });
+}
+
+#[test]
+fn a_vote_that_is_refused_is_told_like_any_other_fault() {
+    let folder = Folder::of(
+        "match_size = 2 tick_hz = 50
+         function tick(state)
+           state.n = (state.n or 0) + 1
+           if not state.asked then
+             state.asked = game.vote.open({ template = 'gone', options = { 'a' }, method = 'luck' }).error or 'opened'
+           end
+           return state
+         end
+         function vote_requested(state) return { template = 't', options = { 'a', 'b' }, method = 'luck' } end
+         function get_state(id, state) return state end",
+    );
+    let server = folder.serve(|config| config.server.dev_errors = true);
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, _b, match_id) = pair(&base, "default").await;
+        let asked = a.expect_where("match.state", |state| state["asked"].is_string()).await;
+        assert!(asked["payload"]["asked"].as_str().unwrap().contains("method"), "{asked}");
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            told.push(a.expect("module.error").await["payload"].clone());
+        }
+        told.sort_by_key(|error| error["callback"].to_string());
+        let places: Vec<_> = told.iter().map(|error| (error["callback"].clone(), error["line"].clone())).collect();
+        assert_eq!(places, [(json!("game.vote.open"), json!(5)), (json!("vote_requested"), json!(9))]);
+        assert!(told.iter().all(|error| error["message"].as_str().unwrap().contains("method")), "{told:?}");
+        // Fifty ticks a second ask again: told three times in ten seconds, not fifty times in one.
+        a.expect_where("match.state", |state| state["n"].as_u64() > Some(60)).await;
+        let seen = look(&base, &format!("matches/{match_id}")).await;
+        assert_eq!(seen["script_faults"].as_array().unwrap().len(), 4, "{seen}");
+    });
+}
+
+#[test]
+fn a_long_match_that_closes_its_votes_never_runs_out_of_them() {
+    let folder = Folder::of(
+        "match_size = 2 tick_hz = 100 state_strategy = 'shared'
+         function init() return { opened = 0, refused = 0 } end
+         function tick(state)
+           local open = game.vote.list()
+           for i = 1, #open do game.vote.cancel(open[i].vote_id) end
+           for i = #open + 1, 40 do
+             local r = game.vote.open({ template = 't' .. i, options = { 'a', 'b' } })
+             if type(r) == 'table' then state.refused = state.refused + 1 else state.opened = state.opened + 1 end
+           end
+           return state
+         end
+         function get_state(state) return state end",
+    );
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, _b, match_id) = pair(&base, "default").await;
+        let at = a.expect_where("match.state", |state| state["opened"].as_u64() > Some(1_500)).await;
+        assert!(at["payload"]["refused"].as_u64() > Some(0), "eight of forty at once: {at}");
+        let seen = look(&base, &format!("matches/{match_id}")).await;
+        assert!(seen["votes"].as_array().unwrap().len() <= 32, "{seen}");
+    });
+}

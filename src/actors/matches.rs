@@ -59,8 +59,8 @@ pub struct MatchActor {
     crowd: Crowd,
     /// Open votes; ids sort by time, and so does what newcomers are shown.
     votes: BTreeMap<VoteId, VoteHandle>,
-    /// Every vote it ever opened, to forget with the match.
-    vote_ids: Vec<VoteId>,
+    /// The votes it opened, to forget with the match.
+    vote_ids: VecDeque<VoteId>,
     /// Open votes that the end waits for.
     finish_votes: Vec<VoteId>,
     frustration: Frustration,
@@ -143,7 +143,7 @@ impl MatchActor {
         let built = realm
             .build_game(&mode, seed)
             .and_then(|game| Stage::new(match_id, mode_name.clone(), mode.clone(), game, seed));
-        let (stage, broken) = match built {
+        let (mut stage, broken) = match built {
             Ok(stage) => (stage, None),
             Err(BuildError(why)) => {
                 let quiet = Mode { votes: Vec::new(), ..(*mode).clone() };
@@ -152,6 +152,7 @@ impl MatchActor {
                 (stage, Some(why))
             }
         };
+        stage.vote_templates(&realm.vote_templates());
         Self {
             realm,
             ticker,
@@ -162,7 +163,7 @@ impl MatchActor {
             members: HashMap::new(),
             crowd: Crowd::default(),
             votes: BTreeMap::new(),
-            vote_ids: Vec::new(),
+            vote_ids: VecDeque::new(),
             finish_votes: Vec::new(),
             frustration,
             motions,
@@ -381,6 +382,8 @@ impl Handler<Tick> for MatchActor {
         self.meters.ticks.fetch_add(due.run.into(), Relaxed);
         self.meters.skipped.fetch_add(due.skipped, Relaxed);
         self.take_inputs(begun_us);
+        // A reload may have brought others.
+        self.stage.vote_templates(&self.realm.vote_templates());
         for _ in 0..due.run {
             self.stage.run_tick(begun_us, clock.unix_us());
         }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 pub use crate::durations::{Durations, Summary};
+use crate::limits::FAULTS_TOLD_EVERY_MS;
 
 /// The meters of one mode, shared by its matches.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub struct ModeMeters {
     pub period_error: Mutex<(u64, u64)>,
     /// Events and wishes of games that had to be refused.
     pub effects_refused: AtomicU64,
+    /// Votes that games or their modes wanted and could not have, where no author is told.
+    pub votes_refused: Faults,
 }
 
 /// How far the mean tick period of finished matches was off what it should have been.
@@ -66,6 +69,34 @@ pub struct Meters {
     pub votes_died: AtomicU64,
     /// Messages that found a mailbox full or closed where nobody could be told.
     pub tells_lost: AtomicU64,
+    /// What games and the server itself wanted stored, and the store did not take.
+    pub rows_lost: Faults,
+}
+
+/// What may go wrong a thousand times a second: counted each time, said at most once in [`FAULTS_TOLD_EVERY_MS`].
+#[derive(Debug, Default)]
+pub struct Faults {
+    all: AtomicU64,
+    told: AtomicU64,
+    next_ms: AtomicU64,
+}
+
+impl Faults {
+    /// Counts one at this time; how many there were since one was said, where this one is to be said.
+    pub fn add(&self, now_ms: u64) -> Option<u64> {
+        let all = self.all.fetch_add(1, Relaxed) + 1;
+        let next_ms = self.next_ms.load(Relaxed);
+        let due = now_ms >= next_ms;
+        // Of several threads at once the first one says it.
+        let mine =
+            due && self.next_ms.compare_exchange(next_ms, now_ms + FAULTS_TOLD_EVERY_MS, Relaxed, Relaxed).is_ok();
+        mine.then(|| all.saturating_sub(self.told.swap(all, Relaxed)))
+    }
+
+    /// How many there were in all.
+    pub fn all(&self) -> u64 {
+        self.all.load(Relaxed)
+    }
 }
 
 impl Meters {

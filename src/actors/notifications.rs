@@ -66,7 +66,11 @@ pub fn notify(realm: &Arc<Realm>, to: &[PlayerId], notification: &Json) -> bool 
                     }
                 }
             }
-            Err(error) => tracing::error!(%error, "notifications could not be stored"),
+            Err(error) => {
+                if let Some(refused) = online.meters.rows_lost.add(online.clock.now_ms()) {
+                    tracing::error!(%error, refused, "notifications could not be stored");
+                }
+            }
         }),
     );
     true

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 use crate::config::{Config, Fault, Flags, Origin, process_env};
 use crate::server::try_games;
 
@@ -64,9 +66,20 @@ pub fn run(args: Args) -> Outcome {
     }
 }
 
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} tick {pos} of {len}");
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 /// Plays every script of a games folder with made-up players, and says what it would do wrong in front of real ones.
 fn games(folder: &Path, ticks: u64, out: &mut impl Write) -> Outcome {
-    let checked = crate::games::lua::check(folder, ticks);
+    // On a terminal alone, and gone when the result is said.
+    let bar = ProgressBar::new(ticks).with_style(style());
+    let checked = crate::games::lua::check_with(folder, ticks, &|mode, tick| {
+        bar.set_message(mode.to_owned());
+        bar.set_position(tick);
+    });
+    bar.finish_and_clear();
     for line in &checked.played {
         writeln!(out, "{line}")?;
     }

@@ -38,7 +38,13 @@ enum What {
 pub fn run(args: Args) -> Outcome {
     let What::Game { name, parent } = args.what;
     let folder = parent.join(&name);
-    fs::create_dir(&folder).map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
+    fs::create_dir(&folder).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Failure::failed(format!("{} is there already: choose another name, or remove it first", folder.display()))
+        }
+        io::ErrorKind::NotFound => Failure::failed(format!("there is no folder {}", parent.display())),
+        _ => Failure::failed(format!("{} cannot be made: {e}", folder.display())),
+    })?;
     let file = folder.join("match.lua");
     fs::write(&file, STARTER.replace("NAME", &name))
         .map_err(|e| Failure::failed(format!("{}: {e}", file.display())))?;

@@ -39,8 +39,12 @@ pub struct Refreshed {
     pub modes: Vec<(String, Mode)>,
     /// Vote templates as they read now, by name.
     pub vote_templates: Vec<(String, Map<String, Value>)>,
+    /// The scripts that play their new files from now on.
+    pub taken: Vec<String>,
     /// What does not load. Scripts that do not, play on with the files they had.
     pub faults: Vec<Fault>,
+    /// What their author should know; it keeps nothing from being played.
+    pub warnings: Vec<Fault>,
 }
 
 impl Catalogue {
@@ -169,8 +173,18 @@ impl Catalogue {
         }
         *self.sources.write() = sources.clone();
         let scripts: Vec<_> = self.scripts.lock().values().cloned().collect();
-        for script in scripts {
-            refreshed.faults.extend(script.replace(sources.clone()).err());
+        let mut refused = BTreeMap::new();
+        for script in &scripts {
+            match script.replace(sources.clone()) {
+                Ok(false) => {}
+                Ok(true) => refreshed.taken.push(script.file().to_owned()),
+                Err(fault) => {
+                    if !refreshed.faults.contains(&fault) {
+                        refreshed.faults.push(fault.clone());
+                    }
+                    refused.insert(script.file().to_owned(), fault);
+                }
+            }
         }
         let (games, faults) = read_what_works(&sources, self.allowance);
         let mut modes = games.modes;
@@ -179,7 +193,7 @@ impl Catalogue {
             && self.guest_auth != Some(guests)
         {
             let text = format!("guest_auth = {guests} takes effect when the server is started again");
-            found.push(Fault::of_file(".", text));
+            refreshed.warnings.push(Fault::of_file(".", text));
         }
         // Those that only the configuration makes of a script, and those whose script it chose.
         for known in &self.modes {
@@ -190,16 +204,32 @@ impl Catalogue {
                         other.map(|at| modes.remove(at));
                         modes.push(mode);
                     }
+                    // Said above, in the words of its script.
+                    Err(_) if refused.contains_key(known.script.file()) => {}
                     Err(fault) => found.push(fault),
                 },
             }
         }
-        found.extend(games.warnings);
-        found.extend(modes.iter().flat_map(|mode| mode.warnings.clone()));
         for fault in found {
             if !refreshed.faults.contains(&fault) {
                 refreshed.faults.push(fault);
             }
+        }
+        refreshed.warnings.extend(games.warnings);
+        refreshed.warnings.extend(modes.iter().flat_map(|mode| mode.warnings.clone()));
+        let faults = &refreshed.faults;
+        refreshed.warnings.retain(|warning| !faults.contains(warning));
+        refreshed.warnings.dedup();
+        for script in scripts {
+            let taken = refreshed.taken.iter().any(|file| file == script.file());
+            let said = modes.iter().filter(|mode| taken && mode.script.file() == script.file());
+            let mut notes: Vec<_> = refused.remove(script.file()).into_iter().collect();
+            for warning in said.flat_map(|mode| &mode.warnings) {
+                if !notes.contains(warning) {
+                    notes.push(warning.clone());
+                }
+            }
+            script.note(notes);
         }
         refreshed.vote_templates = templates_of(&modes);
         for mode in modes {
@@ -448,7 +478,7 @@ mod tests {
         // Whether guests are let in was settled at the start.
         folder.save("b/match.lua", &format!("guest_auth = false\n{GAME}"));
         folder.save("a/match.lua", GAME);
-        let told: Vec<_> = catalogue.refresh().unwrap().faults.iter().map(ToString::to_string).collect();
+        let told: Vec<_> = catalogue.refresh().unwrap().warnings.iter().map(ToString::to_string).collect();
         assert_eq!(told, [".: guest_auth = false takes effect when the server is started again"]);
         folder.save("b/match.lua", &format!("match_size = 5\n{GAME}"));
 

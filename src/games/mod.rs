@@ -12,11 +12,14 @@ pub mod skirmish;
 pub mod smoke;
 pub mod stage;
 
+use std::sync::Arc;
+
 use rand::rngs::ChaCha8Rng;
 use serde_json::value::RawValue;
 
 pub use crate::engine::chat::FilterVerdict;
 pub use crate::engine::modes::Json;
+use crate::engine::votes::config::Templates;
 use crate::ids::{MatchId, PlayerId, VoteId};
 
 /// What a match plays. Methods are called by the match alone, one at a time, never concurrently; a panic ends that
@@ -51,6 +54,15 @@ pub trait Game {
     fn vote_requested(&mut self, _cx: &mut GameCx<'_>) -> Option<Json> {
         None
     }
+
+    /// A vote that it asked for with this configuration could not be opened; false where it has nobody to tell.
+    fn vote_refused(&mut self, _cx: &mut GameCx<'_>, _config: &RawValue, _why: &str) -> bool {
+        false
+    }
+
+    /// The templates that votes may be opened from, by name; told before the first call that may ask for one, and when
+    /// they change.
+    fn vote_templates(&mut self, _templates: &Arc<Templates>) {}
 
     /// A vote closed; `result` is the payload of `match.vote_result`.
     fn vote_resolved(&mut self, _cx: &mut GameCx<'_>, _template: &str, _result: &RawValue) {}

@@ -13,6 +13,7 @@ use crate::engine::matches::clock::{Due, TickClock};
 use crate::engine::matches::inputs::{Input, InputQueue, Pushed};
 use crate::engine::matches::roster::{NoPlace, Roster};
 use crate::engine::modes::Mode;
+use crate::engine::votes::config::Templates;
 use crate::ids::{MatchId, PlayerId};
 
 /// Something the shell has to do for the match, in order.
@@ -350,6 +351,18 @@ impl Stage {
         self.say_if_still();
         self.game.view(viewer, out);
         out.len() > before
+    }
+
+    /// A vote that the game asked for was refused; false where it has nobody to tell.
+    pub fn vote_refused(&mut self, config: &RawValue, why: &str, unix_us: u64) -> bool {
+        let told = self.with_game(unix_us, |game, cx| game.vote_refused(cx, config, why));
+        self.settle();
+        told
+    }
+
+    /// The templates there are for votes.
+    pub fn vote_templates(&mut self, templates: &Arc<Templates>) {
+        self.game.vote_templates(templates);
     }
 
     /// A vote closed.

@@ -1,5 +1,5 @@
 -- A room with a door. Shows game.match.set_joinable: whoever is inside opens and shuts it for those outside.
--- Input: {open = true | false}.
+-- Input: {open = true | false}. With game_options = {turns = N} it ends when the door was turned so often.
 
 match_size = 1
 max_players = 2
@@ -8,8 +8,8 @@ listed = true
 quick_play = true
 state_strategy = "shared"
 
-function init()
-  return { open = true, inside = 0, turned = 0 }
+function init(config)
+  return { open = true, inside = 0, turned = 0, turns = config.turns }
 end
 
 function join(id, state)
@@ -26,6 +26,7 @@ function handle_input(id, input, state)
   if type(input.open) == "boolean" then
     state.open, state.turned = input.open, state.turned + 1
     game.match.set_joinable(state.open)
+    if state.turned == state.turns then game.match.finish({ turned = state.turned }) end
   end
   return state
 end

@@ -356,7 +356,11 @@ impl Handler<Kept> for ChannelActor {
                 self.channel.withdraw(sender);
                 match reply {
                     Some(reply) => reply.refuse(&self.realm, reason),
-                    None => tracing::error!(channel = %self.name, "a message of the server could not be stored"),
+                    None => {
+                        if let Some(refused) = self.realm.meters.rows_lost.add(self.realm.clock.now_ms()) {
+                            tracing::error!(channel = %self.name, refused, "a message of the server could not be stored");
+                        }
+                    }
                 }
             }
         }

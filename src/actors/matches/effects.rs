@@ -36,7 +36,7 @@ impl MatchActor {
             Effect::OpenVote(config) => match self.open_vote(&config, ctx) {
                 Ok(_) => true,
                 Err(faults) => {
-                    tracing::warn!(match_id = %self.stage.id, mode = %self.stage.mode_name, ?faults, "a game's vote was refused");
+                    self.refuse_vote(&config, &faults);
                     false
                 }
             },
@@ -95,13 +95,15 @@ impl MatchActor {
             }
             Effect::Store { owner, collection, key, value } => {
                 let row = KvRow { key, value: value.get().into(), updated_unix_ms: self.realm.clock.unix_ms() };
-                let match_id = self.stage.id;
+                let (match_id, realm) = (self.stage.id, self.realm.clone());
                 self.realm.store.kv_put(
                     scope(&self.stage.mode_name, owner, &collection),
                     row,
                     Box::new(move |stored| {
-                        if let Err(error) = stored {
-                            tracing::error!(%match_id, %error, "a game's value could not be stored");
+                        if let Err(error) = stored
+                            && let Some(refused) = realm.meters.rows_lost.add(realm.clock.now_ms())
+                        {
+                            tracing::error!(%match_id, %error, refused, "a game's value could not be stored");
                         }
                     }),
                 );

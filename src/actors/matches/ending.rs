@@ -1,6 +1,6 @@
 //! How a match ends: everybody learns the result, the record is written, nothing is left behind.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub struct Farewell {
     card: Option<Arc<MatchCard>>,
     members: HashMap<PlayerId, Member>,
     crowd: Vec<Arc<Outlet>>,
-    vote_ids: Vec<VoteId>,
+    vote_ids: VecDeque<VoteId>,
     finished: Frame,
 }
 

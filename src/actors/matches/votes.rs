@@ -15,7 +15,7 @@ use crate::engine::votes::motions::{Call, CallRefusal};
 use crate::engine::votes::told::Passed;
 use crate::games::{Effect, OpenVote};
 use crate::ids::VoteId;
-use crate::limits::VOTES_PER_MATCH_MAX;
+use crate::limits::{VOTES_OPEN_PER_MATCH_MAX, VOTES_REMEMBERED_PER_MATCH_MAX};
 use crate::wire::{Outbound, Reason, Refusal};
 
 impl MatchActor {
@@ -29,6 +29,16 @@ impl MatchActor {
         self.stage.open_votes(&open);
     }
 
+    /// Tells the game why it has no vote; the log, where it has nobody to tell.
+    pub(super) fn refuse_vote(&mut self, config: &Json, faults: &[String]) {
+        let (clock, why) = (self.realm.clock, faults.join("; "));
+        if !self.stage.vote_refused(config, &why, clock.unix_us())
+            && let Some(refused) = self.meters.votes_refused.add(clock.now_ms())
+        {
+            tracing::warn!(match_id = %self.stage.id, mode = %self.stage.mode_name, ?faults, refused, "a game's vote was refused");
+        }
+    }
+
     pub(super) fn open_scheduled(&mut self, i: usize, ctx: &mut Context<Self>) {
         let Some(scheduled) = self.stage.mode.votes.get(i) else { return };
         let opened = serde_json::value::to_raw_value(&scheduled.vote)
@@ -38,7 +48,9 @@ impl MatchActor {
             Ok(vote_id) if self.stage.is_ending() => self.finish_votes.push(vote_id),
             Ok(_) => {}
             Err(faults) => {
-                tracing::warn!(match_id = %self.stage.id, mode = %self.stage.mode_name, ?faults, "a scheduled vote was refused");
+                if let Some(refused) = self.meters.votes_refused.add(self.realm.clock.now_ms()) {
+                    tracing::warn!(match_id = %self.stage.id, mode = %self.stage.mode_name, ?faults, refused, "a scheduled vote was refused");
+                }
                 self.meters.effects_refused.fetch_add(1, Relaxed);
             }
         }
@@ -53,8 +65,10 @@ impl MatchActor {
         if self.stage.phase() != Phase::Running {
             return Err(vec![format!("the match is {}, votes open while it is running", self.stage.phase().word())]);
         }
-        if self.vote_ids.len() >= VOTES_PER_MATCH_MAX {
-            return Err(vec![format!("a match holds at most {VOTES_PER_MATCH_MAX} votes")]);
+        if self.votes.len() >= VOTES_OPEN_PER_MATCH_MAX {
+            return Err(vec![format!(
+                "{VOTES_OPEN_PER_MATCH_MAX} votes are open in this match, which is the most there may be"
+            )]);
         }
         let opening = Opening {
             realm: &self.realm,
@@ -69,10 +83,22 @@ impl MatchActor {
         let opened = catch_unwind(AssertUnwindSafe(|| open_vote(opening, asked)))
             .unwrap_or_else(|_| Err(vec!["the vote failed as it opened; the log says where".into()]))?;
         let vote_id = opened.vote_id().clone();
-        self.vote_ids.push(vote_id.clone());
+        self.remember_vote(vote_id.clone());
         self.votes.insert(vote_id.clone(), opened);
         self.tell_open_votes();
         Ok(vote_id)
+    }
+
+    /// To forget with the match, or with many votes after it.
+    fn remember_vote(&mut self, vote_id: VoteId) {
+        let (votes, ids) = (&self.votes, &mut self.vote_ids);
+        if ids.len() >= VOTES_REMEMBERED_PER_MATCH_MAX
+            && let Some(oldest) = ids.iter().position(|id| !votes.contains_key(id))
+            && let Some(forgotten) = ids.remove(oldest)
+        {
+            self.realm.directory.remove_vote(&forgotten);
+        }
+        ids.push_back(vote_id);
     }
 
     /// Opens a motion for a player, or says why not.

@@ -25,6 +25,8 @@ use crate::wire::votes::Start;
 
 /// How often a client sends an input.
 const INPUT_EVERY: Duration = Duration::from_millis(150);
+/// How long a player whose game failed waits to be let out of it.
+const LEAVE_WAIT: Duration = Duration::from_secs(2);
 /// How often the narrator says how the state stands.
 const STATE_EVERY: Duration = Duration::from_millis(2_000);
 /// Characters of one line of the story.
@@ -58,6 +60,7 @@ const PARTS: &[Part] = &[
         input: strike,
         shows: &["match.vote_start", "match.vote_result", "match.vote_vetoed", "match.room"],
     },
+    Part { file: "gate/match.lua", options: r#"{"turns":12}"#, input: turn, shows: &[] },
     Part {
         file: "rps/match.lua",
         options: "{}",
@@ -88,6 +91,11 @@ fn shoot(_: usize, _: u64, me: &str, state: &Value) -> Option<Value> {
 
 fn strike(_: usize, _: u64, _: &str, state: &Value) -> Option<Value> {
     (state["phase"] == "fight").then(|| json!({"action": "attack"}))
+}
+
+/// Opens the door that is shut, and shuts the one that is open.
+fn turn(_: usize, _: u64, _: &str, state: &Value) -> Option<Value> {
+    state["open"].as_bool().map(|open| json!({"open": !open}))
 }
 
 /// One throw a round, another one each round.
@@ -223,7 +231,11 @@ async fn play(
         leaves: None,
         finished: false,
     };
-    client.play().await?;
+    if let Err(why) = client.play().await {
+        // The next game is played by the same players, who must not sit in this one any more.
+        let _ = tokio::time::timeout(LEAVE_WAIT, client.get_up()).await;
+        return Err(why);
+    }
     let _ = client.socket.close(Some(1000)).await;
     client.missing().map_or(Ok(()), Err)
 }
@@ -245,6 +257,19 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Out of the match, and told so.
+    async fn get_up(&mut self) -> Result<(), String> {
+        self.send("match.leave", json!({})).await?;
+        loop {
+            match self.socket.next().await.map_err(|error| error.to_string())? {
+                Some(Event::Text(text)) if text.contains(r#""cid":"match.leave""#) => break,
+                Some(Event::Closed(_)) | None => break,
+                Some(_) => {}
+            }
+        }
+        self.socket.close(Some(1000)).await.map_err(|error| error.to_string())
     }
 
     /// The first thing it should have seen and did not.

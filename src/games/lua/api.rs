@@ -7,10 +7,12 @@ use mlua::{Lua, Table, Value, Variadic};
 
 use super::convert;
 use super::host::{Host, StoreKey};
+use super::rations::Row;
+use super::report;
 use crate::engine::matches::events::{RESERVED_LEAVES, is_leaf};
 use crate::games::{Effect, Json};
 use crate::ids::{PlayerId, VoteId};
-use crate::limits::EVENT_BYTES_MAX;
+use crate::limits::{EVENT_BYTES_MAX, SCRIPT_NOTICES_BURST};
 
 /// Calls of the public interface that this server has no floor for. They answer an error instead of being nil, so
 /// that a script which checks `result.error` plays on.
@@ -52,6 +54,7 @@ pub(super) const CALLS: &[(&str, &str, bool, Call)] = &[
     ("match", "kick", false, kick),
     ("bots", "add", false, bots_add),
     ("bots", "remove", false, bots_remove),
+    ("bots", "list", false, bots_list),
     ("chat", "send", false, chat_send),
     ("vote", "open", false, vote_open),
     ("vote", "cancel", false, vote_cancel),
@@ -132,6 +135,12 @@ fn player(value: Option<&Value>) -> Option<PlayerId> {
 
 fn plain_name(name: &str, max: usize) -> bool {
     (1..=max).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+}
+
+/// Takes so many rows of the match's ration for what `call` asks for. Few scripts look at what such calls answer, so
+/// their author is told as well.
+fn ration(lua: &Lua, host: &Host, call: &'static str, row: Row, count: usize) -> Result<(), String> {
+    host.ration(row, count).inspect_err(|refused| host.complain(call, || report::place_on_stack(lua), refused))
 }
 
 fn ask(host: &Host, effect: Effect) -> Answer {
@@ -218,6 +227,7 @@ fn notify(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
     const WANTED: &str = "notify requires (player_id, type, subject[, data])";
     let to = player(args.first()).ok_or(WANTED)?;
     let notification = notification(host, args, WANTED)?;
+    ration(lua, host, "game.notify", Row::Notice, 1)?;
     ask(host, Effect::Notify { to: vec![to], notification })?;
     ok_table(lua, Value::Boolean(true))
 }
@@ -227,11 +237,12 @@ fn notify_many(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
     const WANTED: &str = "notify_many requires (player_ids, type, subject[, data])";
     let Some(Value::Table(ids)) = args.first() else { return Err(WANTED.into()) };
     let mut to = Vec::new();
-    for id in ids.sequence_values::<Value>().take(256) {
+    for id in ids.sequence_values::<Value>().take(SCRIPT_NOTICES_BURST as usize) {
         to.push(player(Some(&id.map_err(said)?)).ok_or(WANTED)?);
     }
     let notification = notification(host, args, WANTED)?;
     let reached = lua.create_sequence_from(to.iter().map(PlayerId::to_string)).map_err(said)?;
+    ration(lua, host, "game.notify_many", Row::Notice, to.len())?;
     ask(host, Effect::Notify { to, notification })?;
     ok_table(lua, Value::Table(reached))
 }
@@ -303,14 +314,32 @@ fn bots_remove(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     }
 }
 
+/// `game.bots.list()`: the bots in this match, `{id =, name =}` each; a seat that a bot plays on in for its player is one
+/// without a name. Ids are players' ids and say nothing.
+fn bots_list(lua: &Lua, host: &Host, _: &[Value]) -> Answer {
+    let list = || {
+        let list = lua.create_table()?;
+        for (id, name) in host.bots_by_name() {
+            let entry = lua.create_table_from([("id", id.to_string())])?;
+            if !name.is_empty() {
+                entry.raw_set("name", name)?;
+            }
+            list.raw_push(entry)?;
+        }
+        Ok(Value::Table(list))
+    };
+    list().map_err(said)
+}
+
 /// `game.chat.send(channel_id, sender_id, content)`: a line from the server; who it is said to be from is not asked.
-fn chat_send(_: &Lua, host: &Host, args: &[Value]) -> Answer {
+fn chat_send(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
     const WANTED: &str = "chat.send requires (channel_id, sender_id, content)";
     let (channel, content) = (text(args.first()).ok_or(WANTED)?, text(args.get(2)).ok_or(WANTED)?);
     text(args.get(1)).ok_or(WANTED)?;
     if content.is_empty() || content.len() > 2_000 || channel.len() > 128 {
         return Err("content is 1 to 2000 bytes".into());
     }
+    ration(lua, host, "game.chat.send", Row::Line, 1)?;
     ask(host, Effect::Chat { channel, content })
 }
 
@@ -331,7 +360,10 @@ fn vote_open(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
         }
     };
     let json = host.json(&Value::Table(config), EVENT_BYTES_MAX, true).map_err(said)?;
+    let place = report::place_on_stack(lua);
+    host.admit_vote(&json).inspect_err(|why| host.complain("game.vote.open", || place.clone(), why))?;
     ask(host, Effect::OpenVote(json))?;
+    host.vote_asked(&id, place);
     lua.create_string(id).map(Value::String).map_err(said)
 }
 
@@ -399,6 +431,8 @@ fn storage_player_set(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
     store(lua, host, key(Some(owner), &args[1..]).ok_or(WANTED)?, args.get(3))
 }
 
+const TOO_MANY_KEYS: &str = "too many keys in one match";
+
 fn key(owner: Option<PlayerId>, args: &[Value]) -> Option<StoreKey> {
     let fits = |s: &String| (1..=KEY_BYTES_MAX).contains(&s.len());
     Some((owner, text(args.first()).filter(fits)?, text(args.get(1)).filter(fits)?))
@@ -414,8 +448,14 @@ fn stored(lua: &Lua, host: &Host, key: StoreKey) -> Answer {
         }
         Some(None) => Err("not_found".into()),
         None => {
-            let (owner, collection, name) = key;
-            ask(host, Effect::Load { owner, collection, key: name })?;
+            if !host.may_keep(&key) {
+                return Err(TOO_MANY_KEYS.into());
+            }
+            if !host.is_awaited(&key) {
+                let (owner, collection, name) = key.clone();
+                ask(host, Effect::Load { owner, collection, key: name })?;
+                host.await_value(key);
+            }
             Err("loading".into())
         }
     }
@@ -424,8 +464,9 @@ fn stored(lua: &Lua, host: &Host, key: StoreKey) -> Answer {
 fn store(lua: &Lua, host: &Host, key: StoreKey, value: Option<&Value>) -> Answer {
     let value = host.json(value.unwrap_or(&Value::Nil), STORED_BYTES_MAX, true).map_err(said)?;
     if !host.may_keep(&key) {
-        return Err("too many keys in one match".into());
+        return Err(TOO_MANY_KEYS.into());
     }
+    ration(lua, host, "game.storage.set", Row::Value, 1)?;
     // What is not stored is not shown as if it were.
     let (owner, collection, name) = key.clone();
     ask(host, Effect::Store { owner, collection, key: name, value: value.clone() })?;

@@ -19,6 +19,14 @@ impl LuaGame {
             };
             let (Some(think), Ok(id)) = (think, self.id(bot)) else { return };
             let Some(seen) = self.seen_by(Some(bot), |_, seen| Ok(seen)).done() else { continue };
+            // A view may be the state itself or hold parts of it, and a bot is a player: it looks, and answers with inputs.
+            let seen = match self.machine.copy(&seen) {
+                Ok(seen) => seen,
+                Err(error) => {
+                    self.fail("think", None, &error, Blame::None);
+                    continue;
+                }
+            };
             if let Some(input @ Value::Table(_)) = self.call_function("think", None, &think, (id, seen)).done() {
                 self.apply_input(bot, |_| Ok(input));
             }

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use mlua::{HookTriggers, Lua, VmState};
 
+use super::report::{Place, place_on_stack};
+
 /// What scripts of one game may cost. The defaults suit a game of a few players at 10 to 30 Hz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
@@ -64,12 +66,17 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// The same where nobody is kept waiting: instructions and memory alone decide, which repeat themselves.
+    /// The same where nobody is kept waiting: instructions and memory alone decide, which repeat themselves. Only what is
+    /// far beyond anything that could be played is stopped by the clock all the same.
     pub(super) fn unhurried(self) -> Self {
-        let more = |us: u64| us.saturating_mul(400);
+        let more = |us: u64| us.saturating_mul(UNHURRIED);
         Self { cpu_us: more(self.cpu_us), cpu_load_us: more(self.cpu_load_us), ..self }
     }
 }
+
+/// So many times the processor time has a script that keeps nobody waiting: enough for a build that was not optimised,
+/// little enough that nobody waits for one that could never be played.
+const UNHURRIED: u64 = 16;
 
 /// Which allowance an entry into a script gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +115,10 @@ impl Spent {
 /// instructions cannot add up to a late tick, many enough to cost a healthy script little.
 const HOOK_EVERY: u32 = 16;
 
+/// The part of what an entry may grow by, above which every look remembers where it was: what a script that runs out of
+/// memory passes on its way, and others do not.
+const PLACES_FROM: usize = 4;
+
 /// Bytes in use above which the hook fires sooner: the more a machine holds, the longer may one instruction take.
 const SMALL_BYTES: usize = 128 << 10;
 
@@ -130,7 +141,12 @@ pub(super) const LARGE_CHARGE: u64 = 250;
 
 /// In how much time an empty purse is full again, by each of the two clocks: a match that uses up all it gets has a
 /// quarter of a core.
-const REFILL_US: u64 = 100_000;
+pub(super) const REFILL_US: u64 = 100_000;
+
+/// What a full purse holds: half of what a match may make its neighbours late.
+pub(super) fn purse_us(allowance: Allowance) -> u64 {
+    allowance.cpu_us / 2
+}
 
 /// The processor time that a match has left. It fills up with the match's time and with the world's, whichever moves:
 /// a match that is late runs several ticks at once, one that waits for players does not tick at all, and both have to
@@ -173,10 +189,14 @@ pub(super) struct Meter {
     allowance: Allowance,
     left: Cell<i64>,
     spent: Cell<Option<Spent>>,
-    /// `file:line` where it ran out, when that was inside a script.
-    place: RefCell<Option<String>>,
+    /// Where it ran out.
+    place: RefCell<Option<Place>>,
     /// Instructions between two looks, as the hook is set.
     every: Cell<u32>,
+    /// Bytes in use above which every look remembers where it was: when memory runs out nobody is left to ask.
+    places_from: Cell<usize>,
+    /// Where the last look above that was.
+    last_place: RefCell<Option<Place>>,
     /// Bytes of a machine that holds nothing of a script yet, and the most the current entry may come to hold.
     bare_bytes: Cell<usize>,
     bytes_max: Cell<usize>,
@@ -226,6 +246,8 @@ impl Meter {
             spent: Cell::new(None),
             place: RefCell::default(),
             every: Cell::new(HOOK_EVERY),
+            places_from: Cell::new(usize::MAX),
+            last_place: RefCell::default(),
             bare_bytes: Cell::new(0),
             bytes_max: Cell::new(0),
             limit: Cell::new(0),
@@ -236,7 +258,7 @@ impl Meter {
             inputs_keep_us: Cell::new(0),
             views_keep_us: Cell::new(0),
             load_left_us: Cell::new(Some(allowance.cpu_load_us)),
-            purse: Purse::new(allowance.cpu_us / 2),
+            purse: Purse::new(purse_us(allowance)),
             match_us: Cell::new(0),
             booked_cpu_us: Cell::new(0),
             cpu_until_us: Cell::new(None),
@@ -382,6 +404,8 @@ impl Meter {
         self.entered.set(Entered { entry, instructions, cpu_us, began });
         self.left.set(i64::try_from(instructions).unwrap_or(i64::MAX));
         self.bytes_max.set(bytes_max);
+        self.places_from.set(used + self.allowance.growth_bytes / PLACES_FROM);
+        self.last_place.take();
         self.cpu_until_us.set(None);
         if self.spent.take().is_some() {
             self.place.take();
@@ -440,9 +464,9 @@ impl Meter {
         self.spent.get()
     }
 
-    /// Where it ran out, as `file:line`, if that was inside a script.
-    pub(super) fn place(&self) -> Option<String> {
-        self.place.borrow().clone()
+    /// The line of the script at which it ran out, or that called what ran out.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.place.borrow().clone().or_else(|| self.last_place.borrow().clone())
     }
 
     /// Fails once the allowance is spent: what the sandbox's `pcall` asks before it returns.
@@ -507,6 +531,10 @@ impl Meter {
         if self.spent.get().is_none() {
             self.spent.set(Some(why));
         }
+        // Where it ran out, not what else was on the way out.
+        if self.place.borrow().is_none() {
+            *self.place.borrow_mut() = place_on_stack(lua);
+        }
         if self.every.replace(0) != 0 {
             lua.set_global_hook(HookTriggers::new().every_nth_instruction(1), move |_, _| {
                 Err(mlua::Error::runtime(why.as_str()))
@@ -538,7 +566,7 @@ impl Meter {
 
     fn hook(self: &Rc<Self>, lua: &Lua, every: u32) -> mlua::Result<()> {
         let meter = Rc::downgrade(self);
-        lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, at| {
+        lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, _| {
             let Some(meter) = meter.upgrade() else { return Ok(VmState::Continue) };
             let mut looked = meter.pay(u64::from(every));
             if looked.is_ok() && meter.late() {
@@ -547,12 +575,10 @@ impl Meter {
             }
             match meter.spent.get() {
                 None => meter.look(lua),
-                Some(spent) => {
-                    looked = meter.stop(lua, spent);
-                    let source = at.source().short_src.unwrap_or_default().into_owned();
-                    let line = at.current_line().filter(|_| source.ends_with(".lua"));
-                    *meter.place.borrow_mut() = line.map(|line| format!("{source}:{line}"));
-                }
+                Some(spent) => looked = meter.stop(lua, spent),
+            }
+            if lua.used_memory() > meter.places_from.get() {
+                *meter.last_place.borrow_mut() = place_on_stack(lua);
             }
             looked.map(|()| VmState::Continue)
         })
@@ -562,14 +588,14 @@ impl Meter {
 /// Processor microseconds of this thread: unlike the wall clock it stands still while a neighbour runs, so a busy
 /// machine does not make a healthy script guilty.
 #[cfg(unix)]
-fn cpu_now_us() -> u64 {
+pub(super) fn cpu_now_us() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
 }
 
 /// Where threads have no clock of their own the wall clock has to do.
 #[cfg(not(unix))]
-fn cpu_now_us() -> u64 {
+pub(super) fn cpu_now_us() -> u64 {
     use std::sync::OnceLock;
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_micros() as u64

@@ -5,6 +5,7 @@ use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, LuaString, Table, Value};
 use serde_json::value::RawValue;
 
 use super::budget::Entry;
+use super::host::Complaint;
 use super::play::LuaGame;
 use super::report::Told;
 use super::sandbox::Machine;
@@ -65,13 +66,26 @@ const FORGIVEN: &[&str] = &["reload"];
 const FAULTS_TOLD: u32 = 3;
 const FAULTS_WINDOW_US: u64 = 10_000_000;
 
+/// What a call or a tick that overspent adds to its count; a good one takes one off. Who overspends in more than one
+/// of five comes to `strikes` of these sooner or later, however it spreads them; one of five may be a hiccup for ever.
+const OVERSPENT: u32 = 4;
+
 /// How one callback has been doing.
 #[derive(Default)]
 pub(super) struct Trouble {
+    /// Times in a row that it was over its budget, and the count that leaks.
     strikes: u32,
+    overspent: u32,
     window_us: u64,
     told: u32,
     suppressed: u64,
+}
+
+impl Trouble {
+    fn did_well(&mut self) {
+        self.strikes = 0;
+        self.overspent = self.overspent.saturating_sub(1);
+    }
 }
 
 /// What became of a call.
@@ -120,6 +134,13 @@ impl Lookup {
 }
 
 impl LuaGame {
+    /// Where a callback begins, as `file:line: `, for what is wrong with what it gave back.
+    pub(super) fn begins_at(&self, callback: &str) -> String {
+        let info = self.lookup.find(callback).map(|f| f.info());
+        let place = info.and_then(|info| Some((info.source?.strip_prefix('@')?.to_owned(), info.line_defined?)));
+        place.map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default()
+    }
+
     /// Calls a callback on a fresh allowance.
     pub(super) fn call<R: FromLuaMulti>(
         &mut self,
@@ -165,7 +186,7 @@ impl LuaGame {
                 if !self.troubles.is_empty()
                     && let Some(trouble) = self.troubles.get_mut(name)
                 {
-                    trouble.strikes = 0;
+                    trouble.did_well();
                 }
                 Called::Done(value)
             }
@@ -219,14 +240,26 @@ impl LuaGame {
             self.host().ask_anew();
         }
         self.machine.meter.new_turn(cx.elapsed_us);
-        if !std::mem::take(&mut self.turn_told)
-            && let Some(trouble) = self.troubles.get_mut(TURN)
-        {
-            trouble.strikes = 0;
+        let (ran_out, overspent) = (std::mem::take(&mut self.turn_told), std::mem::take(&mut self.turn_overspent));
+        if let Some(trouble) = self.troubles.get_mut(TURN) {
+            if !ran_out {
+                trouble.strikes = 0;
+            }
+            if !overspent {
+                trouble.overspent = trouble.overspent.saturating_sub(1);
+            }
         }
     }
 
-    /// Tells the author what went wrong, and ends the match once a callback was over its budget too often in a row.
+    /// Tells the author which calls were refused.
+    pub(super) fn tell_complaints(&mut self) {
+        for Complaint { call, place, text } in self.host().take_complaints() {
+            let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+            self.fail(call, None, &mlua::Error::runtime(format!("{place}{text}")), Blame::None);
+        }
+    }
+
+    /// Tells the author what went wrong, and ends the match once a callback, or its ticks, were over their budget too often.
     pub(super) fn fail(&mut self, callback: &'static str, player: Option<PlayerId>, error: &mlua::Error, blame: Blame) {
         let now_us = self.host().elapsed_us();
         let trouble = self.troubles.entry(callback).or_default();
@@ -235,13 +268,26 @@ impl LuaGame {
             trouble.told = 0;
         }
         match blame {
-            Blame::OverBudget => trouble.strikes += 1,
+            Blame::OverBudget => {
+                trouble.strikes = trouble.strikes.saturating_add(1);
+                // Ticks are counted below, whichever callback of theirs it was.
+                trouble.overspent = trouble.overspent.saturating_add(if callback == TURN { 0 } else { OVERSPENT });
+            }
             Blame::Raised => trouble.strikes = 0,
             Blame::None => {}
         }
-        let last_straw = blame == Blame::OverBudget
-            && !FORGIVEN.contains(&callback)
-            && trouble.strikes >= self.machine.meter.allowance().strikes.max(1);
+        let (strikes, overspent) = (trouble.strikes, trouble.overspent);
+        let blamed = blame == Blame::OverBudget && !FORGIVEN.contains(&callback);
+        let in_turn = callback == TURN || entry_of(callback) == Entry::Turn;
+        if blamed && in_turn && !std::mem::replace(&mut self.turn_overspent, true) {
+            let turn = self.troubles.entry(TURN).or_default();
+            turn.overspent = turn.overspent.saturating_add(OVERSPENT);
+        }
+        let turn_overspent = self.troubles.get(TURN).map_or(0, |turn| turn.overspent);
+        let strikes_max = self.machine.meter.allowance().strikes.max(1);
+        let last_straw = blamed
+            && (strikes >= strikes_max || overspent.max(turn_overspent) >= strikes_max.saturating_mul(OVERSPENT));
+        let trouble = self.troubles.entry(callback).or_default();
         if trouble.told < FAULTS_TOLD || last_straw {
             trouble.told += 1;
             let suppressed = std::mem::take(&mut trouble.suppressed);

@@ -2,14 +2,17 @@
 //! threads, and says what it would do wrong in front of real ones.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::budget::cpu_now_us;
 use super::discover::{ScriptMode, discover};
 use super::host::Birth;
+use super::pace::{Pace, ms};
 use super::play::LuaGame;
 use super::report::Fault;
 use super::script::Script;
@@ -23,6 +26,9 @@ pub const TICKS: u64 = 300;
 
 /// Players made up for one match at most.
 const PLAYERS_MAX: u32 = 8;
+
+/// Of them, bots at most, where the script has any.
+const BOTS_MAX: u32 = 2;
 
 /// Ticks a vote that a script opens stays open here.
 const VOTE_TICKS: u64 = 20;
@@ -53,6 +59,11 @@ pub struct Checked {
 
 /// Loads and plays everything in `folder`, each mode for `ticks` ticks.
 pub fn check(folder: &Path, ticks: u64) -> Checked {
+    check_with(folder, ticks, &|_, _| {})
+}
+
+/// [`check`], saying as it goes which mode it plays and how many ticks of it were played.
+pub fn check_with(folder: &Path, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync)) -> Checked {
     let mut checked = Checked::default();
     let games = match discover(folder) {
         Ok(games) => games,
@@ -62,14 +73,19 @@ pub fn check(folder: &Path, ticks: u64) -> Checked {
     for mode in &games.modes {
         checked.warnings.extend(mode.warnings.iter().cloned());
         let file = mode.script.file();
-        match (on_a_thread(mode, ticks), on_a_thread(mode, ticks)) {
+        match two_runs(mode, ticks, progress) {
             (Ok(first), Ok(second)) => {
-                if first.digest != second.digest {
+                if first.digest != second.digest && first.pace.ticks_us.len() == second.pace.ticks_us.len() {
                     let text = "two matches of one seed and the same inputs did not show the same frames";
                     checked.faults.push(Fault::of_file(file, text));
                 }
-                checked.played.push(first.line);
+                let pace = first.pace.best(second.pace);
+                let (making, slowest) = (ms(pace.making_us), ms(pace.slowest_us()));
+                let frames = digits(&first.digest);
+                let line = first.line;
+                checked.played.push(format!("{line}, made in {making}, slowest tick {slowest}, frames {frames}"));
                 checked.faults.extend(first.faults);
+                checked.faults.extend(pace.faults(file, mode.script.allowance(), first.hz));
                 checked.warnings.extend(first.warnings);
             }
             (Err(fault), _) | (_, Err(fault)) => checked.faults.push(fault),
@@ -78,16 +94,34 @@ pub fn check(folder: &Path, ticks: u64) -> Checked {
     checked
 }
 
+/// Two runs, of which none was stopped at a tick that only a busy machine made slow.
+fn two_runs(
+    mode: &ScriptMode,
+    ticks: u64,
+    progress: &(dyn Fn(&str, u64) + Sync),
+) -> (Result<Run, Fault>, Result<Run, Fault>) {
+    let run = || on_a_thread(mode, ticks, progress);
+    match (run(), run()) {
+        (Ok(first), Ok(second)) if first.stopped && !second.stopped => (run(), Ok(second)),
+        (Ok(first), Ok(second)) if second.stopped && !first.stopped => (Ok(first), run()),
+        both => both,
+    }
+}
+
 /// Two machines on two threads differ in every address, and so in everything that depends on one.
-fn on_a_thread(mode: &ScriptMode, ticks: u64) -> Result<Run, Fault> {
+fn on_a_thread(mode: &ScriptMode, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync)) -> Result<Run, Fault> {
     let panicked = || Fault::of_file(mode.script.file(), "the match panicked: this is a fault of the server");
-    std::thread::scope(|scope| scope.spawn(|| play(mode, ticks)).join().map_err(|_| panicked())?)
+    std::thread::scope(|scope| scope.spawn(|| play(mode, ticks, progress)).join().map_err(|_| panicked())?)
 }
 
 /// How one match went.
 struct Run {
     line: String,
     digest: [u8; 32],
+    pace: Pace,
+    hz: u32,
+    /// Before its time, as a tick took far more than there is.
+    stopped: bool,
     faults: Vec<Fault>,
     warnings: Vec<Fault>,
 }
@@ -99,8 +133,13 @@ struct Table<'a> {
     rules: Mode,
     templates: Templates,
     players: Vec<PlayerId>,
+    /// The last of them, whom the script itself plays.
+    bots: Vec<PlayerId>,
     tick: u64,
     rng: ChaCha8Rng,
+    /// Processor time of the game since the last tick.
+    used_us: u64,
+    pace: Pace,
     /// What was shown since the last tick, and what was shown before: its digest and how much it was.
     frames: Vec<u8>,
     shown: Sha256,
@@ -113,21 +152,26 @@ struct Table<'a> {
     warnings: Vec<Fault>,
 }
 
-fn play(mode: &ScriptMode, ticks: u64) -> Result<Run, Fault> {
+fn play(mode: &ScriptMode, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync)) -> Result<Run, Fault> {
     let rules = mode.mode(None)?;
     let file = mode.script.file();
     let options =
         serde_json::value::to_raw_value(&rules.game_options).map_err(|e| Fault::of_file(file, e.to_string()))?;
     // Nobody waits for this match, so it goes the same way on a busy machine.
     let script = Script::new(file, mode.script.sources(), mode.script.allowance().unhurried());
+    let began_us = cpu_now_us();
     let game = LuaGame::new(script, &options, Birth { seed: 1, unix_us: 0 }).map_err(|e| e.0)?;
+    let making_us = cpu_now_us().saturating_sub(began_us);
     let object = |value: &serde_json::Value| value.as_object().cloned().unwrap_or_default();
     let mut table = Table {
         mode,
         game,
         templates: mode.vote_templates.iter().map(|(name, value)| (name.clone(), object(value))).collect(),
         players: Vec::new(),
+        bots: Vec::new(),
         tick: 0,
+        used_us: 0,
+        pace: Pace { making_us, ticks_us: Vec::new() },
         rng: ChaCha8Rng::seed_from_u64(1),
         frames: Vec::new(),
         shown: Sha256::new(),
@@ -139,13 +183,17 @@ fn play(mode: &ScriptMode, ticks: u64) -> Result<Run, Fault> {
         warnings: Vec::new(),
         rules,
     };
+    table.game.vote_templates(&Arc::new(table.templates.clone()));
     let seats = table.rules.players.max.min(PLAYERS_MAX);
+    let bots = if table.game.plays_bots() { (seats / 2).min(BOTS_MAX) } else { 0 };
     for n in 1..=seats {
-        table.join(PlayerId::from_u128(u128::from(n)));
+        table.join(PlayerId::from_u128(u128::from(n)), n > seats - bots);
     }
-    let mut bytes_max = 0;
-    while table.tick < ticks && !table.finished {
+    let (mut bytes_max, mut stopped) = (0, false);
+    while table.tick < ticks && !table.finished && !stopped {
+        progress(&mode.name, table.tick);
         table.one_tick();
+        stopped = table.pace.is_hopeless(mode.script.allowance());
         bytes_max = bytes_max.max(table.game.memory_bytes());
         if table.tick == ticks * 3 / 4
             && let Some(first) = table.players.first().copied()
@@ -156,16 +204,24 @@ fn play(mode: &ScriptMode, ticks: u64) -> Result<Run, Fault> {
     }
     table.digest_frames();
     let digest: [u8; 32] = table.shown.finalize().into();
-    let ended = if table.finished { "finished" } else { "still playing" };
+    let ended = match (table.finished, stopped) {
+        (true, _) => "finished",
+        (false, true) => "stopped",
+        (false, false) => "still playing",
+    };
+    let bots = match table.bots.len() {
+        0 => String::new(),
+        bots => format!(" ({bots} of them bots)"),
+    };
     let line = format!(
-        "{} ({file}): {seats} players, {ended} after {} ticks, {} KB of memory, {} bytes of views, frames {}",
+        "{} ({file}): {seats} players{bots}, {ended} after {} ticks, {} KB of memory, {} bytes of views",
         mode.name,
         table.tick,
         bytes_max.div_ceil(1024),
         table.shown_bytes,
-        digits(&digest)
     );
-    Ok(Run { line, digest, faults: table.faults, warnings: table.warnings })
+    let hz = table.rules.tick_hz;
+    Ok(Run { line, digest, pace: table.pace, hz, stopped, faults: table.faults, warnings: table.warnings })
 }
 
 /// Twelve digits that two runs share only if they showed the same.
@@ -174,18 +230,40 @@ fn digits(digest: &[u8]) -> String {
 }
 
 impl Table<'_> {
-    fn join(&mut self, player: PlayerId) {
+    fn join(&mut self, player: PlayerId, bot: bool) {
         self.players.push(player);
         let file = self.mode.script.file();
+        if bot {
+            self.bots.push(player);
+        }
         if let Err(refused) = self.call(|game, cx| game.join(cx, player, None)) {
             self.players.retain(|p| *p != player);
+            self.bots.retain(|p| *p != player);
             let text = format!("join without a ctx was refused: \"{}\"", refused.reason);
-            self.warnings.push(Fault::of_file(file, text));
+            self.warn(Fault::of_file(file, text));
+        } else if bot {
+            let name = self.game.bot_names().get(self.bots.len() - 1).cloned().unwrap_or_else(|| "bot".into());
+            self.call(|game, cx| game.bot_added(cx, player, &name));
         }
     }
 
+    fn warn(&mut self, warning: Fault) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Those who sit at a screen.
+    fn people(&self) -> Vec<PlayerId> {
+        self.players.iter().filter(|player| !self.bots.contains(player)).copied().collect()
+    }
+
     fn one_tick(&mut self) {
-        for player in self.players.clone() {
+        if self.tick == 0 {
+            // What joins took was theirs.
+            self.used_us = 0;
+        }
+        for player in self.people() {
             let input = INPUTS[self.rng.random_range(0..INPUTS.len())];
             if let Ok(input) = serde_json::from_str::<Box<RawValue>>(input) {
                 self.call(|game, cx| game.input(cx, player, &input));
@@ -198,15 +276,40 @@ impl Table<'_> {
         }
         self.close_votes();
         match self.game.audience() {
-            Audience::Shared => self.game.view(None, &mut self.frames),
+            Audience::Shared => self.look(None),
             Audience::PerPlayer => {
-                for player in &self.players {
-                    self.game.view(Some(*player), &mut self.frames);
+                for player in self.people() {
+                    self.look(Some(player));
                 }
+                // Spectators, where they are shown anything.
+                self.look(None);
             }
         }
+        self.pace.ticks_us.push(std::mem::take(&mut self.used_us));
         self.frames.push(b'\n');
         self.digest_frames();
+    }
+
+    /// Shows `viewer` (or everyone, or spectators) what there is to see.
+    fn look(&mut self, viewer: Option<PlayerId>) {
+        let callback = match (self.game.audience(), viewer) {
+            (Audience::PerPlayer, None) => "spectate",
+            _ => "get_state",
+        };
+        let file = self.mode.script.file();
+        let (before, start) = (self.game.state_text(), self.frames.len());
+        let began_us = cpu_now_us();
+        self.game.view(viewer, &mut self.frames);
+        self.used_us += cpu_now_us().saturating_sub(began_us);
+        let shown = &self.frames[start..];
+        if shown.first().is_some_and(|byte| !b"{[".contains(byte)) {
+            let shown: String = String::from_utf8_lossy(shown).chars().take(40).collect();
+            self.warn(Fault::of_file(file, format!("{callback} returned no table: clients are sent {shown}")));
+        }
+        if before != self.game.state_text() {
+            let text = format!("{callback} changes the state: how often it is called depends on who looks");
+            self.warn(Fault::of_file(file, text));
+        }
     }
 
     fn digest_frames(&mut self) {
@@ -227,7 +330,9 @@ impl Table<'_> {
             players: &self.players,
             effects: &mut self.effects,
         };
+        let began_us = cpu_now_us();
         let done = call(&mut self.game, &mut cx);
+        self.used_us += cpu_now_us().saturating_sub(began_us);
         for effect in std::mem::take(&mut self.effects) {
             self.settle(effect);
         }
@@ -248,7 +353,7 @@ impl Table<'_> {
             }
             Effect::Log(line) if line.starts_with("warning: ") => {
                 let text = line.trim_start_matches("warning: ");
-                self.warnings.push(Fault::of_file(self.mode.script.file(), text));
+                self.warn(Fault::of_file(self.mode.script.file(), text));
             }
             Effect::OpenVote(config) => self.open(&config),
             Effect::Broadcast { event, payload } => {
@@ -316,6 +421,82 @@ mod tests {
         assert_eq!((checked.faults, checked.warnings), (vec![], vec![]));
         let modes: Vec<_> = checked.played.iter().filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(modes, ["crawl", "gate", "lua_arena", "rps"]);
+    }
+
+    /// What is said of a lone `match.lua`.
+    fn told(name: &str, text: &str, ticks: u64) -> (Vec<String>, Vec<String>) {
+        let folder = std::env::temp_dir().join(format!("tessera-check-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("match.lua"), text).unwrap();
+        let checked = check(&folder, ticks);
+        std::fs::remove_dir_all(&folder).unwrap();
+        (checked.faults.iter().chain(&checked.warnings).map(Fault::to_string).collect(), checked.played)
+    }
+
+    #[test]
+    fn what_would_be_odd_in_play_is_said() {
+        for (name, text, expected) in [
+            (
+                "view",
+                "function tick(s) end function get_state(id, s) return 5 end",
+                "match.lua: get_state returned no table: clients are sent 5",
+            ),
+            (
+                "changing",
+                "function tick(s) end function get_state(id, s) s.seen = (s.seen or 0) + 1 return {} end",
+                "match.lua: get_state changes the state",
+            ),
+            (
+                "watching",
+                "function get_state(id, s) return {} end function spectate(s) s.seen = (s.seen or 0) + 1 return {} end",
+                "match.lua: spectate changes the state",
+            ),
+            (
+                "join",
+                "function join(id, s) return true end",
+                "match.lua: join: join returned a boolean, expected the state, or nil and a reason to refuse",
+            ),
+            (
+                "callback",
+                "function init() return {} end\ntick = 5",
+                "match.lua:2: tick is called by the server: expected a function, got 5",
+            ),
+            (
+                "phases",
+                "function phases() return {{name = 'a'}, {}} end",
+                "match.lua: phases: phase 2: its name is a nil, expected a string",
+            ),
+            (
+                "next",
+                "function tick(s) local t, k = {[{}] = 1, [{}] = 2}, nil repeat k = next(t, k) until not k end",
+                "match.lua: pairs() over tables or functions as keys has no defined order, nor has next()",
+            ),
+            (
+                "bots",
+                "max_players = 2 bots = {} function think(id, s) error('what now') end",
+                "match.lua:1: think: what now",
+            ),
+        ] {
+            let (told, _) = told(name, text, 20);
+            assert!(told.iter().any(|line| line.starts_with(expected)), "{name}: {told:#?}");
+        }
+    }
+
+    #[test]
+    fn a_script_that_is_too_slow_to_be_played_is_found_soon() {
+        // Some hundred instructions, each of which reads a quarter of a megabyte as a number.
+        let slow = "local s = (' '):rep(240000) .. '1' for i = 1, 2000 do local x = s + 1 end";
+        let began = std::time::Instant::now();
+        let (faults, played) = told("slow", &format!("function tick(state) {slow} return state end"), 300);
+        assert!(
+            faults.iter().any(|line| line.contains(" of processor time here, and a match has 12.5 ms left for it")),
+            "{faults:#?}"
+        );
+        assert!(played[0].contains("stopped after 1 ticks") && played[0].contains("slowest tick"), "{played:?}");
+        let (faults, _) = told("making", &format!("{slow} {slow}\nfunction tick(state) return state end"), 5);
+        let said = ["making a match takes ", "over its budget of processor time"];
+        assert!(faults.iter().any(|line| said.iter().any(|said| line.contains(said))), "{faults:#?}");
+        assert!(began.elapsed() < std::time::Duration::from_secs(60));
     }
 
     #[test]

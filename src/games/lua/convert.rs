@@ -4,7 +4,7 @@
 //! the same state always gives the same bytes. An empty table is `[]` unless it is the root of a state or carries the
 //! mark of `game.object`. Whole floats read as integers (`4`, not `4.0`). What JSON has no word for is counted in
 //! [`Oddities`] and said to the author: NaN and infinities become `null`, functions and other references are left out
-//! (`null` in arrays), bytes that are not UTF-8 become U+FFFD.
+//! (`null` in arrays), bytes that are not UTF-8 become U+FFFD. Two keys that read the same are an error: `1` and `"1"`.
 
 use std::fmt;
 
@@ -260,7 +260,13 @@ impl Encoder<'_> {
             return self.room(out);
         }
         if !sorted {
-            pairs.sort_by(|a, b| out[a.start..a.key_end].cmp(&out[b.start..b.key_end]));
+            let key = |pair: &Pair| &out[pair.start..pair.key_end];
+            pairs.sort_by(|a, b| key(a).cmp(key(b)));
+            // Which of two would stand first, or alone, only the order of the table knows, and that depends on addresses.
+            if let Some(same) = pairs.windows(2).find(|two| key(&two[0]) == key(&two[1])) {
+                let key = String::from_utf8_lossy(key(&same[0])).into_owned();
+                return Err(mlua::Error::runtime(format!("two keys of one table both read {key} in JSON")));
+            }
             self.scratch.clear();
             for (i, pair) in pairs.iter().enumerate() {
                 if i > 0 {

@@ -3,6 +3,7 @@
 use mlua::{Table, Value};
 use serde_json::{Map, Value as Json, json};
 
+use super::calls::CALLBACKS;
 use super::discover::merge;
 use super::host::Host;
 use super::report::Fault;
@@ -104,6 +105,7 @@ impl Reader<'_> {
             self.put("frustration_bonus_bp", json!((bonus.as_f64().unwrap_or(0.0) * 10_000.0).round() as u32));
         }
         self.read_bots();
+        self.read_callbacks();
         self.take("state_strategy", Want::Word(&[("shared", "shared"), ("per_player", "per_player")]));
         if let Some(Json::Bool(guests)) = self.take("guest_auth", Want::Bool) {
             self.found.guest_auth = Some(guests);
@@ -122,6 +124,25 @@ impl Reader<'_> {
                 {
                     self.warn(table, &e.to_string());
                     self.found.overrides.remove(table);
+                }
+            }
+        }
+    }
+
+    /// Names of callbacks that are something else: they would never be called.
+    fn read_callbacks(&mut self) {
+        let game = self.globals.raw_get::<Value>("game").ok();
+        for name in CALLBACKS {
+            let in_game = match &game {
+                Some(Value::Table(game)) => game.raw_get::<Value>(*name).ok(),
+                _ => None,
+            };
+            for found in [self.globals.raw_get::<Value>(*name).ok(), in_game].into_iter().flatten() {
+                if !matches!(found, Value::Nil | Value::Function(_)) {
+                    self.warn(
+                        name,
+                        &format!("{name} is called by the server: expected a function, got {}", shown(&found)),
+                    );
                 }
             }
         }

@@ -2,20 +2,25 @@
 //! the functions inside the machine and the game around it, never by two matches.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mlua::{Table, Value};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use serde_json::value::RawValue;
 
 use super::budget::Meter;
 use super::convert::{self, Oddities, Rules};
+use super::rations::{Rations, Row};
+use super::report::Place;
 use super::script::Sources;
+use crate::engine::votes::config::{Templates, VoteConfig};
 use crate::games::{Effect, GameCx, Json, OpenVote};
 use crate::ids::PlayerId;
-use crate::limits::EVENT_BYTES_MAX;
+use crate::limits::{EVENT_BYTES_MAX, VOTES_OPEN_PER_MATCH_MAX};
 
 /// Effects that the callbacks of one tick may ask for, and the bytes they may hold together: carrying them out is work
 /// on the same thread, and an outbox holds no more. Over: the call answers `{error=...}`.
@@ -44,6 +49,17 @@ fn weight(effect: &Effect) -> (usize, usize) {
         Effect::AddBot { .. } => (16, 0),
         _ => (1, 0),
     }
+}
+
+/// Refusals that wait to be told to the author. Over: they are left out, as those of later ticks are not.
+const COMPLAINTS_MAX: usize = 16;
+
+/// A call of the script's that was refused for a reason its author should know also where the script asks for none.
+pub(super) struct Complaint {
+    /// The call, as `game.notify`.
+    pub(super) call: &'static str,
+    pub(super) place: Option<Place>,
+    pub(super) text: String,
 }
 
 /// Keys of storage one match keeps in sight. Over: the call answers `{error=...}`.
@@ -78,8 +94,16 @@ pub(super) struct Host {
     birth: Birth,
     rng: RefCell<ChaCha8Rng>,
     votes: RefCell<Vec<OpenVote>>,
+    /// Votes that were asked for in this tick, and where the last ones were: refusals come later.
+    votes_asked: Cell<usize>,
+    vote_places: RefCell<VecDeque<(String, Option<Place>)>>,
+    templates: RefCell<Option<Arc<Templates>>>,
     bots: RefCell<Vec<(PlayerId, String)>>,
     stored: RefCell<BTreeMap<StoreKey, Option<Json>>>,
+    /// Keys that were asked for and did not come yet.
+    awaited: RefCell<BTreeSet<StoreKey>>,
+    rations: Rations,
+    complaints: RefCell<Vec<Complaint>>,
     logs: Cell<(u64, u32)>,
     oddities: Cell<Oddities>,
     unordered_keys: Cell<bool>,
@@ -101,8 +125,14 @@ impl Host {
             birth,
             rng: RefCell::new(ChaCha8Rng::seed_from_u64(birth.seed)),
             votes: RefCell::default(),
+            votes_asked: Cell::default(),
+            vote_places: RefCell::default(),
+            templates: RefCell::default(),
             bots: RefCell::default(),
             stored: RefCell::default(),
+            awaited: RefCell::default(),
+            rations: Rations::default(),
+            complaints: RefCell::default(),
             logs: Cell::default(),
             oddities: Cell::default(),
             unordered_keys: Cell::new(false),
@@ -128,6 +158,7 @@ impl Host {
 
     /// Whatever was asked for so far is not counted any more.
     pub(super) fn ask_anew(&self) {
+        self.votes_asked.set(0);
         self.asked.set((0, 0));
         self.asked_vital.set((0, 0));
     }
@@ -161,6 +192,23 @@ impl Host {
     /// What the match was born with.
     pub(super) fn birth(&self) -> Birth {
         self.birth
+    }
+
+    /// Takes so many rows from what the match may have stored, or says why not.
+    pub(super) fn ration(&self, row: Row, count: usize) -> Result<(), String> {
+        self.rations.take(row, count, self.elapsed_us.get())
+    }
+
+    /// Remembers a refusal that the author is to be told.
+    pub(super) fn complain(&self, call: &'static str, place: impl FnOnce() -> Option<Place>, text: &str) {
+        let mut complaints = self.complaints.borrow_mut();
+        if complaints.len() < COMPLAINTS_MAX {
+            complaints.push(Complaint { call, place: place(), text: text.to_owned() });
+        }
+    }
+
+    pub(super) fn take_complaints(&self) -> Vec<Complaint> {
+        self.complaints.take()
     }
 
     pub(super) fn loading(&self) -> bool {
@@ -205,12 +253,59 @@ impl Host {
         votes.clone_into(&mut self.votes.borrow_mut());
     }
 
+    pub(super) fn set_templates(&self, templates: &Arc<Templates>) {
+        let mut known = self.templates.borrow_mut();
+        if known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, templates)) {
+            *known = Some(templates.clone());
+        }
+    }
+
+    /// Takes room for one more vote of this configuration, or says why there can be none.
+    pub(super) fn admit_vote(&self, config: &RawValue) -> Result<(), String> {
+        if self.votes.borrow().len() + self.votes_asked.get() >= VOTES_OPEN_PER_MATCH_MAX {
+            return Err(format!(
+                "{VOTES_OPEN_PER_MATCH_MAX} votes are open in this match, which is the most there may be"
+            ));
+        }
+        if let Some(templates) = self.templates.borrow().as_ref() {
+            let began = Instant::now();
+            let read = VoteConfig::from_json(config.get(), templates);
+            if let Some(meter) = self.meter.get() {
+                meter.bill(began.elapsed());
+            }
+            read.map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        }
+        self.votes_asked.set(self.votes_asked.get() + 1);
+        Ok(())
+    }
+
+    /// Remembers where a vote was asked for.
+    pub(super) fn vote_asked(&self, id: &str, place: Option<Place>) {
+        let mut places = self.vote_places.borrow_mut();
+        if places.len() == VOTES_OPEN_PER_MATCH_MAX {
+            places.pop_front();
+        }
+        places.push_back((id.to_owned(), place));
+    }
+
+    /// Where the vote of this id was asked for; none where `vote_requested` returned it.
+    pub(super) fn take_vote_place(&self, id: &str) -> Option<Option<Place>> {
+        let mut places = self.vote_places.borrow_mut();
+        let at = places.iter().position(|(known, _)| known == id)?;
+        places.remove(at).map(|(_, place)| place)
+    }
+
     pub(super) fn bot_came(&self, bot: PlayerId, name: &str) {
         self.bots.borrow_mut().push((bot, name.to_owned()));
     }
 
     pub(super) fn bot_left(&self, bot: PlayerId) {
         self.bots.borrow_mut().retain(|(id, _)| *id != bot);
+    }
+
+    /// The bots, with what they are called.
+    pub(super) fn bots_by_name(&self) -> Vec<(PlayerId, String)> {
+        self.bots.borrow().clone()
     }
 
     /// The bot of that id or name.
@@ -231,13 +326,23 @@ impl Host {
 
     /// Whether a value of that key could be kept.
     pub(super) fn may_keep(&self, key: &StoreKey) -> bool {
-        let stored = self.stored.borrow();
-        stored.len() < STORED_KEYS_MAX || stored.contains_key(key)
+        let (stored, awaited) = (self.stored.borrow(), self.awaited.borrow());
+        stored.len() + awaited.len() < STORED_KEYS_MAX || stored.contains_key(key) || awaited.contains(key)
+    }
+
+    /// Whether that value was asked for and did not come yet: it is not asked for twice.
+    pub(super) fn is_awaited(&self, key: &StoreKey) -> bool {
+        self.awaited.borrow().contains(key)
+    }
+
+    pub(super) fn await_value(&self, key: StoreKey) {
+        self.awaited.borrow_mut().insert(key);
     }
 
     /// Keeps a value in sight; false when there are too many.
     pub(super) fn keep(&self, key: StoreKey, value: Option<Json>) -> bool {
         let room = self.may_keep(&key);
+        self.awaited.borrow_mut().remove(&key);
         if room {
             self.stored.borrow_mut().insert(key, value);
         }
@@ -267,7 +372,7 @@ impl Host {
     pub(super) fn saw_unordered_keys(&self) {
         if !self.unordered_keys.replace(true) {
             self.tell(Effect::Log(
-                "warning: pairs() over tables or functions as keys has no defined order, so this match may not replay"
+                "warning: pairs() over tables or functions as keys has no defined order, nor has next(), so this match may not replay"
                     .into(),
             ));
         }

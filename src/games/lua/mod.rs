@@ -19,6 +19,7 @@ mod clock;
 mod convert;
 mod host;
 mod phases;
+mod rations;
 
 mod budget;
 mod guard;
@@ -29,12 +30,13 @@ mod strings;
 mod check;
 mod discover;
 mod globals;
+mod pace;
 mod reload;
 mod report;
 mod script;
 
 pub use budget::Allowance;
-pub use check::{Checked, TICKS as CHECK_TICKS, check};
+pub use check::{Checked, TICKS as CHECK_TICKS, check, check_with};
 pub use discover::{Games, NOT_A_MATCH, ScriptMode, discover, discover_with, read_mode, read_what_works};
 pub use host::Birth;
 pub use play::{LuaGame, ScriptError};
@@ -47,6 +49,10 @@ mod accounts;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod neighbours;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told;

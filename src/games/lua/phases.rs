@@ -53,8 +53,25 @@ impl Phases {
         };
         let ms = |v: f64| (v.max(0.0) * 1e3) as u64;
         let mut phases = Vec::new();
-        for entry in list.sequence_values::<mlua::Table>().take(PHASES_MAX) {
-            let entry = entry?;
+        for (i, entry) in list.sequence_values::<Value>().take(PHASES_MAX).enumerate() {
+            let wrong = |what: &str, found: &Value, expected: &str| {
+                let n = i + 1;
+                mlua::Error::runtime(format!("phase {n}: {what} is a {}, expected {expected}", found.type_name()))
+            };
+            let entry = match entry? {
+                Value::Table(entry) => entry,
+                other => return Err(wrong("it", &other, "a table such as {name = \"play\", duration = 60000}")),
+            };
+            let name = match entry.raw_get("name")? {
+                Value::String(name) => name.to_string_lossy(),
+                other => return Err(wrong("its name", &other, "a string")),
+            };
+            let duration_us = match entry.raw_get("duration")? {
+                Value::Nil => None,
+                Value::Integer(n) => Some(ms(n as f64)),
+                Value::Number(n) => Some(ms(n)),
+                other => return Err(wrong("its duration", &other, "a number of milliseconds")),
+            };
             let start = match entry.raw_get::<Value>("start")? {
                 Value::Integer(n) => Start::AfterUs(ms(n as f64)),
                 Value::Number(n) => Start::AfterUs(ms(n)),
@@ -65,11 +82,7 @@ impl Phases {
                 },
                 _ => Start::Follows,
             };
-            phases.push(Phase {
-                name: entry.raw_get("name")?,
-                duration_us: entry.raw_get::<Option<f64>>("duration")?.map(ms),
-                start,
-            });
+            phases.push(Phase { name, duration_us, start });
         }
         Ok(Self { list: phases, index: 0, at: None })
     }

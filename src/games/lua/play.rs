@@ -20,6 +20,7 @@ use super::sandbox::Machine;
 use super::script::Script;
 use super::{api, convert};
 use crate::engine::chat::FilterVerdict;
+use crate::engine::votes::config::Templates;
 use crate::games::{Audience, Effect, Game, GameCx, JoinRefused, Json, OpenVote};
 use crate::ids::PlayerId;
 use crate::limits::EVENT_BYTES_MAX;
@@ -30,11 +31,20 @@ pub const VIEW_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of one snapshot. Over: there is none, and its author is told.
 const SNAPSHOT_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of a state that [`LuaGame::state_text`] writes.
+const STATE_TEXT_BYTES_MAX: usize = 64 * 1024;
+
 /// Bytes of a refusal's reason; it has to be printable ASCII to be passed on.
 const REASON_BYTES_MAX: usize = 64;
 
 /// Players' ids kept as strings of the machine.
 const IDS_MAX: usize = 64;
+
+/// What a refused vote is known by.
+#[derive(serde::Deserialize)]
+struct AskedVote {
+    vote_id: Option<String>,
+}
 
 /// A match could not be made of a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +57,8 @@ pub struct LuaGame {
     pub(super) script: Arc<Script>,
     pub(super) version: u64,
     pub(super) renewal: Renewal,
+    /// How many bad saves of its script the match was told of.
+    pub(super) noted: u64,
     pub(super) state: Table,
     pub(super) audience: Audience,
     pub(super) phases: Phases,
@@ -62,6 +74,8 @@ pub struct LuaGame {
     /// The tick that the callbacks of this turn belong to, and whether one of them found the account empty.
     pub(super) turn: Option<u64>,
     pub(super) turn_told: bool,
+    /// Whether something of this turn was over its budget.
+    pub(super) turn_overspent: bool,
     /// Inputs of this turn that were left out.
     pub(super) inputs_left_out: u64,
     /// What happened and the script was not told yet, oldest first.
@@ -84,7 +98,7 @@ impl LuaGame {
     /// Runs the script's body and its `init(options)`. `options` is the mode's `game_options`, a JSON object.
     pub fn new(script: Arc<Script>, options: &RawValue, birth: Birth) -> Result<Self, ScriptError> {
         let fault = |e: mlua::Error| ScriptError(Told::of(&e, script.file()).fault());
-        let version = script.version();
+        let (version, noted) = (script.version(), script.noted());
         let host = Rc::new(Host::new(birth));
         let machine = Machine::new(script.sources(), script.allowance(), host).map_err(fault)?;
         let globals = machine.lua.globals();
@@ -98,6 +112,7 @@ impl LuaGame {
             script: script.clone(),
             version,
             renewal: Renewal::default(),
+            noted,
             state,
             phases: Phases::default(),
             bots: None,
@@ -109,6 +124,7 @@ impl LuaGame {
             barred: false,
             turn: None,
             turn_told: false,
+            turn_overspent: false,
             inputs_left_out: 0,
             owed: VecDeque::new(),
             filter: None,
@@ -122,6 +138,13 @@ impl LuaGame {
     /// Bytes the machine holds now.
     pub fn memory_bytes(&self) -> usize {
         self.machine.lua.used_memory()
+    }
+
+    /// The state as JSON, to see whether something changed it; none where it cannot be written or is large.
+    pub(super) fn state_text(&self) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        let rules = self.host().rules(STATE_TEXT_BYTES_MAX, true).ok()?;
+        convert::encode(&Value::Table(self.state.clone()), rules, &mut text).ok().map(|_| text)
     }
 
     /// Hands over what views, which have no way out, left behind.
@@ -138,6 +161,7 @@ impl LuaGame {
     fn within<T>(&mut self, cx: &mut GameCx<'_>, work: impl FnOnce(&mut Self) -> T) -> T {
         self.host().enter(cx);
         let done = work(self);
+        self.tell_complaints();
         self.host().leave(cx);
         done
     }
@@ -305,7 +329,14 @@ impl Game for LuaGame {
                     game.take_state("join", state);
                     return Ok(());
                 }
-                Called::Done((_, reason)) => JoinRefused { reason: fit_reason(&reason) },
+                Called::Done((returned, reason)) => {
+                    if truthy(&returned) {
+                        let kind = returned.type_name();
+                        let text = format!("join returned a {kind}, expected the state, or nil and a reason to refuse");
+                        game.fail("join", Some(player), &mlua::Error::runtime(text), Blame::None);
+                    }
+                    JoinRefused { reason: fit_reason(&reason) }
+                }
                 Called::Failed => JoinRefused::default(),
             };
             // A refusal leaves no trace: nobody drives a script by being turned away over and over.
@@ -345,6 +376,7 @@ impl Game for LuaGame {
             if game.over {
                 return;
             }
+            game.tell_notes();
             if game.script.version() != game.version {
                 game.reload();
             }
@@ -393,11 +425,37 @@ impl Game for LuaGame {
     fn vote_requested(&mut self, cx: &mut GameCx<'_>) -> Option<Json> {
         self.within(cx, |game| {
             let state = game.state.clone();
-            let Value::Table(config) = game.call::<Value>("vote_requested", None, state).done()? else { return None };
+            let config = match game.call::<Value>("vote_requested", None, state).done()? {
+                Value::Table(config) => config,
+                Value::Nil | Value::Boolean(false) => return None,
+                other => {
+                    let (at, kind) = (game.begins_at("vote_requested"), other.type_name());
+                    let text = format!("{at}vote_requested returned a {kind}, expected a vote's configuration or nil");
+                    game.fail("vote_requested", None, &mlua::Error::runtime(text), Blame::None);
+                    return None;
+                }
+            };
             let json = api::with_plain_options(&game.machine.lua, &config)
                 .and_then(|config| game.host().json(&Value::Table(config), EVENT_BYTES_MAX, true));
             json.map_err(|error| game.fail("vote_requested", None, &error, Blame::None)).ok()
         })
+    }
+
+    fn vote_refused(&mut self, cx: &mut GameCx<'_>, config: &RawValue, why: &str) -> bool {
+        self.within(cx, |game| {
+            let id = serde_json::from_str::<AskedVote>(config.get()).ok().and_then(|vote| vote.vote_id);
+            let (callback, place) = match id.and_then(|id| game.host().take_vote_place(&id)) {
+                Some(place) => ("game.vote.open", place.map(|place| format!("{place}: ")).unwrap_or_default()),
+                None => ("vote_requested", game.begins_at("vote_requested")),
+            };
+            let text = format!("{place}the vote is refused: {why}");
+            game.fail(callback, None, &mlua::Error::runtime(text), Blame::None);
+        });
+        true
+    }
+
+    fn vote_templates(&mut self, templates: &Arc<Templates>) {
+        self.host().set_templates(templates);
     }
 
     fn vote_resolved(&mut self, cx: &mut GameCx<'_>, template: &str, result: &RawValue) {
@@ -450,9 +508,8 @@ impl Game for LuaGame {
     ) {
         let key = (owner, collection.to_owned(), key.to_owned());
         // What the match stored meanwhile is newer than what it asked for.
-        if self.host().stored(&key).is_none() {
-            self.host().keep(key, value.map(RawValue::to_owned));
-        }
+        let value = self.host().stored(&key).unwrap_or_else(|| value.map(RawValue::to_owned));
+        self.host().keep(key, value);
     }
 
     /// What the script's own `snapshot(state)` returns, as JSON; none where it defines none.

@@ -7,6 +7,38 @@ local getmetatable, rawsetmetatable, rawpcall, rawtostring = getmetatable, setme
 local unpack, pack, find, format, sqrt, floor = table.unpack, table.pack, string.find, string.format, math.sqrt, math.floor
 local check, out_of_memory, error_text, charge = host.check, host.out_of_memory, host.error_text, host.charge
 
+-- Where Lua looks for the name of a function that it has to say something about: every one of its own once, under one
+-- name. Its usual place for that, the globals and the libraries, is the script's to add to, and of a function that stands
+-- there twice the order of a table, which differs from process to process, would choose the name. What is removed or
+-- written anew below needs none; a name that two libraries have says which.
+local loaded, known, homes = {}, {}, {}
+local libraries = { [""] = _G, ["string."] = string, ["table."] = table, ["math."] = math, ["utf8."] = utf8 }
+local gone = " collectgarbage dofile load loadfile warn print pairs xpcall dump find match gmatch gsub rep concat insert remove"
+  .. " move sort random randomseed "
+
+for _, library in next, libraries do
+  for name in next, library do homes[name] = (homes[name] or 0) + 1 end
+end
+for prefix, library in next, libraries do
+  for name, f in next, library do
+    if type(f) == "function" then
+      if homes[name] > 1 then name = prefix .. name end
+      if not known[f] or name < known[f] then known[f] = name end
+    end
+  end
+end
+for f, name in next, known do
+  if not find(gone, " " .. name .. " ", 1, true) then loaded[name] = f end
+end
+-- Nothing has two names for the script either.
+for prefix, library in next, libraries do
+  for name, f in next, library do
+    if known[f] and known[f] ~= name and known[f] ~= prefix .. name then
+      library[name] = function(...) return f(...) end
+    end
+  end
+end
+
 -- What walks a string byte by byte inside one call pays for it; short ones are not worth asking.
 local function pay(bytes)
   if bytes > 256 then charge(bytes // 4) end
@@ -422,7 +454,11 @@ local function search(entities, x, y, radius, opts)
     table.sort(hits, function(a, b) return a.distance > b.distance end)
   end
   if type(opts.max_results) == "number" then
-    for i = #hits, floor(opts.max_results) + 1, -1 do hits[i] = nil end
+    local most = floor(opts.max_results)
+    for i = #hits, 1, -1 do
+      if i <= most then break end
+      hits[i] = nil
+    end
   end
   return hits
 end
@@ -456,7 +492,7 @@ function spatial.distance(a, b)
 end
 
 -- What the host itself asks of the machine.
-local own = { spatial = spatial }
+local own = { spatial = spatial, loaded = loaded }
 
 function own.require_for(base, env) return requirer(base, env) end
 
@@ -489,6 +525,33 @@ function own.remember(root)
     at = at + 1
   end
   return { queue, log }
+end
+
+-- The same once more, table by table: whoever is given it changes nothing of the first.
+function own.copy(value)
+  if type(value) ~= "table" then return value end
+  local copies, queue = { [value] = {} }, { value }
+  local at = 1
+  while queue[at] do
+    local t = queue[at]
+    local copy = copies[t]
+    for k, v in next, t do
+      if type(v) == "table" then
+        local known = copies[v]
+        if not known then
+          known = {}
+          copies[v] = known
+          queue[#queue + 1] = v
+        end
+        v = known
+      end
+      copy[k] = v
+    end
+    local mt = getmetatable(t)
+    if type(mt) == "table" then rawsetmetatable(copy, mt) end
+    at = at + 1
+  end
+  return copies[value]
 end
 
 function own.undo(journal)

@@ -5,8 +5,9 @@ use mlua::{Table, Value};
 use super::budget::Spent;
 use super::calls::Blame;
 use super::play::{LuaGame, audience};
+use super::report::Fault;
 use super::sandbox::Machine;
-use crate::games::Effect;
+use crate::games::{Effect, ScriptFault};
 
 /// Tries that new files get where it was processor time or memory that was missing.
 const TRIES_MAX: u32 = 5;
@@ -21,6 +22,27 @@ pub(super) struct Renewal {
 }
 
 impl LuaGame {
+    /// Tells what was wrong with what was saved. Every save is somebody's deed, so all of them are told.
+    pub(super) fn tell_notes(&mut self) {
+        let noted = self.script.noted();
+        if std::mem::replace(&mut self.noted, noted) == noted {
+            return;
+        }
+        for Fault { file, line, text } in self.script.notes().iter().cloned() {
+            let fault = ScriptFault {
+                player: None,
+                callback: "reload",
+                file,
+                line,
+                message: text,
+                traceback: String::new(),
+                over_budget: false,
+                suppressed: 0,
+            };
+            self.host().tell(Effect::ScriptFault(Box::new(fault)));
+        }
+    }
+
     /// Takes the script's new files, keeping the state. When the new body fails, everything is as it was; when only
     /// what it needed was not there, the next tick tries again.
     pub(super) fn reload(&mut self) {

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use mlua::Lua;
+use mlua::debug::Debug;
+
 /// Something wrong with a script or a games folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -38,6 +41,32 @@ pub(super) struct Told {
     pub(super) traceback: String,
 }
 
+/// A line of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) line: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Calls between a function of the library and the line of a script that led to it: more is a library that calls itself.
+const LEVELS_MAX: usize = 16;
+
+/// The innermost line of a script that is being run: where it called what runs now.
+pub(super) fn place_on_stack(lua: &Lua) -> Option<Place> {
+    let of = |at: &Debug<'_>| {
+        let source = at.source().source?;
+        let file = source.strip_prefix('@')?.to_owned();
+        Some(Place { file, line: u32::try_from(at.current_line()?).ok()? })
+    };
+    (0..LEVELS_MAX).map_while(|level| lua.inspect_stack(level, of)).flatten().next()
+}
+
 /// Bytes of a message, and of a traceback, that are passed on.
 const MESSAGE_BYTES_MAX: usize = 500;
 const TRACEBACK_BYTES_MAX: usize = 2_000;
@@ -51,6 +80,8 @@ impl Told {
             None => (traceback.lines().find_map(|line| place_at_start(line.trim()).map(|(place, _)| place)), message),
         };
         let (file, line) = place.map_or_else(|| (file.to_owned(), None), |(file, line)| (file, Some(line)));
+        // A fault of a whole file names it already.
+        let message = message.strip_prefix(&format!("{file}: ")).map(str::to_owned).unwrap_or(message);
         Self { file, line, message: cut(message, MESSAGE_BYTES_MAX), traceback: cut(traceback, TRACEBACK_BYTES_MAX) }
     }
 
@@ -72,7 +103,18 @@ pub(super) fn traceback_of(error: &mlua::Error) -> String {
 fn split(error: &mlua::Error) -> (String, String) {
     let (message, traceback) = split_whole(error);
     // The prelude has no lines of its own to show.
-    (message.strip_prefix("?:-1: ").map(str::to_owned).unwrap_or(message), traceback)
+    let message = message.strip_prefix("?:-1: ").map(str::to_owned).unwrap_or(message);
+    (without_address(message), traceback)
+}
+
+/// What an error that is no text is shown as: Lua gives its kind (or the `__name` of its kind) and where in memory it is,
+/// which is another place in every process.
+fn without_address(message: String) -> String {
+    let address = |at: &str| at.len() >= 8 && at.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    match message.rsplit_once(": 0x") {
+        Some((kind, at)) if address(at) => format!("(a {kind})"),
+        _ => message,
+    }
 }
 
 fn split_whole(error: &mlua::Error) -> (String, String) {

@@ -21,6 +21,9 @@ use super::{api, clock, strings};
 
 const PRELUDE: &str = include_str!("prelude.lua");
 
+/// Where Lua looks for the names of functions, in its registry (`LUA_LOADED_TABLE`).
+const NAMED: &str = "_LOADED";
+
 /// Live memory, in percent of what the last collection left, at which the next one begins.
 const GC_PAUSE_PERCENT: i32 = 115;
 
@@ -42,6 +45,7 @@ struct Own {
     recall_modules: Function,
     remember: Function,
     undo: Function,
+    copy: Function,
 }
 
 impl Machine {
@@ -60,12 +64,14 @@ impl Machine {
         lua.globals().raw_set("game", &game)?;
         let own: Table = lua.load(prelude(&lua)?).set_name("=tessera").set_mode(ChunkMode::Binary).call(helpers)?;
         game.raw_set("spatial", own.raw_get::<Table>("spatial")?)?;
+        lua.set_named_registry_value(NAMED, own.raw_get::<Table>("loaded")?)?;
         let own = Own {
             require_for: own.raw_get("require_for")?,
             forget_modules: own.raw_get("forget_modules")?,
             recall_modules: own.raw_get("recall_modules")?,
             remember: own.raw_get("remember")?,
             undo: own.raw_get("undo")?,
+            copy: own.raw_get("copy")?,
         };
         // A match waits for the next collection until it holds a seventh more, not twice as much: many small
         // machines live side by side, and the work is spread over their ticks.
@@ -134,6 +140,15 @@ impl Machine {
         self.entry(Entry::Own, || self.own.remember.call(state))
     }
 
+    /// The same value in tables of its own. At nobody's account of instructions, like [`Machine::remember`]; its time is
+    /// the script's, and its memory bounds it.
+    pub(super) fn copy(&self, value: &Value) -> mlua::Result<Value> {
+        let began = Instant::now();
+        let copy = self.entry(Entry::Own, || self.own.copy.call(value));
+        self.meter.bill(began.elapsed());
+        copy
+    }
+
     /// Puts every table of the state back to what it held.
     pub(super) fn undo(&self, journal: Table) -> mlua::Result<()> {
         // To the end, whatever is left; what the script made of its state meanwhile is at its account.
@@ -165,10 +180,17 @@ fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host
     let h = host.clone();
     let m = meter.clone();
     helpers.raw_set("order", lua.create_function(move |lua, t: Table| ordered_keys(lua, &m, &h, &t))?)?;
+    let h = host.clone();
     let m = meter.clone();
     helpers.raw_set(
         "after_key",
-        lua.create_function(move |lua, (t, key): (Table, Value)| key_after(lua, &m, &t, &key))?,
+        lua.create_function(move |lua, (t, key): (Table, Value)| {
+            let after = key_after(lua, &m, &t, &key)?;
+            if rank(&after) == 3 && !after.is_nil() {
+                h.saw_unordered_keys();
+            }
+            Ok(after)
+        })?,
     )?;
     helpers.raw_set(
         "locate",

@@ -81,7 +81,7 @@ impl Sources {
     fn add(&mut self, path: String, text: Result<String, String>) {
         let usable = match text {
             Err(why) => Err(Fault::of_file(path.clone(), why)),
-            Ok(text) => guard::harden(&text).map(Into::into).map_err(|(line, why)| Fault {
+            Ok(text) => guard::harden(script_of(&text)).map(Into::into).map_err(|(line, why)| Fault {
                 file: path.clone(),
                 line: Some(line),
                 text: why.to_owned(),
@@ -115,6 +115,13 @@ impl Sources {
     }
 }
 
+/// The text without what is for other readers of the file: a byte order mark, and a first line that names an interpreter,
+/// of which the end stays, so that lines keep their numbers.
+fn script_of(text: &str) -> &str {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.starts_with('#') { text.find('\n').map_or("", |end| &text[end..]) } else { text }
+}
+
 fn read_text(path: &Path) -> Result<String, String> {
     let bytes = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
     if bytes > FILE_BYTES_MAX {
@@ -131,12 +138,22 @@ pub struct Script {
     allowance: Allowance,
     sources: RwLock<Arc<Sources>>,
     version: AtomicU64,
+    /// What was wrong with the last save that had something wrong, and how many there were.
+    notes: RwLock<Arc<[Fault]>>,
+    noted: AtomicU64,
 }
 
 impl Script {
     /// The script `file` (a path inside the folder) over files already read. It is not tried here: `discover` does.
     pub fn new(file: &str, sources: Arc<Sources>, allowance: Allowance) -> Arc<Self> {
-        Arc::new(Self { file: file.to_owned(), allowance, sources: RwLock::new(sources), version: AtomicU64::new(0) })
+        Arc::new(Self {
+            file: file.to_owned(),
+            allowance,
+            sources: RwLock::new(sources),
+            version: AtomicU64::new(0),
+            notes: RwLock::new(Arc::new([])),
+            noted: AtomicU64::new(0),
+        })
     }
 
     /// The script's path inside the games folder: what a mode writes after `lua:`.
@@ -157,6 +174,24 @@ impl Script {
     /// Grows by one whenever the files were replaced.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// Grows by one whenever something was wrong with a save.
+    pub fn noted(&self) -> u64 {
+        self.noted.load(Ordering::Acquire)
+    }
+
+    /// What was wrong the last time: each match that plays tells its own author.
+    pub fn notes(&self) -> Arc<[Fault]> {
+        self.notes.read().clone()
+    }
+
+    /// Says what was wrong with a save to the matches that play.
+    pub fn note(&self, faults: Vec<Fault>) {
+        if !faults.is_empty() {
+            *self.notes.write() = faults.into();
+            self.noted.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Takes `sources` if the script still loads with them; `Ok(false)` when nothing it can see changed.

@@ -38,7 +38,8 @@ impl Played {
 
     pub(super) fn of(script: Arc<Script>, seed: u64) -> Self {
         let birth = Birth { seed, unix_us: 1_700_000_000_000_000 };
-        let game = LuaGame::new(script, &raw(r#"{"rounds":3}"#), birth).unwrap();
+        let mut game = LuaGame::new(script, &raw(r#"{"rounds":3}"#), birth).unwrap();
+        game.vote_templates(&Arc::default());
         Self { game, players: vec![], tick: 0, effects: vec![], rng: ChaCha8Rng::seed_from_u64(1) }
     }
 

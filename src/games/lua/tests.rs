@@ -233,7 +233,9 @@ fn the_rest_of_game_answers_at_once() {
          r = game.spatial.query_radius(e, 0, 0, 100, {exclude = 'a', sort = 'farthest', max_results = 1}) assert(#r == 1 and r[1].id == 'c')
          r = game.spatial.nearest(e, 29, 40, 2) assert(#r == 2 and r[1].id == 'c' and r[2].id == 'b')
          assert(game.spatial.in_range(e.a, e.b, 5) and not game.spatial.in_range(e.a, e.c, 5))
-         assert(game.spatial.distance(e.a, e.b) == 5)",
+         assert(game.spatial.distance(e.a, e.b) == 5)
+         for _, n in ipairs({0, -1, -0.5, math.mininteger, -math.huge}) do assert(#game.spatial.nearest(e, 0, 0, n) == 0) end
+         for _, n in ipairs({3, 3.5, math.maxinteger, math.huge}) do assert(#game.spatial.nearest(e, 0, 0, n) == 3) end",
     ] {
         let told = asked(body);
         if body.contains("unreachable") {
@@ -291,6 +293,18 @@ fn the_library_means_what_luas_does() {
     ] {
         assert_eq!(asked(body), [""; 0], "{body}");
     }
+}
+
+#[test]
+fn a_script_knows_its_bots_and_their_names() {
+    let mut m = Played::new("function tick(state) state.bots = game.bots.list() return state end");
+    m.ticks(1);
+    assert_eq!(m.view(None), r#"{"bots":[]}"#);
+    m.with(|game, cx| game.bot_added(cx, id(9), "Spark"));
+    m.with(|game, cx| game.bot_added(cx, id(8), ""));
+    m.ticks(1);
+    let (spark, substitute) = (id(9), id(8));
+    assert_eq!(m.view(None), format!(r#"{{"bots":[{{"id":"{spark}","name":"Spark"}},{{"id":"{substitute}"}}]}}"#));
 }
 
 #[test]
@@ -391,10 +405,26 @@ fn errors_are_told_with_their_place_and_the_match_plays_on() {
     m.input(1, "{}");
     m.ticks(150);
     let told = m.told();
-    assert_eq!(told[0], "fault handle_input match.lua:? handle_input returned a string, expected the state");
-    assert_eq!(told[1], "fault tick match.lua:4 attempt to perform arithmetic on a nil value");
-    assert_eq!(told.len(), 1 + 6, "three in ten seconds, in fifteen seconds: {told:?}");
+    assert_eq!(
+        told[0],
+        "fault join match.lua:? join returned a integer, expected the state, or nil and a reason to refuse"
+    );
+    assert_eq!(told[1], "fault handle_input match.lua:? handle_input returned a string, expected the state");
+    assert_eq!(told[2], "fault tick match.lua:4 attempt to perform arithmetic on a nil value");
+    assert_eq!(told.len(), 1 + 1 + 6, "three in ten seconds, in fifteen seconds: {told:?}");
     assert_eq!(m.view(None), r#"{"n":150}"#);
+}
+
+#[test]
+fn marks_for_other_readers_of_a_file_are_passed_over() {
+    for before in ["\u{feff}", "#!/usr/bin/env lua\n", "\u{feff}#!/usr/bin/env lua\r\n"] {
+        let mut m = Played::new(&format!("{before}function tick(state)\n  error('here')\nend"));
+        m.ticks(1);
+        let line = 2 + before.matches('\n').count();
+        assert_eq!(m.told(), [format!("fault tick match.lua:{line} here")], "{before:?}");
+    }
+    let alone = std::panic::catch_unwind(|| Played::new("#!only"));
+    assert!(alone.is_ok(), "nothing is left, and nothing is wrong with it");
 }
 
 #[test]

@@ -36,7 +36,7 @@ async fn metrics(state: web::Data<HttpState>) -> Answer {
     of_queue_and_votes(&mut text, &running.realm);
     of_mail(&mut text, &running.realm);
     of_errors(&mut text, &running.realm);
-    of_store(&mut text, &state.store.stats());
+    of_store(&mut text, &running.realm, &state.store.stats());
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text.0))
 }
 
@@ -160,11 +160,13 @@ fn of_errors(text: &mut Text, realm: &Realm) {
     text.family("errors_total", "counter", "What clients were refused, over sockets and HTTP, by code", samples);
 }
 
-fn of_store(text: &mut Text, store: &StoreStats) {
+fn of_store(text: &mut Text, realm: &Realm, store: &StoreStats) {
     text.one("store_queue", "gauge", "Store calls waiting or running", store.queue_len);
     text.one("store_commits_total", "counter", "Transactions committed", store.commits);
     text.one("store_busy_total", "counter", "Store calls refused because the queue was full", store.busy);
     text.one("store_errors_total", "counter", "Store calls that failed", store.errors);
+    let help = "Notifications, values and lines of games and of the server that the store did not take";
+    text.one("rows_lost_total", "counter", help, realm.meters.rows_lost.all());
     let latencies = [("read", &store.reads), ("write", &store.writes)];
     let latencies = latencies.map(|(kind, seen)| (label("kind", kind), seen.buckets));
     text.histogram("store_latency_seconds", "From call to completion, writes after their fsync", latencies);
