@@ -1,5 +1,6 @@
 -- Rock, paper, scissors, and the players decide how long: a vote on the length opens the match, then rounds are
--- thrown in secret and shown together. Shows a view for each player, a vote before the game, and game.vote.open.
+-- thrown in secret and shown together. Shows a view for each player, a vote before the game,
+-- game.vote.open, and a word filter.
 -- Input: {throw = "rock" | "paper" | "scissors"}.
 
 match_size = 2
@@ -33,6 +34,16 @@ end
 function leave(id, state)
   state.players[id] = nil
   return state
+end
+
+-- What a player writes in the match's channel: naming a throw spoils the round for the others. It is asked in a machine
+-- of its own, without a state, so that what is said never changes the game.
+function judge_chat(id, text)
+  local spoiled = text:lower()
+  for throw in pairs(BEATS) do
+    if spoiled:find(throw, 1, true) then return false end
+  end
+  return (text:gsub("[Dd]arn", "****"))
 end
 
 local function choose(state)

@@ -46,6 +46,9 @@ const INPUTS: &[&str] = &[
     r#"{"type":"boon_pick","boon_id":"x"}"#,
 ];
 
+/// What players say now and then, for a script that judges it.
+const SAID: &[&str] = &["gg", "lol", "well played! \u{1f389}", "%d [a-z]* ((", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"];
+
 /// What a games folder was found to be.
 #[derive(Debug, Default)]
 pub struct Checked {
@@ -268,6 +271,10 @@ impl Table<'_> {
             if let Ok(input) = serde_json::from_str::<Box<RawValue>>(input) {
                 self.call(|game, cx| game.input(cx, player, &input));
             }
+        }
+        if let Some(player) = self.people().first().copied() {
+            let said = SAID[self.tick as usize % SAID.len()];
+            self.call(|game, _| game.judge_chat(player, said));
         }
         self.call(|game, cx| game.tick(cx));
         self.tick += 1;
