@@ -2,6 +2,7 @@
 
 use actix::prelude::*;
 
+use super::effects::own_event;
 use super::{Command, MatchActor};
 use crate::engine::modes::Json;
 use crate::games::{Audience, Effect};
@@ -21,6 +22,7 @@ impl Handler<Command> for MatchActor {
                         vote.pause();
                     }
                     self.hold_graces(ctx);
+                    self.tell_held("paused");
                     self.update_card();
                     self.ask_for_players();
                 }
@@ -32,6 +34,7 @@ impl Handler<Command> for MatchActor {
                         vote.resume();
                     }
                     self.resume_graces(ctx);
+                    self.tell_held("resumed");
                     self.update_card();
                     self.ask_for_players();
                 }
@@ -57,6 +60,13 @@ impl Handler<Command> for MatchActor {
 }
 
 impl MatchActor {
+    /// Tells everybody that nothing moves from now on, or that it goes on: a match that stands still looks like a broken one.
+    fn tell_held(&self, what: &str) {
+        if let Some(frame) = own_event(what, &serde_json::json!({"match_id": self.stage.id})) {
+            self.push_everyone(&frame);
+        }
+    }
+
     /// The match as an operator sees it, JSON text.
     fn describe(&mut self) -> String {
         let mut view = Vec::new();
