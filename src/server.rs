@@ -91,7 +91,7 @@ pub struct Server {
 /// Every fault, a sentence each.
 pub fn games(config: &mut Config, origins: &Origins) -> Result<Catalogue, StartError> {
     let say = |faults: Vec<crate::games::lua::Fault>| StartError::Game(sentences(&faults));
-    let mut catalogue = Catalogue::open(Path::new(&config.server.games)).map_err(say)?;
+    let mut catalogue = Catalogue::open(Path::new(&config.server.games), (&config.scripts).into()).map_err(say)?;
     let said = |path: &str| origins.of(path) != Origin::Default;
     catalogue.configure(&mut config.modes, &Config::default().modes, &said).map_err(say)?;
     for (name, template) in catalogue.vote_templates() {
@@ -113,7 +113,7 @@ pub fn try_games(config: &Config, origins: &Origins) -> Vec<config::Fault> {
         message: fault.to_string(),
     };
     let mut config = config.clone();
-    let mut catalogue = match Catalogue::open(Path::new(&config.server.games)) {
+    let mut catalogue = match Catalogue::open(Path::new(&config.server.games), (&config.scripts).into()) {
         Ok(catalogue) => catalogue,
         Err(faults) => return faults.iter().map(in_folder).collect(),
     };
@@ -231,7 +231,7 @@ pub async fn start_with(
     let mut match_arbiters = Vec::new();
     for _ in 0..threads.arbiters.max(1) {
         let arbiter = Arbiter::new();
-        match_arbiters.push(MatchArbiter { handle: arbiter.handle(), ticker: start_ticker(&arbiter).await? });
+        match_arbiters.push(MatchArbiter::new(arbiter.handle(), start_ticker(&arbiter).await?));
         arbiters.push(arbiter);
     }
     let rng = ChaCha8Rng::from_rng(&mut rand::rng());

@@ -3,8 +3,9 @@
 #[macro_use]
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -696,4 +697,78 @@ fn a_match_that_dies_calls_its_open_votes_off_first() {
         let kept = request(&base, "GET", &format!("/api/v1/matches/{match_id}/votes"), &headers, None).await.unwrap();
         assert_eq!(kept.body.matches(r#""status":"cancelled""#).count(), 2, "{}", kept.body);
     });
+}
+
+/// Says when it ticks.
+struct Ticking(Arc<Mutex<Vec<&'static str>>>);
+
+impl Game for Ticking {
+    fn join(&mut self, _: &mut GameCx<'_>, _: PlayerId, _: Option<&RawValue>) -> Result<(), JoinRefused> {
+        Ok(())
+    }
+    fn leave(&mut self, _: &mut GameCx<'_>, _: PlayerId) {}
+    fn input(&mut self, _: &mut GameCx<'_>, _: PlayerId, _: &RawValue) {}
+    fn tick(&mut self, _: &mut GameCx<'_>) {
+        self.0.lock().unwrap().push("tick");
+    }
+    fn view(&mut self, _: Option<PlayerId>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{}");
+    }
+}
+
+/// A queue that pairs sixty matches at once, each of a game that takes a while to be made, must not make those that play
+/// wait for all of them.
+#[test]
+fn between_two_matches_that_are_made_others_may_tick() {
+    const MADE: usize = 60;
+    let config = support::config(|config| {
+        for (name, hz) in [("ticking", 100), ("slow", 1)] {
+            config.modes.insert(name.into(), Mode { game: name.into(), tick_hz: hz, ..Mode::default() });
+        }
+    });
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = seen.clone();
+    let games = move |mode: &Mode, _| {
+        if mode.game == "slow" {
+            std::thread::sleep(Duration::from_millis(5));
+            told.lock().unwrap().push("made");
+        }
+        let told = if mode.game == "ticking" { told.clone() } else { Arc::default() };
+        Ok(Box::new(Ticking(told)) as Box<dyn Game>)
+    };
+    let threads = Threads { workers: 1, arbiters: 1 };
+    let server = tessera::server::in_background_with(config, threads, Arc::new(games)).unwrap();
+    let realm = server.realm.clone();
+    let start = |mode: &str| {
+        let order = MatchOrder {
+            mode: mode.into(),
+            private: false,
+            matched: Vec::new(),
+            bots: 2,
+            promised: 0,
+            queued: None,
+            insists: true,
+        };
+        assert!(realm.start_match(order).is_ok());
+    };
+    let count = |what: &str| seen.lock().unwrap().iter().filter(|event| **event == what).count();
+    let until = |done: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !done() {
+            assert!(began.elapsed() < Duration::from_secs(30));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    start("ticking");
+    until(&|| count("tick") > 3);
+    // Starting a server tries every mode once.
+    let tried = count("made");
+    for _ in 0..MADE {
+        start("slow");
+    }
+    until(&|| count("made") == tried + MADE);
+    let seen = seen.lock().unwrap();
+    let in_a_row = seen.split(|event| *event == "tick").map(<[_]>::len).max();
+    // Two of them take a tick's time. A machine that stalls may let a few more through, and not all of them.
+    assert!(in_a_row < Some(MADE / 3), "{in_a_row:?} were made before anybody ticked: {seen:?}");
 }

@@ -500,7 +500,7 @@ fn a_vote_that_is_refused_is_told_like_any_other_fault() {
 #[test]
 fn a_long_match_that_closes_its_votes_never_runs_out_of_them() {
     let folder = Folder::of(
-        "match_size = 2 tick_hz = 100 state_strategy = 'shared'
+        "match_size = 2 tick_hz = 40 state_strategy = 'shared'
          function init() return { opened = 0, refused = 0 } end
          function tick(state)
            local open = game.vote.list()

@@ -6,12 +6,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use actix::dev::channel;
 use actix::prelude::SendError;
-use actix::{Actor, Addr, ArbiterHandle};
+use actix::{Actor, Addr, ArbiterHandle, Context};
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt};
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 
 use super::channels::{ChannelActor, ChatCommand};
 use super::clock::Clock;
@@ -72,6 +74,31 @@ pub struct MatchArbiter {
     pub handle: ArbiterHandle,
     /// Who tells them when to tick.
     pub ticker: Addr<Ticker>,
+    /// Whose turn it is to be made.
+    making: Arc<Semaphore>,
+}
+
+impl MatchArbiter {
+    /// The thread behind `handle`, whose matches `ticker` wakes.
+    pub fn new(handle: ArbiterHandle, ticker: Addr<Ticker>) -> Self {
+        Self { handle, ticker, making: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Starts the match that `make` makes, on this thread and in its turn: between any two matches that are made, those
+    /// that play may tick. A queue that pairs hundreds at once would otherwise make them all before the next tick, and a
+    /// script takes a while to be read.
+    fn start_match(&self, make: impl FnOnce() -> MatchActor + Send + 'static) -> Addr<MatchActor> {
+        let (letters, inbox) = channel::channel(crate::limits::MAILBOX_MESSAGES_MAX);
+        let turns = self.making.clone();
+        self.handle.spawn(async move {
+            // Never closed.
+            let Ok(_turn) = turns.acquire().await else { return };
+            // The thread looks at its timer before it comes back here.
+            tokio::task::yield_now().await;
+            actix::spawn(Context::with_receiver(inbox).into_future(make()));
+        });
+        Addr::new(letters)
+    }
 }
 
 /// What every actor is handed.
@@ -282,10 +309,7 @@ impl Realm {
         let (realm, ticker, name) = (self.clone(), arbiter.ticker.clone(), mode_name.clone());
         let players_max = mode.players.max;
         let listed = mode.listed && !order.private;
-        let addr = MatchActor::start_in_arbiter(&arbiter.handle, move |ctx| {
-            ctx.set_mailbox_capacity(crate::limits::MAILBOX_MESSAGES_MAX);
-            MatchActor::new(realm, ticker, match_id, name, mode, seed)
-        });
+        let addr = arbiter.start_match(move || MatchActor::new(realm, ticker, match_id, name, mode, seed));
         let card = Arc::new(MatchCard {
             match_id,
             mode: mode_name,

@@ -24,6 +24,9 @@ pub struct Args {
     /// Ticks that each mode of a folder of games is played for, unless it is over before
     #[arg(long, value_name = "N", default_value_t = crate::games::lua::CHECK_TICKS, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     ticks: u64,
+    /// A configuration whose `[scripts]` says what the scripts of a folder of games may cost
+    #[arg(long, value_name = "FILE", conflicts_with = "schema")]
+    config: Option<PathBuf>,
 }
 
 /// Checks, and says everything that is wrong: faults on stdout, one line about how many on stderr.
@@ -37,7 +40,10 @@ pub fn run(args: Args) -> Outcome {
         return Ok(());
     }
     if let Some(folder) = args.file.as_deref().filter(|path| path.is_dir()) {
-        return games(folder, args.ticks, &mut out);
+        return games(folder, args.ticks, args.config.as_deref(), &mut out);
+    }
+    if args.config.is_some() {
+        return Err(Failure::Usage("--config goes with a folder of games: tessera check GAMES --config FILE".into()));
     }
     let name = args.file.as_ref().map_or_else(|| "the defaults".into(), |file| file.display().to_string());
     match Config::load(args.file.as_deref(), process_env(), &Flags::default(), &try_games) {
@@ -56,14 +62,17 @@ pub fn run(args: Args) -> Outcome {
             writeln!(out, "{name}: fine ({} modes: {})", modes.len(), modes.join(", "))?;
             Ok(())
         }
-        Err(faults) => {
-            for fault in &faults {
-                writeln!(out, "{}", explained(&name, fault))?;
-            }
-            let count = faults.len();
-            Err(Failure::failed(format!("{count} fault{} in {name}", if count == 1 { "" } else { "s" })))
-        }
+        Err(faults) => tell_faults(&name, &faults, &mut out),
     }
+}
+
+/// Everything that is wrong with a configuration, a line each.
+fn tell_faults(name: &str, faults: &[Fault], out: &mut impl Write) -> Outcome {
+    for fault in faults {
+        writeln!(out, "{}", explained(name, fault))?;
+    }
+    let count = faults.len();
+    Err(Failure::failed(format!("{count} fault{} in {name}", if count == 1 { "" } else { "s" })))
 }
 
 fn style() -> ProgressStyle {
@@ -72,10 +81,17 @@ fn style() -> ProgressStyle {
 }
 
 /// Plays every script of a games folder with made-up players, and says what it would do wrong in front of real ones.
-fn games(folder: &Path, ticks: u64, out: &mut impl Write) -> Outcome {
+fn games(folder: &Path, ticks: u64, config: Option<&Path>, out: &mut impl Write) -> Outcome {
+    let scripts = match Config::load(config, process_env(), &Flags::default(), &|_, _| Vec::new()) {
+        Ok((config, _)) => config.scripts,
+        Err(faults) => {
+            let name = config.map_or_else(|| "the environment".into(), |file| file.display().to_string());
+            return tell_faults(&name, &faults, out);
+        }
+    };
     // On a terminal alone, and gone when the result is said.
     let bar = ProgressBar::new(ticks).with_style(style());
-    let checked = crate::games::lua::check_with(folder, ticks, &|mode, tick| {
+    let checked = crate::games::lua::check_with(folder, ticks, (&scripts).into(), &|mode, tick| {
         bar.set_message(mode.to_owned());
         bar.set_position(tick);
     });

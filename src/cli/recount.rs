@@ -6,8 +6,9 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use crate::cli::{Failure, Outcome};
-use crate::engine::votes::recount::{RECORD_BYTES_MAX, Recount, recount};
+use crate::engine::votes::recount::{Recount, recount};
 use crate::engine::votes::result::VoteResult;
+use crate::limits::VOTE_RECORD_BYTES_MAX;
 
 /// Arguments of `tessera recount`.
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ pub fn run(args: Args) -> Outcome {
 /// Reads at most one byte more than a record may have: the rest of an endless file is nobody's business.
 fn read(file: &PathBuf) -> std::io::Result<String> {
     let mut text = String::new();
-    let most = RECORD_BYTES_MAX as u64 + 1;
+    let most = VOTE_RECORD_BYTES_MAX as u64 + 1;
     if file.as_os_str() == "-" {
         std::io::stdin().lock().take(most).read_to_string(&mut text)?;
     } else {

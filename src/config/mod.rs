@@ -9,7 +9,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `sections.rs` | `[server]`, `[chat]` and `[presence]`; `[limits]` is [`crate::limits::Limits`], a mode [`crate::engine::modes::Mode`] |
+//! | `sections.rs` | `[server]`, `[chat]` and `[presence]`; `[limits]` and `[scripts]` are [`crate::limits`], a mode [`crate::engine::modes::Mode`] |
 //! | `builtin.rs` | the modes that are there without a file |
 //! | `source.rs` | file, environment and flags become one tree that knows where each value came from |
 //! | `shape.rs` | the tree against the schema: unknown keys, wrong types, ranges |
@@ -25,7 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::modes::Mode;
-use crate::limits::Limits;
+use crate::limits::{Limits, Scripts};
 
 mod builtin;
 mod formats;
@@ -49,6 +49,8 @@ pub struct Config {
     pub server: Server,
     /// Every bound an operator may move. A rate of 0 switches it off.
     pub limits: Limits,
+    /// What scripts may cost.
+    pub scripts: Scripts,
     /// Chat channels and their habits.
     pub chat: Chat,
     /// Who sees who is there.
@@ -72,6 +74,7 @@ impl Default for Config {
         Self {
             server: Server::default(),
             limits: Limits::default(),
+            scripts: Scripts::default(),
             chat: Chat::default(),
             presence: Presence::default(),
             vote_templates: BTreeMap::new(),

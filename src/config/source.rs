@@ -176,7 +176,7 @@ pub(super) fn flatten(config: &Config) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     // A configuration is made of strings, numbers and tables with text keys: nothing in it refuses to be JSON.
     let Ok(Json::Object(mut sections)) = serde_json::to_value(config) else { return rows };
-    for name in ["server", "limits", "chat", "presence", "vote_templates", "motions", "modes"] {
+    for name in ["server", "limits", "scripts", "chat", "presence", "vote_templates", "motions", "modes"] {
         let Some(section) = sections.remove(name) else { continue };
         flatten_into(name, &section, &mut rows);
         if name == "server" {

@@ -13,12 +13,7 @@ use std::sync::Arc;
 
 use crate::ids::{MatchId, PlayerId, SessionId};
 use crate::limits;
-
-/// Bytes of a status.
-pub const STATUS_BYTES_MAX: usize = 32;
-
-/// Bytes of the metadata beside it (a JSON object).
-pub const METADATA_BYTES_MAX: usize = 1_024;
+use crate::limits::{METADATA_BYTES_MAX, STATUS_BYTES_MAX};
 
 /// What others see of a player.
 #[derive(Debug, Clone, PartialEq, Eq)]

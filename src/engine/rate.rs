@@ -6,6 +6,7 @@
 //!
 //! A rate of 0 is switched off: everything passes. Nothing here waits; a refusal says when to come back.
 
+use crate::limits::BUDGET_KEYS_MAX;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -181,9 +182,6 @@ impl FrameBudget {
         self.flooded_seconds + u32::from(self.in_this_second >= hot) >= HOPELESS_SECONDS
     }
 }
-
-/// Keys that [`Budgets`] keeps apart at once; above it, newcomers share one bucket.
-pub const BUDGET_KEYS_MAX: usize = 65_536;
 
 /// One bucket per key. A bucket that has refilled is forgotten, so memory follows those who are active; beyond
 /// [`BUDGET_KEYS_MAX`] active ones, newcomers share a single bucket: whoever has that many addresses is slowed down,

@@ -48,18 +48,18 @@ pub struct Refreshed {
 }
 
 impl Catalogue {
-    /// The built-in games and, where `folder` exists, its scripts. A folder without a manifest and without a
+    /// The built-in games and, where `folder` exists, its scripts, each with this allowance. A folder without a manifest and without a
     /// `match.lua` has no modes of its own, and scripts that a configuration may name.
     ///
     /// # Errors
     /// Every fault of the folder: a script that does not load, a manifest that names one that is not there.
-    pub fn open(folder: &Path) -> Result<Self, Vec<Fault>> {
+    pub fn open(folder: &Path, allowance: Allowance) -> Result<Self, Vec<Fault>> {
         if folder.as_os_str().is_empty() || !folder.is_dir() {
             return Ok(Self::default());
         }
-        let allowance = Allowance::default();
         let sources = Arc::new(Sources::read(folder)?);
-        let mut this = Self { folder: folder.to_owned(), sources: RwLock::new(sources.clone()), ..Self::default() };
+        let mut this =
+            Self { folder: folder.to_owned(), sources: RwLock::new(sources.clone()), allowance, ..Self::default() };
         if !sources.has("config.lua") && !sources.has("match.lua") {
             return Ok(this);
         }
@@ -366,7 +366,9 @@ mod tests {
 
     #[test]
     fn the_examples_are_served_by_their_paths() {
-        let catalogue = Catalogue::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/games")).unwrap();
+        let catalogue =
+            Catalogue::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/games"), Allowance::default())
+                .unwrap();
         let names: Vec<_> = catalogue.modes.iter().map(|mode| mode.name.as_str()).collect();
         assert_eq!(names, ["crawl", "gate", "lua_arena", "rps"]);
         let build = |file: &str| catalogue.build(&lua(file), birth()).map(drop);
@@ -382,7 +384,7 @@ mod tests {
         folder.save("with.lua", &format!("bots = {{}}\n{GAME}"));
         folder.save("off.lua", &format!("bots = {{enabled = false}}\n{GAME}"));
         folder.save("without.lua", GAME);
-        let catalogue = Catalogue::open(&folder.0).unwrap();
+        let catalogue = Catalogue::open(&folder.0, Allowance::default()).unwrap();
         for (game, has_bots) in [
             ("builtin:skirmish", true),
             ("builtin:bench", false),
@@ -405,7 +407,7 @@ mod tests {
         folder.save("config.lua", "return { a = 'a.lua', b = 'b.lua', c = 'a.lua' }");
         folder.save("a.lua", &format!("match_size = 3 listed = true tick_hz = 30 guest_auth = false\n{GAME}"));
         folder.save("b.lua", &format!("match_size = 4\n{GAME}"));
-        let mut catalogue = Catalogue::open(&folder.0).unwrap();
+        let mut catalogue = Catalogue::open(&folder.0, Allowance::default()).unwrap();
         assert_eq!(catalogue.guest_auth, Some(false));
         // `listed = false` was written although it is the default; `mine` is a script of no manifest's mode.
         let mut modes = BTreeMap::from([
@@ -438,7 +440,7 @@ mod tests {
         let folder = Folder::new("bare");
         folder.save("duel/fight.lua", &format!("match_size = 2 tick_hz = 25\n{GAME}"));
         folder.save("notes.lua", "this is no Lua 'at all");
-        let mut catalogue = Catalogue::open(&folder.0).unwrap();
+        let mut catalogue = Catalogue::open(&folder.0, Allowance::default()).unwrap();
         assert!(!catalogue.has_scripts());
         let mut modes = BTreeMap::from([("duel".into(), lua("duel/fight.lua"))]);
         catalogue.configure(&mut modes, &BTreeMap::new(), &|_| false).unwrap();
@@ -451,7 +453,7 @@ mod tests {
         folder.save("config.lua", "return { a = 'a/match.lua', b = 'b/match.lua' }");
         folder.save("a/match.lua", GAME);
         folder.save("b/match.lua", GAME);
-        let mut catalogue = Catalogue::open(&folder.0).unwrap();
+        let mut catalogue = Catalogue::open(&folder.0, Allowance::default()).unwrap();
         let mut modes = BTreeMap::from([("a".into(), Mode { spectators: 7, ..Mode::default() })]);
         catalogue.configure(&mut modes, &BTreeMap::new(), &|_| false).unwrap();
         let versions = || ["a/match.lua", "b/match.lua"].map(|file| catalogue.script(file).unwrap().version());
@@ -494,7 +496,7 @@ mod tests {
     fn a_saved_file_is_noticed() {
         let folder = Folder::new("watch");
         folder.save("match.lua", GAME);
-        let catalogue = Arc::new(Catalogue::open(&folder.0).unwrap());
+        let catalogue = Arc::new(Catalogue::open(&folder.0, Allowance::default()).unwrap());
         let (told, tales) = std::sync::mpsc::channel();
         let watched = catalogue.clone();
         let tell = move || drop(watched.refresh().map(|fresh| told.send(fresh)));

@@ -199,14 +199,21 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Self::join`].
-    pub fn join_bot(&mut self, bot: PlayerId, asked: Option<&str>, now_us: u64, unix_us: u64) -> Result<(), Denied> {
+    pub fn join_bot(
+        &mut self,
+        asked: Option<&str>,
+        make_id: impl FnOnce(&str) -> PlayerId,
+        now_us: u64,
+        unix_us: u64,
+    ) -> Result<PlayerId, Denied> {
         let name = asked.map_or_else(|| self.free_bot_name(), str::to_owned);
+        let bot = make_id(&name);
         self.bots.push((bot, name));
         let joined = self.join(bot, true, None, now_us, unix_us);
         if joined.is_err() {
             self.bots.retain(|(id, _)| *id != bot);
         }
-        joined.map(drop)
+        joined.map(|_| bot)
     }
 
     /// What that bot is called; none for people.

@@ -13,10 +13,7 @@ use super::scan::{is_object, scan};
 pub use crate::engine::matches::events::RESERVED_LEAVES;
 pub(super) use crate::engine::matches::events::is_leaf;
 use crate::ids::{MatchId, PlayerId};
-use crate::limits::EVENT_BYTES_MAX;
-
-/// Bytes of a `mode` that a list is asked for.
-pub const MODE_BYTES_MAX: usize = 64;
+use crate::limits::{EVENT_BYTES_MAX, MODE_BYTES_MAX};
 
 /// `match.list`: which live matches there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

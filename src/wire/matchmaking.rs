@@ -10,12 +10,7 @@ use super::error::{Reason, Refusal};
 use super::frame::{Cid, Lane, Outbound, SlotKind};
 use super::messages::Inbound;
 use crate::ids::{PlayerId, TicketId};
-
-/// Bytes of a ticket's properties. Over: `invalid_field`. A ticket is kept while it waits, and a hundred thousand may.
-pub const PROPERTIES_BYTES_MAX: usize = 4_096;
-
-/// Members of a party, whatever the mode. Over: `invalid_field`.
-pub const PARTY_MAX: usize = 64;
+use crate::limits::{PARTY_MAX, PROPERTIES_BYTES_MAX};
 
 /// `matchmaker.add`: a ticket.
 #[derive(Debug, Clone, Serialize)]

@@ -8,12 +8,7 @@ use super::error::Refusal;
 use super::frame::{Cid, Outbound};
 use super::messages::Inbound;
 use crate::ids::PlayerId;
-
-/// Bytes of a status. Over: `invalid_field`.
-pub const STATUS_BYTES_MAX: usize = 32;
-
-/// Bytes of the metadata beside it. Over: `invalid_field`.
-pub const METADATA_BYTES_MAX: usize = 1_024;
+use crate::limits::{METADATA_BYTES_MAX, STATUS_BYTES_MAX};
 
 /// `presence.update`: one's own status.
 #[derive(Debug, Clone, Serialize)]

@@ -10,6 +10,7 @@ use crate::actors::presence::RoomChanged;
 use crate::actors::realm::Realm;
 use crate::engine::chat::{Door, Place};
 use crate::ids::{ChannelId, MessageId, PlayerId};
+use crate::limits::ROOMS_MAX;
 use crate::store::rows::{ChatRow, KvRow};
 use crate::store::{StoreError, ask};
 use crate::wire::{Reason, Refusal};
@@ -98,9 +99,6 @@ pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str) -> Result<(), 
 
 /// The scope under which rooms are kept; a game's scopes are called by its name and cannot hold a `:`.
 const ROOMS_SCOPE: &str = "tessera:rooms";
-
-/// Rooms that are kept, at most. Those beyond are forgotten at a restart.
-const ROOMS_MAX: u32 = 10_000;
 
 /// Sets who belongs to a room, across restarts; whoever no longer does hears no more of it.
 pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>) -> Result<(), StoreError> {

@@ -176,13 +176,12 @@ impl MatchActor {
 
     /// Seats a bot, under the name the game `asked` for or its next one; false when there is no seat for it.
     pub(super) fn add_bot(&mut self, asked: Option<&str>) -> bool {
-        let (clock, bot) = (self.realm.clock, self.realm.make(PlayerId::new));
-        let added = self.stage.join_bot(bot, asked, clock.now_us(), clock.unix_us()).is_ok();
-        if added {
-            self.push_everyone(&self.player_joined(bot));
-            self.update_card();
-        }
-        added
+        let (realm, clock) = (&self.realm, self.realm.clock);
+        let make_id = |name: &str| realm.make(|_, rng| PlayerId::bot(name, rng));
+        let Ok(bot) = self.stage.join_bot(asked, make_id, clock.now_us(), clock.unix_us()) else { return false };
+        self.push_everyone(&self.player_joined(bot));
+        self.update_card();
+        true
     }
 }
 

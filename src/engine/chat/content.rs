@@ -6,9 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::places::Place;
 use crate::ids::PlayerId;
-
-/// Bytes of a message, after normalisation.
-pub const CONTENT_BYTES_MAX: usize = 2_000;
+use crate::limits::CONTENT_BYTES_MAX;
 
 /// A text that may be said: 1 to 2000 bytes in normal form C, not blank, without control or bidi characters.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,6 +18,6 @@ mod places;
 mod turns;
 
 pub use channel::{ChangeRefused, Channel, ChannelRules, Editor, Line, SayRefused, Sender};
-pub use content::{CONTENT_BYTES_MAX, Content, ContentRefused, Filter, FilterVerdict};
+pub use content::{Content, ContentRefused, Filter, FilterVerdict};
 pub use places::{Door, InvalidChannelId, Place, Places};
 pub use turns::Turns;

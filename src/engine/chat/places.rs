@@ -5,9 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ids::{ChannelId, MatchId, PlayerId};
-
-/// Bytes of a room's or an open channel's name.
-const NAME_BYTES_MAX: usize = 64;
+use crate::limits::CHANNEL_NAME_BYTES_MAX;
 
 /// The names that a server's configuration opens.
 #[derive(Debug, Clone, Default)]
@@ -138,7 +136,7 @@ impl fmt::Display for Place {
 
 fn is_name(name: &str) -> bool {
     let plain = |c: char| c != ':' && !c.is_whitespace() && !super::content::is_forbidden(c);
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(plain)
+    (1..=CHANNEL_NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(plain)
 }
 
 #[cfg(test)]

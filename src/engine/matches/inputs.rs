@@ -4,9 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::engine::modes::Json;
 use crate::ids::PlayerId;
-
-/// Places of dropped inputs that a queue keeps, beside as many as there are inputs.
-const GAPS_MAX: usize = 64;
+use crate::limits::INPUT_GAPS_MAX;
 
 /// One input as it came.
 #[derive(Debug, Clone)]
@@ -57,7 +55,7 @@ impl InputQueue {
             self.dropped += 1;
             outcome = Pushed::DroppedOldest;
         }
-        if outcome == Pushed::DroppedOldest && self.queue.len() > 2 * self.len() + GAPS_MAX {
+        if outcome == Pushed::DroppedOldest && self.queue.len() > 2 * self.len() + INPUT_GAPS_MAX {
             self.close_gaps();
         }
         let waiting = self.waiting.entry(input.player).or_default();
@@ -153,7 +151,7 @@ mod tests {
         for n in 0..10_000 {
             queue.push(input(1, n), 3);
         }
-        assert!(queue.queue.len() <= 2 * 4 + GAPS_MAX + 1, "{}", queue.queue.len());
+        assert!(queue.queue.len() <= 2 * 4 + INPUT_GAPS_MAX + 1, "{}", queue.queue.len());
         queue.push(input(2, 8), 3);
         assert_eq!((queue.len(), queue.dropped()), (5, 9_997));
         assert_eq!(order(&mut queue), ["2:7", "1:9997", "1:9998", "1:9999", "2:8"]);

@@ -3,8 +3,7 @@
 //! With solo players only this is counting. With parties it is a small packing problem, solved by a search with a
 //! bound on its steps; a group that would need more is left for a later arrival to make easy.
 
-/// Steps of one packing search: thousands of times what team sizes that people play with need.
-const STEPS_MAX: u32 = 4_096;
+use crate::limits::PACKING_STEPS_MAX;
 
 /// How many of each party size are at hand: index `size - 1`.
 pub(super) type Sizes = Vec<u32>;
@@ -14,7 +13,8 @@ pub(super) type Sizes = Vec<u32>;
 pub(super) fn can_complete(seats: &[u32], chosen: &[u32], at_hand: &Sizes, solos_unbounded: bool) -> bool {
     let mut chosen = chosen.to_vec();
     chosen.sort_unstable_by(|a, b| b.cmp(a));
-    let mut search = Packing { room: seats.to_vec(), at_hand: at_hand.clone(), solos_unbounded, steps: STEPS_MAX };
+    let mut search =
+        Packing { room: seats.to_vec(), at_hand: at_hand.clone(), solos_unbounded, steps: PACKING_STEPS_MAX };
     search.place(&chosen)
 }
 
@@ -86,7 +86,8 @@ pub(super) fn assign(seats: &[u32], parties: &[(u32, i64)]) -> Option<Vec<usize>
     let mut order: Vec<usize> = (0..parties.len()).collect();
     order.sort_by_key(|&party| std::cmp::Reverse(parties[party]));
     let mut teams = vec![0; parties.len()];
-    let mut hand = Hand { parties, order: &order, room: seats.to_vec(), skill: vec![0; seats.len()], steps: STEPS_MAX };
+    let mut hand =
+        Hand { parties, order: &order, room: seats.to_vec(), skill: vec![0; seats.len()], steps: PACKING_STEPS_MAX };
     hand.deal(0, &mut teams).then_some(teams)
 }
 

@@ -13,9 +13,7 @@ use super::search::{Found, Search};
 use super::ticket::{AddRefused, Added, RemoveRefused, Ticket};
 use super::why::{Look, WhyNot};
 use crate::ids::{MatchId, PlayerId, TicketId};
-
-/// Tickets looked at for one backfill request at the moment it is made; later ones reach it as they come.
-const BACKFILL_LOOK_MAX: usize = 1_024;
+use crate::limits::BACKFILL_LOOK_MAX;
 
 /// Tickets that play together, no longer in the pool.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,13 +9,8 @@ use super::strategies::{STRATEGIES, Strategy, strategy};
 use super::ticket::{AddRefused, THOUSANDTHS, Traits};
 use super::widening::Widening;
 use crate::engine::modes::{Matchmaking, Players, Region};
+use crate::limits::{GROUP_PLAYERS_MAX, REGION_BYTES_MAX, REQUIRE_BYTES_MAX};
 
-/// Bytes of a region's name.
-const REGION_BYTES_MAX: usize = 64;
-/// Bytes of the text of one required property.
-const REQUIRE_BYTES_MAX: usize = 256;
-/// Players per group that a pool forms.
-const GROUP_PLAYERS_MAX: u32 = 256;
 /// When a ticket that never expires stops insisting on its region (`region = "prefer"`).
 const PREFER_WITHOUT_EXPIRY_MS: u64 = 30_000;
 

@@ -1,11 +1,8 @@
 //! Requests that may be sent twice: a client that lost its connection cannot know which of its requests arrived, so it
 //! sends them again with the same `cid`. Whoever remembers them answers each once and does it once.
 
+use crate::limits::REQUESTS_REMEMBERED_MAX;
 use std::collections::VecDeque;
-
-/// Requests that are remembered: what a client has in flight at once. Over: the oldest is forgotten, and executed if it
-/// comes again.
-pub const ASKED_MAX: usize = 32;
 
 /// Milliseconds after a resume during which a request may be one that was sent before it. Many clients use one constant
 /// `cid`, so later an equal request is a new one.
@@ -60,7 +57,7 @@ impl Resent {
 }
 
 fn keep(asked: &mut VecDeque<Asked>, one: Asked) {
-    if asked.len() == ASKED_MAX {
+    if asked.len() == REQUESTS_REMEMBERED_MAX {
         asked.pop_front();
     }
     asked.push_back(one);
@@ -92,11 +89,11 @@ mod tests {
     #[test]
     fn only_so_many_are_remembered() {
         let mut resent = Resent::default();
-        for print in 0..=ASKED_MAX as u64 {
+        for print in 0..=REQUESTS_REMEMBERED_MAX as u64 {
             resent.note(Asked { print, counted: print });
         }
         resent.resumed(0, 0);
         assert_eq!(resent.again(0, 0), None);
-        assert!(resent.again(1, 0).is_some() && resent.again(ASKED_MAX as u64, 0).is_some());
+        assert!(resent.again(1, 0).is_some() && resent.again(REQUESTS_REMEMBERED_MAX as u64, 0).is_some());
     }
 }

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::ballot::{Ballot, OptionIx};
-use super::pools::{LOSSES_MAX, Weigh};
+use super::pools::Weigh;
 use crate::ids::PlayerId;
+use crate::limits::LOSSES_MAX;
 
 /// Losses in a row of the players of one match; the match owns it and hands it to each vote it opens.
 #[derive(Debug, Clone, Default)]

@@ -14,6 +14,7 @@ use super::ballot::{Ballot, BallotKind};
 use super::config::{BP, VoteConfig};
 use super::profile::Profile;
 use crate::ids::PlayerId;
+use crate::limits::LOSSES_MAX;
 
 /// Who a ballot was cast by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,9 +56,6 @@ pub struct Weigh {
     /// What each adds, in basis points of a ballot; 0 switches it off.
     pub bonus_bp: u32,
 }
-
-/// Losses beyond this many weigh no more: a bound, so that weights cannot overflow.
-pub const LOSSES_MAX: u32 = 100;
 
 impl Weigh {
     /// The weight that stands for one ballot: 1, or 10,000 where losses add fractions of one.

@@ -20,10 +20,7 @@ use super::record::{AuditRecord, EndEntry, SealedCasts};
 use super::result::{End, Facts, VoteResult, result};
 use super::vote::check_weights;
 use crate::ids::PlayerId;
-
-/// Bytes of a record: more than a thousand voters with every change of mind they may have. What is read of it takes a
-/// small multiple of this.
-pub const RECORD_BYTES_MAX: usize = 16 << 20;
+use crate::limits::VOTE_RECORD_BYTES_MAX;
 
 /// What a record comes to.
 #[derive(Debug, Clone)]
@@ -57,8 +54,8 @@ fn broken<T>(entry: impl Into<String>, message: impl Into<String>) -> Result<T, 
 /// # Errors
 /// The first entry from which no result follows.
 pub fn recount(text: &str) -> Result<Recount, Broken> {
-    if text.len() > RECORD_BYTES_MAX {
-        return broken("file", format!("expected at most {RECORD_BYTES_MAX} bytes, got {}", text.len()));
+    if text.len() > VOTE_RECORD_BYTES_MAX {
+        return broken("file", format!("expected at most {VOTE_RECORD_BYTES_MAX} bytes, got {}", text.len()));
     }
     let record: AuditRecord = match serde_json::from_str(text) {
         Ok(record) => record,

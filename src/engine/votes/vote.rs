@@ -19,7 +19,7 @@ use super::frustration::{Moods, satisfied};
 use super::input::BallotInput;
 use super::methods::Method;
 use super::parts::{Cast, RecordParts};
-use super::pools::{Group, LOSSES_MAX, Pool, Turnout, Weigh, groups};
+use super::pools::{Group, Pool, Turnout, Weigh, groups};
 use super::record::EndEntry;
 use super::result::{End, Facts, Status, VoteResult, at_least, result};
 use super::told::{
@@ -28,9 +28,7 @@ use super::told::{
 use super::veto::{VetoOk, VetoRefusal, Vetoes};
 use super::window::{Phase, Window};
 use crate::ids::{MatchId, PlayerId, VoteId};
-
-/// Casts of one voter that a re-sent one is compared with.
-const RESENDS_MAX: usize = 8;
+use crate::limits::{LOSSES_MAX, RESENT_CASTS_MAX};
 
 /// What a vote is opened with.
 #[derive(Debug, Clone)]
@@ -361,7 +359,7 @@ impl Vote {
         let receipt = audit::leaf(&audit::leaf_text(&self.id, seq, player, voter.revision, &leaf_ballot));
         let answer = CastOk { receipt, revision: voter.revision };
         if let Some(cid) = cid {
-            if voter.sent.len() == RESENDS_MAX {
+            if voter.sent.len() == RESENT_CASTS_MAX {
                 voter.sent.remove(0);
             }
             voter.sent.push(Sent { cid: cid.to_owned(), input, answer });

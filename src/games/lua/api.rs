@@ -12,7 +12,10 @@ use super::report;
 use crate::engine::matches::events::{RESERVED_LEAVES, is_leaf};
 use crate::games::{Effect, Json};
 use crate::ids::{PlayerId, VoteId};
-use crate::limits::{EVENT_BYTES_MAX, SCRIPT_NOTICES_BURST};
+use crate::limits::EVENT_BYTES_MAX;
+use crate::limits::scripts::{
+    LOG_CHARS_MAX, META_BYTES_MAX, SCRIPT_NOTICES_BURST, STORED_BYTES_MAX, STORED_NAME_BYTES_MAX,
+};
 
 /// Calls of the public interface that this server has no floor for. They answer an error instead of being nil, so
 /// that a script which checks `result.error` plays on.
@@ -22,16 +25,6 @@ const NOT_HERE: &[(&str, &[&str])] = &[
     ("zone", &["spawn", "despawn", "apply"]),
     ("terrain", &["get_chunk", "preload"]),
 ];
-
-/// Characters of a log line. Over: cut.
-const LOG_CHARS_MAX: usize = 500;
-
-/// Bytes of a log line's meta, of a notification and of a stored value.
-const META_BYTES_MAX: usize = 2_048;
-const STORED_BYTES_MAX: usize = EVENT_BYTES_MAX;
-
-/// Bytes of a collection's or a key's name in storage.
-const KEY_BYTES_MAX: usize = 128;
 
 /// What an API function gives back: an answer, or the shape it wanted.
 pub(super) type Answer = Result<Value, String>;
@@ -434,7 +427,7 @@ fn storage_player_set(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
 const TOO_MANY_KEYS: &str = "too many keys in one match";
 
 fn key(owner: Option<PlayerId>, args: &[Value]) -> Option<StoreKey> {
-    let fits = |s: &String| (1..=KEY_BYTES_MAX).contains(&s.len());
+    let fits = |s: &String| (1..=STORED_NAME_BYTES_MAX).contains(&s.len());
     Some((owner, text(args.first()).filter(fits)?, text(args.get(1)).filter(fits)?))
 }
 

@@ -4,10 +4,7 @@ use mlua::{Function, Table, Value};
 
 use super::calls::Blame;
 use super::play::{LuaGame, beside};
-
-/// Bytes of a bot's name, and how many of a script's names are read.
-const BOT_NAME_BYTES_MAX: usize = 32;
-const BOT_NAMES_MAX: usize = 64;
+use crate::limits::scripts::{BOT_NAME_BYTES_MAX, BOT_NAMES_MAX};
 
 impl LuaGame {
     /// Lets every bot look at what its players see and answers with an input.

@@ -24,8 +24,9 @@ use std::time::{Duration, Instant};
 use mlua::{HookTriggers, Lua, VmState};
 
 use super::report::{Place, place_on_stack};
+use crate::limits::Scripts;
 
-/// What scripts of one game may cost. The defaults suit a game of a few players at 10 to 30 Hz.
+/// What scripts of one game may cost: [`Scripts`] in the units that are counted here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     /// Instructions one callback may run. Over: the callback is stopped.
@@ -52,15 +53,22 @@ pub struct Allowance {
 
 impl Default for Allowance {
     fn default() -> Self {
+        Self::from(&Scripts::default())
+    }
+}
+
+impl From<&Scripts> for Allowance {
+    fn from(scripts: &Scripts) -> Self {
+        let memory_bytes = scripts.memory_kib as usize * 1_024;
         Self {
-            instructions: 500_000,
-            instructions_load: 2_000_000,
-            instructions_turn: 1_000_000,
-            cpu_us: 25_000,
-            cpu_load_us: 100_000,
-            memory_bytes: 2 << 20,
-            growth_bytes: 512 << 10,
-            strikes: 5,
+            instructions: scripts.instructions,
+            instructions_load: 4 * scripts.instructions,
+            instructions_turn: 2 * scripts.instructions,
+            cpu_us: u64::from(scripts.cpu_ms) * 1_000,
+            cpu_load_us: u64::from(scripts.load_cpu_ms) * 1_000,
+            memory_bytes,
+            growth_bytes: memory_bytes / 4,
+            strikes: scripts.strikes,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::report::Told;
 use super::sandbox::Machine;
 use crate::games::{Effect, GameCx, ScriptFault};
 use crate::ids::PlayerId;
+use crate::limits::scripts::{FAULTS_TOLD_MAX, FAULTS_WINDOW_US};
 
 /// What a script may define, as a global function or as `function game.NAME`.
 pub(super) const CALLBACKS: &[&str] = &[
@@ -61,10 +62,6 @@ pub(super) enum Blame {
 
 /// Callbacks that are never the last straw: while new files are no good the old ones play on.
 const FORGIVEN: &[&str] = &["reload"];
-
-/// Faults of one callback that are told per window, and the window in microseconds of match time.
-const FAULTS_TOLD: u32 = 3;
-const FAULTS_WINDOW_US: u64 = 10_000_000;
 
 /// What a call or a tick that overspent adds to its count; a good one takes one off. Who overspends in more than one
 /// of five comes to `strikes` of these sooner or later, however it spreads them; one of five may be a hiccup for ever.
@@ -288,7 +285,7 @@ impl LuaGame {
         let last_straw = blamed
             && (strikes >= strikes_max || overspent.max(turn_overspent) >= strikes_max.saturating_mul(OVERSPENT));
         let trouble = self.troubles.entry(callback).or_default();
-        if trouble.told < FAULTS_TOLD || last_straw {
+        if trouble.told < FAULTS_TOLD_MAX || last_straw {
             trouble.told += 1;
             let suppressed = std::mem::take(&mut trouble.suppressed);
             let told = Told::of(error, self.script.file());

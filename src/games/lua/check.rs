@@ -9,8 +9,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::budget::cpu_now_us;
-use super::discover::{ScriptMode, discover};
+use super::budget::{Allowance, cpu_now_us};
+use super::discover::{ScriptMode, discover_with};
 use super::host::Birth;
 use super::pace::{Pace, ms};
 use super::play::LuaGame;
@@ -62,13 +62,13 @@ pub struct Checked {
 
 /// Loads and plays everything in `folder`, each mode for `ticks` ticks.
 pub fn check(folder: &Path, ticks: u64) -> Checked {
-    check_with(folder, ticks, &|_, _| {})
+    check_with(folder, ticks, Allowance::default(), &|_, _| {})
 }
 
-/// [`check`], saying as it goes which mode it plays and how many ticks of it were played.
-pub fn check_with(folder: &Path, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync)) -> Checked {
+/// [`check`] with another allowance, saying as it goes which mode it plays and how many ticks of it were played.
+pub fn check_with(folder: &Path, ticks: u64, allowance: Allowance, progress: &(dyn Fn(&str, u64) + Sync)) -> Checked {
     let mut checked = Checked::default();
-    let games = match discover(folder) {
+    let games = match discover_with(folder, allowance) {
         Ok(games) => games,
         Err(faults) => return Checked { faults, ..checked },
     };

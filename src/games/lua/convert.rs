@@ -13,9 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use super::budget::Meter;
-
-/// Tables within tables, outwards bound. Deeper ones, and so cycles, are refused.
-pub(super) const DEPTH_MAX: usize = 32;
+use crate::limits::scripts::{INPUT_VALUES_MAX, VALUE_DEPTH_MAX};
 
 /// What could not be said in JSON.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -168,8 +166,10 @@ impl Encoder<'_> {
     }
 
     fn table(&mut self, t: &Table, depth: usize, root_object: bool, out: &mut Vec<u8>) -> mlua::Result<()> {
-        if depth > DEPTH_MAX {
-            return Err(mlua::Error::runtime(format!("tables are nested more than {DEPTH_MAX} deep, or in a circle")));
+        if depth > VALUE_DEPTH_MAX {
+            return Err(mlua::Error::runtime(format!(
+                "tables are nested more than {VALUE_DEPTH_MAX} deep, or in a circle"
+            )));
         }
         let marked = t.metatable().is_some_and(|mt| mt == *self.rules.object);
         if !marked && t.raw_len() > 0 && self.array(t, depth, out)? {
@@ -284,11 +284,9 @@ impl Encoder<'_> {
 
 /// Whether a JSON text is small enough to be read where players send it: what it becomes is many times its length.
 pub(super) fn is_small(json: &RawValue) -> bool {
-    json.get().len() <= VALUES_MAX || json.get().bytes().filter(|b| b"[{,".contains(b)).count() <= VALUES_MAX
+    json.get().len() <= INPUT_VALUES_MAX
+        || json.get().bytes().filter(|b| b"[{,".contains(b)).count() <= INPUT_VALUES_MAX
 }
-
-/// Values of one input. Over: it is left out, and the author told.
-pub(super) const VALUES_MAX: usize = 4_096;
 
 /// Reads a JSON text into the machine. Nesting is bounded by the reader (128), and by the wire before it (32).
 pub(super) fn decode(lua: &Lua, json: &RawValue) -> mlua::Result<Value> {

@@ -7,6 +7,7 @@ use super::convert;
 use super::play::LuaGame;
 use crate::games::Json;
 use crate::ids::PlayerId;
+use crate::limits::scripts::FACTS_OWED_MAX;
 
 /// Something the script is told of once.
 #[derive(Debug)]
@@ -16,16 +17,13 @@ pub(super) enum Fact {
     Vetoed(String, PlayerId),
 }
 
-/// Facts that wait for processor time. Over: the newest is lost, and the author is told.
-const OWED_MAX: usize = 1_024;
-
 impl LuaGame {
     /// Tells the script, now or as soon as it can be.
     pub(super) fn learn(&mut self, fact: Fact) {
-        if self.owed.len() < OWED_MAX {
+        if self.owed.len() < FACTS_OWED_MAX {
             self.owed.push_back(fact);
         } else {
-            let text = format!("{OWED_MAX} callbacks wait for processor time, and one more is lost");
+            let text = format!("{FACTS_OWED_MAX} callbacks wait for processor time, and one more is lost");
             self.fail("leave", None, &mlua::Error::runtime(text), Blame::None);
         }
         self.machine.meter.fill(Entry::Callback);

@@ -18,16 +18,10 @@ use super::sandbox::Machine;
 use super::script::Script;
 use crate::engine::chat::FilterVerdict;
 use crate::ids::PlayerId;
+use crate::limits::scripts::{JUDGE_CPU_US, JUDGE_INSTRUCTIONS};
 
 /// What the callback is called.
 pub(super) const JUDGE: &str = "judge_chat";
-
-/// Processor microseconds of one judgement, and of all of them in a tenth of a second: people write that often at most,
-/// and the match's neighbours wait for it.
-const CPU_US: u64 = 4_000;
-
-/// Instructions of one judgement: a few hundred words looked for in a message of 2,000 bytes.
-const INSTRUCTIONS: u64 = 100_000;
 
 /// A filter ready to judge.
 pub(super) struct WordFilter {
@@ -39,8 +33,8 @@ impl WordFilter {
     fn new(script: &Script, birth: Birth) -> mlua::Result<Self> {
         let given = script.allowance();
         let allowance = Allowance {
-            instructions: given.instructions.min(INSTRUCTIONS),
-            cpu_us: given.cpu_us.min(CPU_US),
+            instructions: given.instructions.min(JUDGE_INSTRUCTIONS),
+            cpu_us: given.cpu_us.min(JUDGE_CPU_US),
             // A match that plays waits for it.
             cpu_load_us: given.cpu_load_us.min(given.cpu_us),
             ..given

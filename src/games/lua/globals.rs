@@ -9,6 +9,7 @@ use super::host::Host;
 use super::report::Fault;
 use super::sandbox::Machine;
 use crate::engine::modes::Mode;
+use crate::limits::scripts::{BOTS_TO_MAX, GLOBAL_BYTES_MAX};
 
 /// What a script's body says when it is run once.
 pub(super) struct Found {
@@ -284,15 +285,9 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Players that `bots.min_players` may ask for, as the public interface has it.
-const BOTS_TO_MAX: i64 = 64;
-
-/// Bytes of one table-valued global as JSON.
-const TABLE_BYTES_MAX: usize = 65_536;
-
 fn fit(host: &Host, value: &Value, want: Want) -> Result<Json, String> {
     let object = || {
-        let json = host.json(value, TABLE_BYTES_MAX, true).map_err(|e| e.to_string())?;
+        let json = host.json(value, GLOBAL_BYTES_MAX, true).map_err(|e| e.to_string())?;
         serde_json::from_str::<Json>(json.get()).map_err(|e| e.to_string())
     };
     match (want, value) {

@@ -20,16 +20,10 @@ use super::script::Sources;
 use crate::engine::votes::config::{Templates, VoteConfig};
 use crate::games::{Effect, GameCx, Json, OpenVote};
 use crate::ids::PlayerId;
-use crate::limits::{EVENT_BYTES_MAX, VOTES_OPEN_PER_MATCH_MAX};
-
-/// Effects that the callbacks of one tick may ask for, and the bytes they may hold together: carrying them out is work
-/// on the same thread, and an outbox holds no more. Over: the call answers `{error=...}`.
-pub(super) const EFFECTS_MAX: usize = 512;
-pub(super) const EFFECT_BYTES_MAX: usize = 256 * 1024;
-
-/// What ends or closes something has room beyond that, as a match that said too much must still be able to end.
-const VITAL_MAX: usize = 64;
-const VITAL_BYTES_MAX: usize = 2 * EVENT_BYTES_MAX;
+use crate::limits::VOTES_OPEN_PER_MATCH_MAX;
+use crate::limits::scripts::{
+    COMPLAINTS_MAX, EFFECT_BYTES_MAX, EFFECTS_MAX, LOGS_PER_S, STORED_KEYS_MAX, VITAL_BYTES_MAX, VITAL_MAX,
+};
 
 fn is_vital(effect: &Effect) -> bool {
     matches!(effect, Effect::Finish(_) | Effect::SetJoinable(_) | Effect::CancelVote(_) | Effect::RemoveBot(_))
@@ -51,9 +45,6 @@ fn weight(effect: &Effect) -> (usize, usize) {
     }
 }
 
-/// Refusals that wait to be told to the author. Over: they are left out, as those of later ticks are not.
-const COMPLAINTS_MAX: usize = 16;
-
 /// A call of the script's that was refused for a reason its author should know also where the script asks for none.
 pub(super) struct Complaint {
     /// The call, as `game.notify`.
@@ -61,12 +52,6 @@ pub(super) struct Complaint {
     pub(super) place: Option<Place>,
     pub(super) text: String,
 }
-
-/// Keys of storage one match keeps in sight. Over: the call answers `{error=...}`.
-const STORED_KEYS_MAX: usize = 256;
-
-/// Log lines per second of match time. Over: `game.log` returns false.
-const LOGS_PER_S: u32 = 30;
 
 /// What a match is born with: everything its randomness and its clock come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -304,7 +304,7 @@ fn views_and_messages_are_bounded() {
         assert!(told.contains(said), "{body}\n{told}");
     }
     let told = first_fault("for i = 1, 2000 do game.broadcast('x', {}) end");
-    assert_eq!(told.matches("broadcast x").count(), super::host::EFFECTS_MAX);
+    assert_eq!(told.matches("broadcast x").count(), crate::limits::scripts::EFFECTS_MAX);
     let told = first_fault("for i = 1, 100 do game.log('info', 'x') end");
     assert_eq!(told.matches("log info").count(), 30);
 }
@@ -411,7 +411,7 @@ fn what_one_tick_asks_for_is_bounded_whatever_asks_for_it() {
     assert_eq!((first, second), (4, 4));
     assert_eq!(said, r#"{"r":"too much was asked for in one tick"}"#);
     let told = first_fault("for i = 1, 100 do game.vote.open({template = 't' .. i, options = {'a', 'b'}}) end");
-    assert_eq!(told.matches("vote {").count(), super::host::EFFECTS_MAX / 16);
+    assert_eq!(told.matches("vote {").count(), crate::limits::scripts::EFFECTS_MAX / 16);
 }
 
 #[test]

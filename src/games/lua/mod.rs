@@ -42,7 +42,7 @@ pub use host::Birth;
 pub use play::{LuaGame, ScriptError};
 pub use reload::{Watch, watch};
 pub use report::Fault;
-pub use script::{FILE_BYTES_MAX, FILES_MAX, Script, Sources};
+pub use script::{Script, Sources};
 
 #[cfg(test)]
 mod accounts;

@@ -4,7 +4,7 @@
 use super::Allowance;
 use super::testing::{Played, script};
 use crate::games::Game;
-use crate::limits::{
+use crate::limits::scripts::{
     SCRIPT_LINES_BURST, SCRIPT_NOTICES_BURST, SCRIPT_NOTICES_PER_S, SCRIPT_VALUES_BURST, SCRIPT_VALUES_PER_S,
 };
 

@@ -93,10 +93,10 @@ mod tests {
             let faults = pace.faults("match.lua", Allowance::default(), hz);
             faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
         };
-        assert_eq!(told(&pace(90, &[12; 50]), 10), "");
+        assert_eq!(told(&pace(24, &[12; 50]), 10), "");
         assert_eq!(
             told(&pace(150, &[1, 13]), 10),
-            "match.lua: making a match takes 150.0 ms of processor time here, and it has 100.0 ms; \
+            "match.lua: making a match takes 150.0 ms of processor time here, and it has 25.0 ms; \
              match.lua: tick 2 takes 13.0 ms of processor time here, and a match has 12.5 ms left for it: 12.5 ms at once, of which 12.5 ms come back with every tick"
         );
         // At 100 Hz 2.5 ms come back: 4 ms a tick are too many in the long run, 2 ms are not.

@@ -1,5 +1,6 @@
 //! The stages that a script's `phases(config)` names, walked in order by the match's clock.
 
+use crate::limits::scripts::PHASES_MAX;
 use mlua::Value;
 
 /// What begins a phase.
@@ -41,9 +42,6 @@ pub(super) struct Phases {
     index: usize,
     at: Option<At>,
 }
-
-/// Phases of one game. Over: the rest is ignored.
-const PHASES_MAX: usize = 64;
 
 impl Phases {
     /// Reads what `phases` returned: a list of `{name, duration = ms, start = ...}`.

@@ -24,21 +24,9 @@ use crate::engine::votes::config::Templates;
 use crate::games::{Audience, Effect, Game, GameCx, JoinRefused, Json, OpenVote};
 use crate::ids::PlayerId;
 use crate::limits::EVENT_BYTES_MAX;
-
-/// Bytes of one view. Over: it is not sent, and its author is told. Half of what an outbox holds by default.
-pub const VIEW_BYTES_MAX: usize = 128 * 1024;
-
-/// Bytes of one snapshot. Over: there is none, and its author is told.
-const SNAPSHOT_BYTES_MAX: usize = 1 << 20;
-
-/// Bytes of a state that [`LuaGame::state_text`] writes.
-const STATE_TEXT_BYTES_MAX: usize = 64 * 1024;
-
-/// Bytes of a refusal's reason; it has to be printable ASCII to be passed on.
-const REASON_BYTES_MAX: usize = 64;
-
-/// Players' ids kept as strings of the machine.
-const IDS_MAX: usize = 64;
+use crate::limits::scripts::{
+    IDS_KEPT_MAX, INPUT_VALUES_MAX, REASON_BYTES_MAX, SNAPSHOT_BYTES_MAX, STATE_TEXT_BYTES_MAX, VIEW_BYTES_MAX,
+};
 
 /// What a refused vote is known by.
 #[derive(serde::Deserialize)]
@@ -185,7 +173,7 @@ impl LuaGame {
         }
         let id = self.machine.lua.create_string(player.to_string())?;
         // Refused players and old ones are here too; who plays comes back at once.
-        if self.ids.len() >= IDS_MAX {
+        if self.ids.len() >= IDS_KEPT_MAX {
             self.ids.clear();
         }
         self.ids.push((player, id.clone()));
@@ -361,7 +349,7 @@ impl Game for LuaGame {
             if convert::is_small(input) {
                 game.apply_input(player, |machine| machine.unlimited(|| convert::decode(&machine.lua, input)));
             } else {
-                let text = format!("an input was left out: it holds more than {} values", convert::VALUES_MAX);
+                let text = format!("an input was left out: it holds more than {} values", INPUT_VALUES_MAX);
                 game.fail("handle_input", Some(player), &mlua::Error::runtime(text), Blame::None);
             }
         });

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use crate::limits::{
+use crate::limits::scripts::{
     SCRIPT_LINES_BURST, SCRIPT_LINES_PER_S, SCRIPT_NOTICES_BURST, SCRIPT_NOTICES_PER_S, SCRIPT_VALUES_BURST,
     SCRIPT_VALUES_PER_S,
 };

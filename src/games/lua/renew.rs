@@ -8,9 +8,7 @@ use super::play::{LuaGame, audience};
 use super::report::Fault;
 use super::sandbox::Machine;
 use crate::games::{Effect, ScriptFault};
-
-/// Tries that new files get where it was processor time or memory that was missing.
-const TRIES_MAX: u32 = 5;
+use crate::limits::scripts::RELOAD_TRIES_MAX;
 
 /// New files that a match could not take yet.
 #[derive(Debug, Default)]
@@ -79,7 +77,7 @@ impl LuaGame {
             }
             Err(error) => {
                 self.renewal.tries += 1;
-                if self.renewal.tries < TRIES_MAX && matches!(spent, Some(Spent::Cpu | Spent::Memory)) {
+                if self.renewal.tries < RELOAD_TRIES_MAX && matches!(spent, Some(Spent::Cpu | Spent::Memory)) {
                     self.version = old_version;
                     self.renewal.waits = spent == Some(Spent::Cpu);
                 }

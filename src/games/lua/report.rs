@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::limits::scripts::{FAULT_BYTES_MAX, TRACEBACK_BYTES_MAX};
 use mlua::Lua;
 use mlua::debug::Debug;
 
@@ -67,10 +68,6 @@ pub(super) fn place_on_stack(lua: &Lua) -> Option<Place> {
     (0..LEVELS_MAX).map_while(|level| lua.inspect_stack(level, of)).flatten().next()
 }
 
-/// Bytes of a message, and of a traceback, that are passed on.
-const MESSAGE_BYTES_MAX: usize = 500;
-const TRACEBACK_BYTES_MAX: usize = 2_000;
-
 impl Told {
     /// Takes `error` apart; `file` is the script it happened in, for errors that do not say.
     pub(super) fn of(error: &mlua::Error, file: &str) -> Self {
@@ -82,7 +79,7 @@ impl Told {
         let (file, line) = place.map_or_else(|| (file.to_owned(), None), |(file, line)| (file, Some(line)));
         // A fault of a whole file names it already.
         let message = message.strip_prefix(&format!("{file}: ")).map(str::to_owned).unwrap_or(message);
-        Self { file, line, message: cut(message, MESSAGE_BYTES_MAX), traceback: cut(traceback, TRACEBACK_BYTES_MAX) }
+        Self { file, line, message: cut(message, FAULT_BYTES_MAX), traceback: cut(traceback, TRACEBACK_BYTES_MAX) }
     }
 
     pub(super) fn fault(self) -> Fault {

@@ -18,6 +18,7 @@ use super::host::Host;
 use super::report::Fault;
 use super::script::Sources;
 use super::{api, clock, strings};
+use crate::limits::scripts::LATE_MODULE_BYTES_MAX;
 
 const PRELUDE: &str = include_str!("prelude.lua");
 
@@ -26,9 +27,6 @@ const NAMED: &str = "_LOADED";
 
 /// Live memory, in percent of what the last collection left, at which the next one begins.
 const GC_PAUSE_PERCENT: i32 = 115;
-
-/// Bytes of a module that is required while the match plays. Over: an error, at the call.
-const LATE_MODULE_BYTES_MAX: usize = 32 * 1024;
 
 /// A machine ready to run a script's body.
 pub(super) struct Machine {

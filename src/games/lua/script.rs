@@ -11,15 +11,7 @@ use parking_lot::RwLock;
 use super::budget::Allowance;
 use super::report::Fault;
 use super::{discover, guard};
-
-/// Bytes of one script file. Over: the file is reported and not read.
-pub const FILE_BYTES_MAX: u64 = 512 * 1024;
-
-/// Files of one games folder. Over: reported, nothing is read.
-pub const FILES_MAX: usize = 256;
-
-/// Directories within directories that are looked into.
-const FOLDER_DEPTH_MAX: usize = 8;
+use crate::limits::scripts::{SCRIPT_FILE_BYTES_MAX, SCRIPT_FILES_MAX, SCRIPT_FOLDER_DEPTH_MAX};
 
 /// Every `.lua` file of a games folder, by its path inside it (`arena/match.lua`). A file that cannot be used stands
 /// here too, with the reason: it is nobody's business but that of the scripts that need it.
@@ -37,8 +29,8 @@ impl Sources {
         let mut sources = Self::default();
         let mut faults = Vec::new();
         sources.read_dir(folder, "", 0, &mut faults);
-        if sources.files.len() > FILES_MAX {
-            faults.push(Fault::of_file(".", format!("{} files, at most {FILES_MAX}", sources.files.len())));
+        if sources.files.len() > SCRIPT_FILES_MAX {
+            faults.push(Fault::of_file(".", format!("{} files, at most {SCRIPT_FILES_MAX}", sources.files.len())));
         }
         if faults.is_empty() { Ok(sources) } else { Err(faults) }
     }
@@ -53,11 +45,11 @@ impl Sources {
         };
         for entry in entries.flatten() {
             let (Ok(name), Ok(kind)) = (entry.file_name().into_string(), entry.file_type()) else { continue };
-            if name.starts_with('.') || self.files.len() > FILES_MAX {
+            if name.starts_with('.') || self.files.len() > SCRIPT_FILES_MAX {
                 continue;
             }
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-            if kind.is_dir() && depth < FOLDER_DEPTH_MAX {
+            if kind.is_dir() && depth < SCRIPT_FOLDER_DEPTH_MAX {
                 self.read_dir(&entry.path(), &path, depth + 1, faults);
             } else if kind.is_file() && name.ends_with(".lua") {
                 self.add(path, read_text(&entry.path()));
@@ -124,8 +116,8 @@ fn script_of(text: &str) -> &str {
 
 fn read_text(path: &Path) -> Result<String, String> {
     let bytes = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(format!("{bytes} bytes, at most {FILE_BYTES_MAX}"));
+    if bytes > SCRIPT_FILE_BYTES_MAX {
+        return Err(format!("{bytes} bytes, at most {SCRIPT_FILE_BYTES_MAX}"));
     }
     std::fs::read_to_string(path).map_err(|e| e.to_string())
 }

@@ -4,14 +4,8 @@ use actix_web::HttpRequest;
 use actix_web::web::Query;
 
 use super::reply::Refused;
+use crate::limits::{MODE_BYTES_MAX, ROWS_DEFAULT, ROWS_MAX};
 use crate::wire::error::{Reason, Refusal};
-use crate::wire::matches::MODE_BYTES_MAX;
-
-/// Rows a list holds when the request does not say.
-const LIMIT_DEFAULT: u32 = 50;
-
-/// Rows a list holds at most.
-const LIMIT_MAX: u32 = 200;
 
 /// The parameters of a request, first one wins.
 pub(super) struct Params(Vec<(String, String)>);
@@ -44,9 +38,9 @@ impl Params {
 
     /// `limit`: 50 unless given, cut to 1 to 200; `invalid_field` when it is no whole number.
     pub(super) fn limit(&self) -> Result<u32, Refused> {
-        let Some(text) = self.get("limit") else { return Ok(LIMIT_DEFAULT) };
+        let Some(text) = self.get("limit") else { return Ok(ROWS_DEFAULT) };
         let number: i64 = text.parse().map_err(|_| Refusal::invalid("limit", "a whole number from 1 to 200"))?;
-        Ok(u32::try_from(number.clamp(1, i64::from(LIMIT_MAX))).unwrap_or(LIMIT_MAX))
+        Ok(u32::try_from(number.clamp(1, i64::from(ROWS_MAX))).unwrap_or(ROWS_MAX))
     }
 
     /// `true` or `false`; `invalid_field` when it is neither.

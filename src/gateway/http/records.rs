@@ -14,15 +14,13 @@ use super::reply::{Answer, Refused, ok};
 use super::state::HttpState;
 use crate::engine::matches::verdict::is_status;
 use crate::ids::{MatchId, PlayerId, VoteId};
+use crate::limits::VOTES_LISTED_MAX;
 use crate::store::ask;
 use crate::store::rows::{MatchFilter, MatchRow, ParticipantRow, VoteRow};
 use crate::wire::error::Reason;
 use crate::wire::time::Iso;
 
 type State = web::Data<HttpState>;
-
-/// Votes of one match that are listed at most.
-const VOTES_MAX: u32 = 50;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     path(cfg, "/matches", [(Method::GET, web::to(list))]);
@@ -124,7 +122,7 @@ pub(super) async fn finished(state: &State, id: MatchId) -> Answer {
 async fn votes_of_match(state: State, id: web::Path<String>, caller: Caller) -> Answer {
     let id: MatchId = id.parse().map_err(|_| Reason::Forbidden)?;
     only_participants(&state, id, caller.id()).await?;
-    let rows = ask(|done| state.store.votes_of_match(id, VOTES_MAX, done)).await?;
+    let rows = ask(|done| state.store.votes_of_match(id, VOTES_LISTED_MAX, done)).await?;
     let votes: Vec<_> = rows.iter().map(show_vote).collect();
     ok(&serde_json::json!({"votes": votes}))
 }

@@ -4,8 +4,9 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::engine::votes::recount::{RECORD_BYTES_MAX, recount};
+use crate::engine::votes::recount::recount;
 use crate::engine::votes::{BallotKind, METHODS};
+use crate::limits::VOTE_RECORD_BYTES_MAX;
 
 /// What was broadcast and the record's text.
 fn record_of(play: &mut Play) -> (String, String) {
@@ -211,7 +212,7 @@ fn a_hostile_file_is_refused_and_nothing_worse() {
         (String::new(), "EOF"),
         (format!("{{\"config\":{}", "[".repeat(100_000)), "recursion limit"),
         ("{}".into(), "missing field"),
-        (" ".repeat(RECORD_BYTES_MAX + 1), "expected at most"),
+        (" ".repeat(VOTE_RECORD_BYTES_MAX + 1), "expected at most"),
     ] {
         let broken = recount(&text).unwrap_err();
         assert!(broken.entry == "file" && broken.message.contains(said), "{broken}");

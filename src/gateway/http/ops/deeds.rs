@@ -25,23 +25,12 @@ use crate::gateway::http::front_door::address_of;
 use crate::gateway::http::reply::{Answer, Refused, banned_refusal, success};
 use crate::gateway::http::state::HttpState;
 use crate::ids::{MatchId, PlayerId, VoteId};
+use crate::limits::{NOTICE_BYTES_MAX, NOTICE_TYPE_BYTES_MAX, OPS_TEXT_BYTES_MAX, ROOM_MEMBERS_MAX};
 use crate::store::ask;
 use crate::store::rows::{AuditRow, BanRow, MuteRow};
 use crate::wire::error::{Reason, Refusal};
 
 type State = web::Data<HttpState>;
-
-/// Bytes of a reason or an announcement.
-const TEXT_BYTES_MAX: usize = 2_000;
-
-/// Bytes of a notification's type.
-const NOTICE_TYPE_BYTES_MAX: usize = 64;
-
-/// Bytes of a notification's content as JSON text.
-const NOTICE_BYTES_MAX: usize = 16_384;
-
-/// Members of a room.
-const ROOM_MEMBERS_MAX: usize = 10_000;
 
 /// Writes down what is about to be done, does it, and writes down when it was refused.
 pub(super) async fn deed(
@@ -70,7 +59,7 @@ pub(super) async fn deed(
 }
 
 fn short(text: String, field: &'static str) -> Result<String, Refused> {
-    match text.len() <= TEXT_BYTES_MAX && !text.trim().is_empty() {
+    match text.len() <= OPS_TEXT_BYTES_MAX && !text.trim().is_empty() {
         true => Ok(text),
         false => Err(Refusal::invalid(field, "a text of 1 to 2000 bytes").into()),
     }
@@ -339,7 +328,7 @@ pub(super) async fn notify_player(state: State, req: HttpRequest, id: web::Path<
         if notice.kind.is_empty() || notice.kind.len() > NOTICE_TYPE_BYTES_MAX {
             return Err(Refusal::invalid("type", "a text of 1 to 64 bytes").into());
         }
-        if notice.subject.len() > TEXT_BYTES_MAX || notice.content.to_string().len() > NOTICE_BYTES_MAX {
+        if notice.subject.len() > OPS_TEXT_BYTES_MAX || notice.content.to_string().len() > NOTICE_BYTES_MAX {
             return Err(Refusal::invalid("content", "at most 16384 bytes, and a subject of at most 2000").into());
         }
         only_known(&state, id).await?;

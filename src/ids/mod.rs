@@ -11,6 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+mod players;
+
 /// A fresh UUIDv7 from `unix_ms` (milliseconds since 1970) and ten random bytes.
 fn uuid_v7(unix_ms: u64, rng: &mut impl Rng) -> Uuid {
     let mut random = [0u8; 10];
@@ -21,8 +23,7 @@ fn uuid_v7(unix_ms: u64, rng: &mut impl Rng) -> Uuid {
 macro_rules! uuid_id {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(transparent)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Uuid);
 
         impl $name {
@@ -42,15 +43,32 @@ macro_rules! uuid_id {
             }
         }
 
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+    )+};
+}
+
+/// How an id reads, wherever it is nothing but its UUID.
+macro_rules! uuid_text {
+    ($($name:ident)+) => {$(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.hyphenated().fmt(f)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({})", stringify!($name), self.0.hyphenated())
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                self.0.serialize(to)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                Uuid::deserialize(from).map(Self)
             }
         }
 
@@ -58,10 +76,7 @@ macro_rules! uuid_id {
             type Err = BadId;
             /// Reads the hyphenated lowercase form that [`fmt::Display`] writes, and no other.
             fn from_str(text: &str) -> Result<Self, BadId> {
-                if text.len() != 36 || text.bytes().any(|b| b.is_ascii_uppercase()) {
-                    return Err(BadId);
-                }
-                Uuid::try_parse(text).map(Self).map_err(|_| BadId)
+                read_uuid(text).map(Self)
             }
         }
 
@@ -76,8 +91,16 @@ macro_rules! uuid_id {
     )+};
 }
 
+/// Reads the hyphenated lowercase form, and no other.
+fn read_uuid(text: &str) -> Result<Uuid, BadId> {
+    if text.len() != 36 || text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Err(BadId);
+    }
+    Uuid::try_parse(text).map_err(|_| BadId)
+}
+
 uuid_id! {
-    /// A player: an account or a guest. Bots have one too.
+    /// A player: an account, a guest, or a bot, whose id reads otherwise ([`PlayerId::bot`]).
     PlayerId;
     /// One signed-in session of a player; outlives its socket for a grace period.
     SessionId;
@@ -90,6 +113,8 @@ uuid_id! {
     /// One stored notification.
     NotificationId;
 }
+
+uuid_text! { SessionId MatchId TicketId MessageId NotificationId }
 
 /// The text was not an id of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

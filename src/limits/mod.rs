@@ -1,9 +1,13 @@
 //! Every bound of the server in one place: its value, its unit in its name, why it is that, and what happens when it
-//! is reached. The ones an operator may move are fields of [`Limits`] (`[limits]` in the configuration); the ones that
-//! nobody should are constants.
+//! is reached. The ones an operator may move are fields of [`Limits`] and [`Scripts`] (`[limits]` and `[scripts]` in the
+//! configuration); the ones that nobody should are constants.
+
+pub mod scripts;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use scripts::Scripts;
 
 /// The bounds an operator may move. A rate of 0 switches it off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -284,9 +288,10 @@ pub const TURNED_AWAY_PER_MATCH_MAX: usize = 256;
 /// Votes open in one match at once: more than players can follow, few enough that the end of a match, which closes them
 /// all at once, costs its neighbours some milliseconds at most. Over: the vote is refused and its author told.
 pub const VOTES_OPEN_PER_MATCH_MAX: usize = 32;
-/// Closed votes of one match that are remembered until it ends, so that a late cast hears that its vote is closed. Over:
-/// the oldest is forgotten, and such a cast hears that there is none.
-pub const VOTES_REMEMBERED_PER_MATCH_MAX: usize = 1_024;
+/// Votes of one match that are remembered until it ends, so that a late cast hears that its vote is closed: late by more
+/// votes than may be open at once is not late but lost. Over: the oldest closed one is forgotten, and such a cast hears
+/// that there is none.
+pub const VOTES_REMEMBERED_PER_MATCH_MAX: usize = 4 * VOTES_OPEN_PER_MATCH_MAX;
 
 /// What one session may ask of one channel while an earlier thing it asked there is on its way to the store, and direct
 /// messages that wait for the one before: twice the burst of frames, so only a server that counts none gets there. Over:
@@ -354,26 +359,88 @@ pub const LAG_TOLD_EVERY_MS: u64 = 5_000;
 /// the next look, which another ticket or a wider window brings.
 pub const PAIRING_STEPS_MAX: u32 = 2_048;
 
-/// Notifications of one scripted match at once, each recipient one: `game.notify_many` names at most so many, so everybody
-/// of a full match can be told of its end. Over: the call answers `{error=...}`, and the author is told.
-pub const SCRIPT_NOTICES_BURST: u32 = 256;
-
-/// How many come back in a second of match time. Each is a row that lives longer than its match, and the store writes for
-/// everyone: a script that notifies in every tick would leave registrations no room. Nobody reads more than these.
-pub const SCRIPT_NOTICES_PER_S: u32 = 4;
-
-/// Lines of chat of one scripted match at once; each is a row of its channel's history. Over: as above.
-pub const SCRIPT_LINES_BURST: u32 = 64;
-
-/// How many come back in a second of match time: a commentary faster than anybody reads.
-pub const SCRIPT_LINES_PER_S: u32 = 4;
-
-/// Values that one scripted match stores at once: what each player of a large one keeps, at its end. Over: as above.
-pub const SCRIPT_VALUES_BURST: u32 = 256;
-
-/// How many come back in a second of match time: one in every tick of a game at the usual 10 Hz, and some more.
-pub const SCRIPT_VALUES_PER_S: u32 = 16;
-
 /// Milliseconds between two lines of the log about one kind of fault that may come with every tick. Over: counted in the
 /// metrics, and with the next line.
 pub const FAULTS_TOLD_EVERY_MS: u64 = 1_000;
+
+/// Places of dropped inputs that a queue keeps, beside as many as there are inputs. Over: the oldest is forgotten, and told
+/// with the next.
+pub const INPUT_GAPS_MAX: usize = 64;
+
+/// Bytes of a chat message, after normalisation. Over: `content_too_large`.
+pub const CONTENT_BYTES_MAX: usize = 2_000;
+
+/// Bytes of a room's or an open channel's name. Over: `invalid_channel_id`.
+pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
+
+/// Requests that are remembered: what a client has in flight at once. Over: the oldest is forgotten, and executed if it
+/// comes again.
+pub const REQUESTS_REMEMBERED_MAX: usize = 32;
+
+/// Tickets looked at for one backfill request at the moment it is made; later ones reach it as they come.
+pub const BACKFILL_LOOK_MAX: usize = 1_024;
+
+/// Steps of one search for how parties fit into teams: thousands of times what team sizes that people play with need. Over:
+/// they wait for the next look.
+pub const PACKING_STEPS_MAX: u32 = 4_096;
+
+/// Bytes of a region's name. Over: `invalid_field`.
+pub const REGION_BYTES_MAX: usize = 64;
+
+/// Bytes of the text of one required property. Over: `invalid_field`.
+pub const REQUIRE_BYTES_MAX: usize = 256;
+
+/// Players per group that a pool forms. Over: a fault of the configuration.
+pub const GROUP_PLAYERS_MAX: u32 = 256;
+
+/// Bytes of a player's status. Over: `invalid_field`.
+pub const STATUS_BYTES_MAX: usize = 32;
+
+/// Bytes of the metadata beside it (a JSON object). Over: `invalid_field`.
+pub const METADATA_BYTES_MAX: usize = 1_024;
+
+/// Losses beyond this many weigh no more: a bound, so that weights cannot overflow.
+pub const LOSSES_MAX: u32 = 100;
+
+/// Casts of one voter that a re-sent one is compared with. Over: the oldest is forgotten, and counted again if it comes.
+pub const RESENT_CASTS_MAX: usize = 8;
+
+/// Bytes of a vote's record that is read back: more than a thousand voters with every change of mind they may have. What
+/// is read of it takes a small multiple of this. Over: it is not read.
+pub const VOTE_RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// Keys (addresses, players) whose rates are kept apart at once. Over: newcomers share one bucket.
+pub const BUDGET_KEYS_MAX: usize = 65_536;
+
+/// Bytes of a ticket's properties. Over: `invalid_field`. A ticket is kept while it waits, and a hundred thousand may.
+pub const PROPERTIES_BYTES_MAX: usize = 4_096;
+
+/// Members of a party, whatever the mode. Over: `invalid_field`.
+pub const PARTY_MAX: usize = 64;
+
+/// Bytes of a `mode` that a list is asked for. Over: the filter is refused.
+pub const MODE_BYTES_MAX: usize = 64;
+
+/// Rooms that are kept, at most. Those beyond are forgotten at a restart.
+pub const ROOMS_MAX: u32 = 10_000;
+
+/// Bytes of an operator's reason or announcement. Over: 400 `invalid_field`.
+pub const OPS_TEXT_BYTES_MAX: usize = 2_000;
+
+/// Bytes of a notification's type. Over: as above.
+pub const NOTICE_TYPE_BYTES_MAX: usize = 64;
+
+/// Bytes of a notification's content as JSON text. Over: as above.
+pub const NOTICE_BYTES_MAX: usize = 16_384;
+
+/// Members of a room. Over: as above.
+pub const ROOM_MEMBERS_MAX: usize = 10_000;
+
+/// Votes of one match that are listed at most. Over: the latest are.
+pub const VOTES_LISTED_MAX: u32 = 50;
+
+/// Rows a list holds when the request does not say.
+pub const ROWS_DEFAULT: u32 = 50;
+
+/// Rows a list holds at most. A request for more gets so many.
+pub const ROWS_MAX: u32 = 200;
