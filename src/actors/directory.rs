@@ -75,9 +75,9 @@ pub struct CardState {
 }
 
 impl MatchCard {
-    /// Whether anybody may still come in: it has no code, its door is open and a seat is free.
+    /// Whether anybody is still sent in: it has no code, its door is open, a seat is free, and it does not stand still.
     fn has_room(&self, state: &CardState) -> bool {
-        let open = state.joinable && state.phase != Phase::Finished;
+        let open = state.joinable && !matches!(state.phase, Phase::Finished | Phase::Paused);
         open && self.join_code.is_none() && state.players < self.players_max
     }
 
@@ -178,6 +178,11 @@ impl Directory {
         self.sessions.get(&player).is_some_and(|member| member.session_id == session_id)
     }
 
+    /// Whether the player has a session whose connection stands.
+    pub fn is_connected(&self, player: PlayerId) -> bool {
+        self.sessions.get(&player).is_some_and(|member| member.outlet.connection().is_some())
+    }
+
     /// Every live session.
     pub fn members(&self) -> Vec<Member> {
         self.sessions.iter().map(|member| member.clone()).collect()
@@ -231,6 +236,11 @@ impl Directory {
     pub fn admit_match(&self, matches_max: u32) -> bool {
         let more = |live: u32| (live < matches_max).then_some(live + 1);
         self.matches_live.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// Whether one more match could be admitted.
+    pub fn has_place_for_match(&self, matches_max: u32) -> bool {
+        self.matches_live.load(Ordering::Acquire) < matches_max
     }
 
     /// Takes back an admission: the match did not begin.

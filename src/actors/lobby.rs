@@ -85,7 +85,8 @@ impl LobbyActor {
             cid: find.cid.clone(),
             ctx: find.ctx.clone(),
             spectate: false,
-            invited: false,
+            // A match with a code is found by nobody: it was made for this player.
+            invited: card.join_code.is_some(),
             promised: Some(FindOrCreate { tries: find.tries + 1, ..find.clone() }),
         };
         match card.addr.try_send(join) {

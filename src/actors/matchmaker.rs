@@ -119,7 +119,8 @@ pub struct AskBackfill {
     pub barred: Vec<PlayerId>,
 }
 
-/// The server is overloaded, or is no more: while it is, nobody is matched, and everybody keeps their turn.
+/// The server opens no matches, or does again: while it does not, nobody is matched into a new one, and everybody keeps
+/// their turn.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Hold(
@@ -246,11 +247,15 @@ impl MatchmakerActor {
         let mut players = vec![member.player];
         players.extend(add.party.iter().filter(|player| **player != member.player));
         for player in &players {
-            if self.realm.directory.member(*player).is_none() || self.realm.directory.seat(*player).is_some() {
-                let reason =
-                    if *player == member.player { Reason::AlreadyInMatch } else { Reason::PartyMemberUnavailable };
-                return Err(reason.with("player_id", player.to_string()));
-            }
+            let seated = self.realm.directory.seat(*player).is_some();
+            let reason = match (*player == member.player, seated || !self.realm.directory.is_connected(*player)) {
+                (_, false) => continue,
+                (false, true) => Reason::PartyMemberUnavailable,
+                (true, true) if seated => Reason::AlreadyInMatch,
+                // Lost a moment ago: the ticket keeps its place until they are back.
+                (true, true) => continue,
+            };
+            return Err(reason.with("player_id", player.to_string()));
         }
         let traits = pool.rules().traits(&add.properties).map_err(refused)?;
         let ticket_id = self.realm.make(TicketId::new);
@@ -261,8 +266,18 @@ impl MatchmakerActor {
             let properties = serde_json::to_string(&add.properties).unwrap_or_default();
             self.recording.came(added.ticket_id, mode.clone(), now_ms, party, properties);
         }
-        self.tickets.insert(added.ticket_id, mode);
+        self.tickets.insert(added.ticket_id, mode.clone());
+        self.freeze_absent(&mode, added.ticket_id);
         Ok(added)
+    }
+
+    /// Who lost the connection meanwhile told a pool that did not have the ticket.
+    fn freeze_absent(&mut self, mode: &Arc<str>, ticket_id: TicketId) {
+        let Some(pool) = self.pools.get_mut(mode) else { return };
+        let players = pool.get(ticket_id).map(|ticket| ticket.players.clone()).unwrap_or_default();
+        for player in players.into_iter().filter(|player| !self.realm.directory.is_connected(*player)) {
+            pool.freeze(player);
+        }
     }
 
     /// Looks at every pool and sees to what came of it.
@@ -273,7 +288,7 @@ impl MatchmakerActor {
 
     /// What the pools say by now: groups to seat; who expired is told at once.
     fn poll(&mut self) -> Vec<(Arc<str>, Group)> {
-        if !self.realm.pressure.load().takes_matches() {
+        if !self.realm.may_start_matches() {
             // Before anybody is withdrawn from another queue for a match that is not opened. That we may go on will be told.
             self.hold(true);
         }
@@ -384,7 +399,7 @@ impl MatchmakerActor {
             };
             match self.realm.start_match(order) {
                 Ok(_) => {}
-                Err(NoMatch::Overloaded) => {
+                Err(NoMatch::Overloaded | NoMatch::Capacity) => {
                     // Sooner than we were told to hold; that we may go on will be told.
                     self.hold(true);
                     self.put_back(&mode, tickets, &[]);
@@ -412,19 +427,13 @@ impl MatchmakerActor {
 
     /// Tickets of a group that came to nothing go back in their turn, but for those that have somebody who is `gone`.
     fn put_back(&mut self, mode: &Arc<str>, tickets: Vec<(Ticket, u64)>, gone: &[PlayerId]) {
-        let Some(pool) = self.pools.get_mut(mode) else { return };
         for (ticket, turn) in tickets {
+            let Some(pool) = self.pools.get_mut(mode) else { return };
             let ticket_id = ticket.ticket_id;
             let players = ticket.players.clone();
             if !players.iter().any(|player| gone.contains(player)) && pool.put_back(ticket, turn) {
                 self.tickets.insert(ticket_id, mode.clone());
-                for player in &players {
-                    // Who lost the connection meanwhile told a pool that did not have the ticket.
-                    let member = self.realm.directory.member(*player);
-                    if member.is_none_or(|member| member.outlet.connection().is_none()) {
-                        pool.freeze(*player);
-                    }
-                }
+                self.freeze_absent(mode, ticket_id);
                 continue;
             }
             let frame = says::Removed::of(ticket_id).push();

@@ -21,13 +21,13 @@ use super::directory::{CardState, Directory, MatchCard, Member};
 use super::lobby::LobbyActor;
 use super::mail::Mail;
 use super::matches::{MatchActor, Open, QueuedGroup};
-use super::matchmaker::MatchmakerActor;
+use super::matchmaker::{Hold, MatchmakerActor};
 use super::meters::Meters;
 use super::overload::Pressure;
 use super::presence::PresenceActor;
 use super::ticker::Ticker;
 use crate::engine::matches::Phase;
-use crate::engine::modes::Mode;
+use crate::engine::modes::{Mode, Private};
 use crate::engine::votes::config::Templates;
 use crate::games::lua::Birth;
 use crate::games::{BuildError, Game};
@@ -128,6 +128,8 @@ pub struct Realm {
     rng: Mutex<ChaCha8Rng>,
     numbers: AtomicU64,
     draining: AtomicBool,
+    /// The queue found no place for a match, and waits for one that ends.
+    queue_waits: AtomicBool,
     prints: RandomState,
 }
 
@@ -193,6 +195,7 @@ impl Realm {
             rng: Mutex::new(rng),
             numbers: AtomicU64::new(1),
             draining: AtomicBool::new(false),
+            queue_waits: AtomicBool::new(false),
             prints: RandomState::new(),
         }
     }
@@ -283,6 +286,29 @@ impl Realm {
         self.arbiters.iter().map(|arbiter| &arbiter.handle)
     }
 
+    /// Whether a match that nobody insists on could begin now. Where there are as many as there may be, the queue is told
+    /// when one is over.
+    pub fn may_start_matches(&self) -> bool {
+        let has_place = || self.directory.has_place_for_match(self.rules.limits.matches_max);
+        if has_place() {
+            return self.pressure.load().takes_matches();
+        }
+        self.queue_waits.store(true, Ordering::SeqCst);
+        // The last one may have ended between the two.
+        if has_place() {
+            self.match_over();
+        }
+        false
+    }
+
+    /// A match is over, or did not begin: the queue goes on if it waits for that.
+    pub fn match_over(&self) {
+        if self.queue_waits.swap(false, Ordering::SeqCst) {
+            // `do_send` on purpose: once each time that the queue found no place.
+            self.matchmaker().do_send(Hold(false));
+        }
+    }
+
     /// Starts a match on the next arbiter and shows it in the directory.
     pub fn start_match(self: &Arc<Self>, order: MatchOrder) -> Result<Arc<MatchCard>, NoMatch> {
         let (mode_name, mode) = self.mode(&order.mode).ok_or(NoMatch::UnknownMode)?;
@@ -296,19 +322,21 @@ impl Realm {
         if !self.directory.admit_match(self.rules.limits.matches_max) {
             return Err(NoMatch::Capacity);
         }
+        let private = order.private || mode.private == Private::Always;
         let (match_id, seed, join_code) =
-            self.make(|now_ms, rng| (MatchId::new(now_ms, rng), rng.next_u64(), order.private.then(|| join_code(rng))));
+            self.make(|now_ms, rng| (MatchId::new(now_ms, rng), rng.next_u64(), private.then(|| join_code(rng))));
         // Claimed before the match begins: nobody is told of one that lacks somebody.
         let claimed = order.matched.iter().map(|member| member.player);
         if let Some(taken) = claimed.clone().find(|player| self.directory.claim_seat(*player, match_id).is_err()) {
             claimed.for_each(|player| self.directory.release_seat(player, match_id));
             self.directory.dismiss_match();
+            self.match_over();
             return Err(NoMatch::SeatTaken(taken));
         }
         let arbiter = &self.arbiters[self.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.arbiters.len()];
         let (realm, ticker, name) = (self.clone(), arbiter.ticker.clone(), mode_name.clone());
         let players_max = mode.players.max;
-        let listed = mode.listed && !order.private;
+        let listed = mode.listed && !private;
         let addr = arbiter.start_match(move || MatchActor::new(realm, ticker, match_id, name, mode, seed));
         let card = Arc::new(MatchCard {
             match_id,

@@ -377,6 +377,9 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 /// comes again.
 pub const REQUESTS_REMEMBERED_MAX: usize = 32;
 
+/// Tickets of each mode that operators are shown at once, the oldest. Over: the rest is a number.
+pub const QUEUE_ROWS_MAX: usize = 1_000;
+
 /// Tickets looked at for one backfill request at the moment it is made; later ones reach it as they come.
 pub const BACKFILL_LOOK_MAX: usize = 1_024;
 

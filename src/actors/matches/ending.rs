@@ -69,6 +69,7 @@ impl Drop for Farewell {
             directory.update(card, |state| (state.phase, state.joinable) = (Phase::Finished, false));
         }
         directory.remove_match(self.match_id);
+        self.realm.match_over();
         for outlet in &self.crowd {
             outlet.push(&self.finished);
         }

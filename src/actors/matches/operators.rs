@@ -86,6 +86,7 @@ impl MatchActor {
             .map(|seat| {
                 serde_json::json!({
                     "player_id": seat.player, "bot": seat.bot, "name": self.stage.bot_name(seat.player), "present": seat.present,
+                    "team": seat.team,
                     "veto_tokens": roster.veto_tokens.left(seat.player),
                 })
             })

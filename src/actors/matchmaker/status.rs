@@ -4,10 +4,10 @@ use actix::prelude::*;
 
 use super::MatchmakerActor;
 use crate::actors::realm::Realm;
-use crate::engine::matchmaking::{Pool, Ticket};
+use crate::engine::matchmaking::{Pool, Ticket, TicketStatus};
 use crate::engine::sessions::SlotKind;
 use crate::ids::{PlayerId, TicketId};
-use crate::limits::QUEUE_STATUSES_AT_ONCE_MAX;
+use crate::limits::{QUEUE_ROWS_MAX, QUEUE_STATUSES_AT_ONCE_MAX};
 use crate::wire::Outbound;
 use crate::wire::matchmaking as says;
 
@@ -50,20 +50,20 @@ impl MatchmakerActor {
         self.told_up_to += QUEUE_STATUSES_AT_ONCE_MAX;
     }
 
-    fn describe(mode: &str, pool: &Pool, ticket_id: TicketId, now_ms: u64) -> Option<serde_json::Value> {
-        let ticket = pool.get(ticket_id)?;
-        let status = pool.status(ticket_id, now_ms)?;
-        let why = pool.why_not(ticket_id);
+    fn describe(mode: &str, pool: &Pool, status: &TicketStatus, now_ms: u64) -> Option<serde_json::Value> {
+        let ticket = pool.get(status.ticket_id)?;
+        let why = pool.why_not(status.ticket_id);
         Some(serde_json::json!({
-            "ticket_id": ticket_id,
+            "ticket_id": status.ticket_id,
             "mode": mode,
             "status": "pending",
             "players": ticket.players,
             "position": status.position,
             "waited_ms": status.waited_ms,
             "estimate_ms": status.estimate_ms,
+            "expires_in_ms": status.expires_ms.map(|at_ms| at_ms.saturating_sub(now_ms)),
             "frozen": status.frozen,
-            "players_needed": pool.players_needed(ticket_id),
+            "players_needed": pool.players_needed(status.ticket_id),
             "why": why.as_ref().map(|why| serde_json::json!({"code": why.code(), "message": why.to_string()})),
         }))
     }
@@ -85,8 +85,8 @@ impl Handler<DescribeQueue> for MatchmakerActor {
             .pools
             .iter()
             .map(|(mode, pool)| {
-                let tickets: Vec<_> =
-                    pool.tickets().filter_map(|ticket| Self::describe(mode, pool, ticket.ticket_id, now_ms)).collect();
+                let oldest = pool.statuses(now_ms).take(QUEUE_ROWS_MAX);
+                let tickets: Vec<_> = oldest.filter_map(|status| Self::describe(mode, pool, &status, now_ms)).collect();
                 (mode.to_string(), serde_json::json!({"tickets": tickets, "waiting": pool.len()}))
             })
             .collect();
@@ -100,6 +100,8 @@ impl Handler<DescribeTicket> for MatchmakerActor {
     fn handle(&mut self, DescribeTicket(ticket_id): DescribeTicket, _: &mut Self::Context) -> Self::Result {
         let (mode, pool) = self.pools.get_key_value(self.tickets.get(&ticket_id)?)?;
         let players = pool.get(ticket_id)?.players.clone();
-        Some((players, Self::describe(mode, pool, ticket_id, self.realm.clock.now_ms())?.to_string()))
+        let now_ms = self.realm.clock.now_ms();
+        let status = pool.status(ticket_id, now_ms)?;
+        Some((players, Self::describe(mode, pool, &status, now_ms)?.to_string()))
     }
 }

@@ -171,10 +171,9 @@ impl SessionActor {
         if !self.may_join(cid) {
             return;
         }
-        let private = create.private || mode.private == Private::Always;
         let order = MatchOrder {
             mode: mode_name,
-            private,
+            private: create.private,
             matched: Vec::new(),
             bots: 0,
             promised: 0,

@@ -194,6 +194,8 @@ impl Roster {
             Some(seat) if seat.present != present => {
                 seat.present = present;
                 seat.heard_us = now_us;
+                // Who comes back has as long as everybody, and is warned as everybody.
+                seat.warned_idle = false;
                 true
             }
             _ => false,

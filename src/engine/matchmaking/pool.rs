@@ -102,8 +102,10 @@ pub struct Pool {
     players: u32,
     next_seq: u64,
     now_ms: u64,
-    /// Nobody is matched for now.
+    /// No new group is formed for now.
     held: bool,
+    /// Tickets that could have been in one since.
+    withheld: Vec<(u64, u32)>,
 }
 
 impl Pool {
@@ -126,6 +128,7 @@ impl Pool {
             next_seq: 0,
             now_ms: 0,
             held: false,
+            withheld: Vec::new(),
         }
     }
 
@@ -305,9 +308,13 @@ impl Pool {
         self.backfills.retain(|standing| standing.request.match_id != match_id);
     }
 
-    /// While a pool is held nobody is matched: tickets come, go, wait and expire as ever, and keep their turns.
+    /// While a pool is held no new group is formed: tickets come, go, wait, expire and are sent to running matches as
+    /// ever, and keep their turns.
     pub fn hold(&mut self, held: bool) {
         self.held = held;
+        if !held {
+            self.fresh.append(&mut self.withheld);
+        }
     }
 
     /// Brings the pool to `now_ms`: what expired leaves first, then whoever can be matched is. Times never go back; an
@@ -315,10 +322,6 @@ impl Pool {
     pub fn poll(&mut self, now_ms: u64) -> Polled {
         self.now_ms = self.now_ms.max(now_ms);
         let mut polled = Polled { groups: Vec::new(), expired: self.expire() };
-        if self.held {
-            self.forget_stale();
-            return polled;
-        }
         self.collect_due();
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.sort_unstable();
@@ -330,6 +333,9 @@ impl Pool {
                     Some(group) => polled.groups.push(group),
                     None => {
                         self.schedule(slot);
+                        if self.held {
+                            self.withheld.push((seq, slot));
+                        }
                         break;
                     }
                 }
@@ -344,9 +350,6 @@ impl Pool {
     /// bots. `None`: never. At or before the latest time seen means now.
     pub fn next_wake_ms(&self) -> Option<u64> {
         let expiry = self.ages.iter().find_map(|&(seq, slot)| self.live(seq, slot)).and_then(|it| self.expires_ms(it));
-        if self.held {
-            return expiry;
-        }
         if !self.fresh.is_empty() {
             return Some(self.now_ms);
         }
@@ -507,13 +510,12 @@ impl Pool {
             });
             self.due = due;
         }
-        if self.fresh.len() > 2 * live + 64 {
-            // Only while the pool is held: else every look takes them.
-            let mut fresh = std::mem::take(&mut self.fresh);
-            fresh.sort_unstable();
-            fresh.dedup();
-            fresh.retain(|&(seq, slot)| self.live(seq, slot).is_some());
-            self.fresh = fresh;
+        if self.withheld.len() > 2 * live + 64 {
+            let mut withheld = std::mem::take(&mut self.withheld);
+            withheld.sort_unstable();
+            withheld.dedup();
+            withheld.retain(|&(seq, slot)| self.live(seq, slot).is_some());
+            self.withheld = withheld;
         }
     }
 
@@ -521,6 +523,9 @@ impl Pool {
     fn match_one(&mut self, slot: u32, is_only_news: bool) -> Option<Group> {
         if let Some(group) = self.match_backfill(slot) {
             return Some(group);
+        }
+        if self.held {
+            return None;
         }
         let oldest_ms = self.ages.iter().find_map(|&(seq, slot)| self.live(seq, slot))?.ticket.added_ms;
         let Self { rules, parts, entries, now_ms, .. } = &*self;

@@ -51,7 +51,7 @@ fn told(pool: &mut Pool, script: &str) -> String {
 }
 
 #[test]
-fn a_pool_that_is_held_matches_nobody_and_loses_nobodys_turn() {
+fn a_pool_that_is_held_forms_no_group_and_loses_nobodys_turn() {
     let mut pool = Pool::new(rules("size = 2\nexpire_s = 9"), 8);
     assert_eq!(told(&mut pool, "! a b c @1000 d -b"), "");
     assert_eq!(pool.why_not(ticket_id('a')).map(|why| why.code()), Some("server_busy"));
@@ -60,6 +60,12 @@ fn a_pool_that_is_held_matches_nobody_and_loses_nobodys_turn() {
     // Expiry goes on, and what came and went is not kept.
     assert_eq!(told(&mut pool, "! @2000 e @9999"), "");
     assert_eq!(told(&mut pool, "@10000"), "@10000:x:d");
+    // Who waits is sent to a match that plays, the oldest first, and the others meet once that is over.
+    let mut pool = Pool::new(rules("size = 2\nbackfill = true"), 8);
+    assert_eq!(told(&mut pool, "! a b c"), "");
+    pool.backfill(Backfill { match_id: MatchId::from_u128(7), seats: vec![1], playing: None }).expect("it may ask");
+    assert_eq!(told(&mut pool, "! d"), "a>7");
+    assert_eq!(told(&mut pool, "."), "bc");
 }
 
 fn told_group(group: &Group) -> String {

@@ -57,7 +57,8 @@ async fn queue(state: State, caller: Caller, payload: Payload) -> Answer {
     };
     let realm = &state.running()?.realm;
     // A match that is found is told over the socket, so a player without one cannot be matched.
-    let Some(member) = realm.directory.member(caller.id()) else {
+    let member = realm.directory.member(caller.id()).filter(|_| realm.directory.is_connected(caller.id()));
+    let Some(member) = member else {
         return Err(Reason::NoSocket.with("player_id", caller.id().to_string()).into());
     };
     let (may, told) = oneshot::channel();

@@ -90,7 +90,8 @@ pub(super) async fn create_match(state: State, req: HttpRequest, payload: Payloa
         }
         let mut matched = Vec::with_capacity(order.players.len());
         for player in &order.players {
-            let member = realm.directory.member(*player).filter(|_| realm.directory.seat(*player).is_none());
+            let is_free = realm.directory.is_connected(*player) && realm.directory.seat(*player).is_none();
+            let member = realm.directory.member(*player).filter(|_| is_free);
             let repeated = matched.iter().any(|known: &crate::actors::directory::Member| known.player == *player);
             let Some(member) = member.filter(|_| !repeated) else {
                 return Err(Reason::PartyMemberUnavailable.with("player_id", player.to_string()).into());
