@@ -104,21 +104,24 @@ pub fn games(config: &mut Config, origins: &Origins) -> Result<Catalogue, StartE
     Ok(catalogue)
 }
 
-/// Everything that is wrong with the games of a configuration: scripts that do not load, games that do not exist, and
-/// options that a game refuses. What is wrong with the rest is not looked at.
-pub fn try_games(config: &Config, origins: &Origins) -> Vec<config::Fault> {
+/// Lays the modes of the games folder under the configured ones, and says everything that is wrong with the games:
+/// scripts that do not load, games that do not exist, and options that a game refuses. What is wrong with the rest is not
+/// looked at.
+pub fn try_games(config: &mut Config, origins: &Origins) -> Vec<config::Fault> {
     let in_folder = |fault: &crate::games::lua::Fault| config::Fault {
         path: "server.games".into(),
         origin: origins.of("server.games"),
         message: fault.to_string(),
     };
-    let mut config = config.clone();
     let mut catalogue = match Catalogue::open(Path::new(&config.server.games), (&config.scripts).into()) {
         Ok(catalogue) => catalogue,
         Err(faults) => return faults.iter().map(in_folder).collect(),
     };
     let said = |path: &str| origins.of(path) != Origin::Default;
     let mut scripts = catalogue.configure(&mut config.modes, &Config::default().modes, &said).err().unwrap_or_default();
+    for (name, template) in catalogue.vote_templates() {
+        config.vote_templates.entry(name).or_insert(template);
+    }
     let tried = |mode: &Mode| match mode.game.strip_prefix("lua:") {
         Some(file) if !scripts.is_empty() => {
             let wrong = scripts.iter().find(|fault| fault.file == file);

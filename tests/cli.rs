@@ -103,6 +103,36 @@ fn check_tries_the_games_that_modes_name() {
 }
 
 #[test]
+fn a_mode_of_a_script_is_checked_printed_and_tried_as_it_is_served() {
+    let folder = games("rules", &[("match.lua", "match_size = 1\nmax_players = 3\nfunction tick(s) return s end")]);
+    let file = folder.join("tessera.toml");
+    let path = file.display().to_string();
+    // One player is as good as the script says, and no match of the built-in mode of that name.
+    let config =
+        format!("[server]\ngames = {:?}\n[modes.default.matchmaking]\nsize = 1\n", folder.display().to_string());
+    std::fs::write(&file, config).unwrap();
+    let out = tessera(&["check", &path]);
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stdout));
+    let printed = String::from_utf8(tessera(&["check", "--print", &path]).stdout).unwrap();
+    for (value, from) in [
+        ("game = \"lua:match.lua\"", format!("{}/", folder.display())),
+        ("players.max = 3", format!("{}/", folder.display())),
+        ("matchmaking.size = 1", format!("{path}:4")),
+        ("matchmaking.backfill = false", "default".into()),
+    ] {
+        let line = format!("modes.default.{value}  # {from}\n");
+        assert!(printed.contains(&line), "{line} is not in {printed}");
+    }
+    let tickets = folder.join("tickets.jsonl");
+    std::fs::write(&tickets, "{\"at_ms\":0}\n{\"at_ms\":900}\n").unwrap();
+    let tickets = tickets.display().to_string();
+    let out = tessera(&["scenario", "queue", &tickets, "--config", &path, "--mode", "default", "--json"]);
+    let replayed: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(replayed["default"]["matches"], 2, "{replayed}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_demo_is_seen_whole_by_as_few_and_as_many_players_as_it_takes() {
     let demos = ["2", "8"].map(|players| {
         let args = ["demo", "--players", players];

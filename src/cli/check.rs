@@ -1,12 +1,13 @@
 //! `tessera check`: every fault of a configuration at once, or what it comes to.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::config::{Config, Fault, Flags, Origin, process_env};
-use crate::server::try_games;
+use crate::config::{Config, Fault, Flags, Origin, Origins, process_env};
+use crate::server::{self, try_games};
 
 use super::{Failure, Outcome};
 
@@ -47,23 +48,31 @@ pub fn run(args: Args) -> Outcome {
     }
     let name = args.file.as_ref().map_or_else(|| "the defaults".into(), |file| file.display().to_string());
     match Config::load(args.file.as_deref(), process_env(), &Flags::default(), &try_games) {
-        Ok((config, origins)) if args.print => {
-            let origin = |path: &str| match origins.of(path) {
-                Origin::Line(line) => format!("{name}:{line}"),
-                other => other.to_string(),
-            };
-            for (path, value) in config.flat() {
-                writeln!(out, "{path} = {value}  # {}", origin(&path))?;
-            }
-            Ok(())
-        }
-        Ok((config, _)) => {
+        Ok((config, origins)) if args.print => print(config, &origins, &name, &mut out),
+        Ok((mut config, origins)) => {
+            server::games(&mut config, &origins).map_err(Failure::failed)?;
             let modes: Vec<&str> = config.modes.keys().map(String::as_str).collect();
             writeln!(out, "{name}: fine ({} modes: {})", modes.len(), modes.join(", "))?;
             Ok(())
         }
         Err(faults) => tell_faults(&name, &faults, &mut out),
     }
+}
+
+/// Every value as it is served, and where it came from.
+fn print(config: Config, origins: &Origins, name: &str, out: &mut impl Write) -> Outcome {
+    let mut whole = config.clone();
+    server::games(&mut whole, origins).map_err(Failure::failed)?;
+    let written: BTreeMap<_, _> = config.flat().into_iter().collect();
+    for (path, value) in whole.flat() {
+        let origin = match origins.of(&path) {
+            Origin::Line(line) => format!("{name}:{line}"),
+            Origin::Default if written.get(&path) != Some(&value) => format!("{}/", config.server.games),
+            other => other.to_string(),
+        };
+        writeln!(out, "{path} = {value}  # {origin}")?;
+    }
+    Ok(())
 }
 
 /// Everything that is wrong with a configuration, a line each.

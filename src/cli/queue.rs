@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::config::{Config, Flags};
 use crate::engine::matchmaking::{Arrival, Replayed, Rules, replay};
+use crate::server::{games, try_games};
 
 use super::{Failure, Outcome};
 
@@ -36,15 +37,17 @@ pub struct Args {
 /// When a file cannot be read or a mode is not there.
 pub fn run(args: &Args) -> Outcome {
     let arrivals = read(args)?;
-    let config = Config::load(args.config.as_deref(), std::iter::empty(), &Flags::default(), &crate::server::try_games)
-        .map_err(|faults| {
-            let name = args.config.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-            Failure::failed(format!("{name} has {} faults; see tessera check", faults.len()))
-        })?;
+    let loaded = Config::load(args.config.as_deref(), std::iter::empty(), &Flags::default(), &try_games);
+    let (mut config, origins) = loaded.map_err(|faults| {
+        let name = args.config.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+        Failure::failed(format!("{name} has {} faults; see tessera check", faults.len()))
+    })?;
+    // A script's mode is tried as it would be served.
+    games(&mut config, &origins).map_err(Failure::failed)?;
     let mut runs = Vec::new();
     for name in &args.modes {
-        let mode = config.0.modes.get(name).ok_or_else(|| {
-            let known: Vec<&str> = config.0.modes.keys().map(String::as_str).collect();
+        let mode = config.modes.get(name).ok_or_else(|| {
+            let known: Vec<&str> = config.modes.keys().map(String::as_str).collect();
             Failure::Usage(format!("there is no mode {name:?}; expected one of {}", known.join(", ")))
         })?;
         let rules = Rules::new(&mode.matchmaking, mode.players);

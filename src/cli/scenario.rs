@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use rand::RngExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::Base;
 use crate::config::{Config, Flags, Secret};
@@ -72,7 +72,7 @@ fn play(args: &RunArgs) -> Outcome {
         for (file, scenario) in &scenarios {
             let account = match &given {
                 Some(target) => scenario::run(scenario, file, target).await,
-                None => on_its_own_server(scenario, file).await.map_err(Failure::Failed)?,
+                None => on_its_own_server(scenario, file).await,
             };
             writeln!(io::stdout(), "{account}")?;
             accounts.push(account);
@@ -93,15 +93,20 @@ fn play(args: &RunArgs) -> Outcome {
 
 /// Plays `scenario` on a server that is started for it on a free port, keeps nothing, and is gone afterwards. Needs an
 /// actix system.
-///
-/// # Errors
-/// When the scenario's `config` is at fault, or the server does not start.
-pub async fn on_its_own_server(scenario: &Scenario, file: &str) -> Result<Account, String> {
+/// One whose `config` is at fault, or whose server does not start, does not hold.
+pub async fn on_its_own_server(scenario: &Scenario, file: &str) -> Account {
+    match try_on_its_own_server(scenario, file).await {
+        Ok(account) => account,
+        Err(why) => Account::not_played(scenario, file, why),
+    }
+}
+
+async fn try_on_its_own_server(scenario: &Scenario, file: &str) -> Result<Account, String> {
     let token: String = (0..32).map(|_| char::from(b'a' + rand::rng().random_range(0..26))).collect();
-    let config = own_config(scenario, &token).map_err(|why| format!("{file}: config: {why}"))?;
+    let config = own_config(scenario, file, &token).map_err(|why| format!("config: {why}"))?;
     // One thread of each kind: scenarios are about what happens, not how fast.
     let threads = Threads { workers: 1, arbiters: 1 };
-    let server = server::start(config, threads).await.map_err(|why| format!("{file}: no server: {why}"))?;
+    let server = server::start(config, threads).await.map_err(|why| format!("no server: {why}"))?;
     let target = Target { base: Base::from(server.addr()), ops_token: Some(token) };
     let account = scenario::run(scenario, file, &target).await;
     server.stop(Duration::ZERO).await;
@@ -110,13 +115,18 @@ pub async fn on_its_own_server(scenario: &Scenario, file: &str) -> Result<Accoun
 
 /// What a scenario says of the configuration, over defaults without limits per address (all of its players come from
 /// one) and without a budget for late ticks (how busy this machine is with other work is not what it asks about).
-fn own_config(scenario: &Scenario, token: &str) -> Result<Config, String> {
+fn own_config(scenario: &Scenario, file: &str, token: &str) -> Result<Config, String> {
     let mut told = scenario.config.clone();
     let limits = told.entry("limits").or_insert_with(|| json!({}));
     for rate in ["connects_per_s", "registers_per_s", "auths_per_s", "api_per_s", "joins_per_min", "lag_budget_ms"] {
         if limits.get(rate).is_none() {
             limits[rate] = json!(0);
         }
+    }
+    if let Some(Value::String(games)) = told.get_mut("server").and_then(|server| server.get_mut("games")) {
+        // Wherever it is played from, a file means the folder beside it.
+        let beside = Path::new(file).parent().unwrap_or(Path::new("")).join(&*games);
+        *games = beside.display().to_string();
     }
     let text = toml::to_string(&told).map_err(|err| err.to_string())?;
     let flags = Flags { listen: Some("127.0.0.1:0".into()), data: Some(":memory:".into()), games: None };

@@ -154,7 +154,7 @@ impl Origins {
 pub type ModeFault = (&'static str, String);
 
 /// Says everything that is wrong with the games of a configuration.
-pub type GamesCheck<'a> = &'a dyn Fn(&Config, &Origins) -> Vec<Fault>;
+pub type GamesCheck<'a> = &'a dyn Fn(&mut Config, &Origins) -> Vec<Fault>;
 
 /// One thing that is wrong, in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,9 +242,12 @@ impl Config {
             faults.push(Fault { path: String::new(), origin: Origin::Default, message: why.to_string() });
         });
         if let Ok(mut config) = config {
-            rules::check(&config, &origins, &mut faults);
-            votes::check(&config, &origins, &mut faults);
-            faults.extend(games(&config, &origins));
+            // A mode of a script is what the script says where the file is silent: only the whole can be right or wrong.
+            let mut whole = config.clone();
+            let of_games = games(&mut whole, &origins);
+            rules::check(&whole, &origins, &mut faults);
+            votes::check(&whole, &origins, &mut faults);
+            faults.extend(of_games);
             let (token, origin) = secret::resolve(secret, &config.server, &origins, &mut faults);
             config.server.ops_token = token;
             origins.0.insert("server.ops_token".into(), origin);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::file::Scenario;
 use super::pattern::shortened;
 
 /// What came of a scenario.
@@ -21,6 +22,19 @@ pub struct Account {
 }
 
 impl Account {
+    /// Of a scenario whose server could not be had.
+    pub fn not_played(scenario: &Scenario, file: &str, why: String) -> Self {
+        let (text, outcome, lines) = ("a server as [config] says".into(), Outcome::Failed(vec![why]), Vec::new());
+        let no_server = StepAccount { number: 0, text, took: Duration::ZERO, outcome, lines };
+        Self {
+            file: file.to_owned(),
+            title: scenario.title.clone(),
+            about: scenario.about.clone(),
+            took: Duration::ZERO,
+            steps: vec![no_server],
+        }
+    }
+
     /// Whether every step held.
     pub fn held(&self) -> bool {
         self.steps.iter().all(|step| step.outcome == Outcome::Held)

@@ -29,8 +29,8 @@ pub struct Scenario {
     pub about: String,
     /// Who takes part. Each is signed in and connected before the first step, unless it says otherwise.
     pub players: Vec<Player>,
-    /// Configuration of a server of its own, laid over the defaults: `[config.modes.duel]` and so on. A server given by
-    /// address must be configured like that already.
+    /// Configuration of a server of its own, laid over the defaults: `[config.modes.duel]` and so on. `server.games`
+    /// is a path from this file. A server given by address must be configured like that already.
     #[serde(default)]
     pub config: Map<String, Value>,
     /// What must not be seen from the first step to the last.
