@@ -297,6 +297,16 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_back_is_no_longer_warned() {
+        let mut roster = Roster::new(2, 0, 0);
+        roster.seat(id(1), false, 0).unwrap();
+        roster.seat_mut(id(1)).unwrap().warned_idle = true;
+        assert!(roster.set_present(id(1), false, 5) && roster.set_present(id(1), true, 9));
+        let seat = &roster.seats()[0];
+        assert_eq!((seat.warned_idle, seat.heard_us), (false, 9));
+    }
+
+    #[test]
     fn teams_keep_their_players_when_others_go() {
         let mut roster = Roster::new(5, 0, 0).with_teams(&[2, 2]);
         roster.place(id(1), 2);

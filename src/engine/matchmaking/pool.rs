@@ -209,13 +209,13 @@ impl Pool {
         if size > 1 && !self.rules.parties {
             return Err(AddRefused::PartiesOff);
         }
+        if (1..size).any(|nth| ticket.players[..nth].contains(&ticket.players[nth])) {
+            return Err(AddRefused::PartyRepeats);
+        }
         if size > self.rules.party_max() as usize {
             return Err(AddRefused::PartyTooLarge { size, max: self.rules.party_max() });
         }
-        for (nth, player) in ticket.players.iter().enumerate() {
-            if ticket.players[..nth].contains(player) {
-                return Err(AddRefused::PartyRepeats);
-            }
+        for player in &ticket.players {
             if self.by_player.contains_key(player) {
                 return Err(AddRefused::PartyMemberUnavailable(*player));
             }

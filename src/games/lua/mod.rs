@@ -24,6 +24,7 @@ mod rations;
 mod budget;
 mod guard;
 mod pattern;
+mod purse;
 mod sandbox;
 mod strings;
 

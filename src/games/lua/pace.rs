@@ -3,7 +3,7 @@
 //! one of them is not the script's.
 
 use super::budget::Allowance;
-use super::budget::{REFILL_US, purse_us};
+use super::purse::{REFILL_US, purse_us};
 use super::report::Fault;
 
 /// So many times what a tick has: there is nothing to learn from playing on.
