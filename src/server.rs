@@ -13,6 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use tokio::sync::Semaphore;
 
 use crate::actors::clock::Clock;
 use crate::actors::lobby::LobbyActor;
@@ -234,7 +235,9 @@ pub async fn start_with(
     let mut match_arbiters = Vec::new();
     for _ in 0..threads.arbiters.max(1) {
         let arbiter = Arbiter::new();
-        match_arbiters.push(MatchArbiter::new(arbiter.handle(), start_ticker(&arbiter).await?));
+        let turns = Arc::new(Semaphore::new(1));
+        let ticker = start_ticker(&arbiter, turns.clone()).await?;
+        match_arbiters.push(MatchArbiter::new(arbiter.handle(), ticker, turns));
         arbiters.push(arbiter);
     }
     let rng = ChaCha8Rng::from_rng(&mut rand::rng());
@@ -379,11 +382,11 @@ async fn sweep(realm: Arc<Realm>) {
     }
 }
 
-async fn start_ticker(arbiter: &Arbiter) -> Result<Addr<Ticker>, StartError> {
+async fn start_ticker(arbiter: &Arbiter, turns: Arc<Semaphore>) -> Result<Addr<Ticker>, StartError> {
     let (started, starting) = tokio::sync::oneshot::channel();
     // The timer must be made on the thread that waits for it.
     arbiter.spawn(async move {
-        let _ = started.send(Ticker::new(Clock).map(Actor::start));
+        let _ = started.send(Ticker::new(Clock, turns).map(Actor::start));
     });
     let gone = || std::io::Error::other("a match arbiter ended before it began");
     Ok(starting.await.map_err(|_| gone())??)

@@ -28,7 +28,7 @@ pub use self::messages::*;
 use super::directory::{CardState, MatchCard, Member};
 use super::outlet::Outlet;
 use super::realm::Realm;
-use super::ticker::{Enroll, Enrolled, Retire, Tick, Ticker};
+use super::ticker::{Enroll, Enrolled, Pace, Retire, SlowTick, Tick, Ticker};
 use super::votes::VoteHandle;
 use crate::engine::matches::Phase;
 use crate::engine::matchmaking::{Playing, Traits};
@@ -68,6 +68,7 @@ pub struct MatchActor {
     /// Open votes that players called, with their rules.
     called: HashMap<VoteId, VoteConfig>,
     enrolled: bool,
+    pace: Pace,
     /// The result of a match whose open votes are being called off.
     last_word: Option<Json>,
     over: bool,
@@ -169,6 +170,7 @@ impl MatchActor {
             motions,
             called: HashMap::new(),
             enrolled: false,
+            pace: Pace::default(),
             last_word: None,
             over: false,
             unsaid: None,
@@ -232,6 +234,8 @@ impl MatchActor {
             match_id: self.stage.id,
             hz: self.stage.mode.tick_hz,
             tick: ctx.address().recipient(),
+            slow: ctx.address().recipient(),
+            pace: self.pace.clone(),
             enrolled: ctx.address().recipient(),
         });
     }
@@ -370,6 +374,22 @@ impl Handler<Tick> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
+        self.tick(ctx);
+    }
+}
+
+impl Handler<SlowTick> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, SlowTick(turn): SlowTick, ctx: &mut Context<Self>) {
+        self.tick(ctx);
+        drop(turn);
+    }
+}
+
+impl MatchActor {
+    /// Runs the ticks that are due, and shows what came of them.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
         let clock = self.realm.clock;
         let begun_us = clock.now_us();
         let Some(due) = self.stage.due(begun_us) else { return };
@@ -394,6 +414,8 @@ impl Handler<Tick> for MatchActor {
         if !self.over {
             self.emit_state();
         }
-        self.meters.emit.record(clock.now_us() - begun_us);
+        let took_us = clock.now_us() - begun_us;
+        self.meters.emit.record(took_us);
+        self.pace.took(took_us);
     }
 }

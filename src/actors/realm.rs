@@ -74,14 +74,14 @@ pub struct MatchArbiter {
     pub handle: ArbiterHandle,
     /// Who tells them when to tick.
     pub ticker: Addr<Ticker>,
-    /// Whose turn it is to be made.
-    making: Arc<Semaphore>,
+    /// Whose turn it is to take long: to be made, or to tick slowly.
+    turns: Arc<Semaphore>,
 }
 
 impl MatchArbiter {
-    /// The thread behind `handle`, whose matches `ticker` wakes.
-    pub fn new(handle: ArbiterHandle, ticker: Addr<Ticker>) -> Self {
-        Self { handle, ticker, making: Arc::new(Semaphore::new(1)) }
+    /// The thread behind `handle`, whose matches `ticker` wakes; both keep to the same `turns`, of which there is one.
+    pub fn new(handle: ArbiterHandle, ticker: Addr<Ticker>, turns: Arc<Semaphore>) -> Self {
+        Self { handle, ticker, turns }
     }
 
     /// Starts the match that `make` makes, on this thread and in its turn: between any two matches that are made, those
@@ -89,7 +89,7 @@ impl MatchArbiter {
     /// script takes a while to be read.
     fn start_match(&self, make: impl FnOnce() -> MatchActor + Send + 'static) -> Addr<MatchActor> {
         let (letters, inbox) = channel::channel(crate::limits::MAILBOX_MESSAGES_MAX);
-        let turns = self.making.clone();
+        let turns = self.turns.clone();
         self.handle.spawn(async move {
             // Never closed.
             let Ok(_turn) = turns.acquire().await else { return };

@@ -2,21 +2,60 @@
 //!
 //! tokio's timer wheel is a millisecond coarse whatever the rate; a timerfd armed with absolute monotonic deadlines is
 //! late by tens of microseconds and never drifts. Elsewhere than on Linux the wheel has to do.
+//!
+//! Matches whose ticks take long come last: one at a time, and between any two of them the timer is looked at, so that a
+//! neighbour waits for one of them at most, however many there are. Making a match takes its turn among them.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use actix::prelude::*;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::clock::Clock;
 use crate::engine::matches::schedule::TickSchedule;
 use crate::ids::MatchId;
+use crate::limits::SLOW_TICK_US;
 
 /// "Your deadline has come": told to a match, which finds out from its own clock how many ticks it owes.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub struct Tick;
+
+/// The same, to a match that takes long: its turn is over when this is dropped.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SlowTick(
+    /// The turn.
+    pub OwnedSemaphorePermit,
+);
+
+/// How long a match's ticks take, as its ticker goes by: the match says it, both on one thread.
+#[derive(Debug, Clone)]
+pub struct Pace(Arc<AtomicU32>);
+
+impl Default for Pace {
+    /// Slow, until some ticks have shown otherwise.
+    fn default() -> Self {
+        Self(Arc::new(AtomicU32::new(2 * SLOW_TICK_US)))
+    }
+}
+
+impl Pace {
+    /// A tick took so many microseconds. A slow one is remembered for some quick ones after it.
+    pub fn took(&self, us: u64) {
+        let before = self.0.load(Ordering::Relaxed);
+        let now = u32::try_from(us).unwrap_or(u32::MAX).max(before - before.div_ceil(16));
+        self.0.store(now, Ordering::Relaxed);
+    }
+
+    fn is_slow(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= SLOW_TICK_US
+    }
+}
 
 /// A match wants to be told; answered by [`Enrolled`].
 #[derive(Message)]
@@ -28,6 +67,10 @@ pub struct Enroll {
     pub hz: u32,
     /// Where to tell it.
     pub tick: Recipient<Tick>,
+    /// And where, while it is slow.
+    pub slow: Recipient<SlowTick>,
+    /// Whether it is.
+    pub pace: Pace,
     /// Where to say when tick 0 is due.
     pub enrolled: Recipient<Enrolled>,
 }
@@ -48,25 +91,52 @@ pub struct Retire(
     pub MatchId,
 );
 
+struct Row {
+    tick: Recipient<Tick>,
+    slow: Recipient<SlowTick>,
+    pace: Pace,
+    /// It is due, and waits for its turn.
+    waits: bool,
+}
+
 struct Board {
     schedule: TickSchedule<MatchId>,
-    matches: HashMap<MatchId, Recipient<Tick>>,
+    matches: HashMap<MatchId, Row>,
+    /// Slow matches that are due, each once.
+    waiting: VecDeque<MatchId>,
 }
 
 impl Board {
-    /// Tells every match whose deadline has come, and forgets those that died.
+    /// Tells every match whose deadline has come, lines up the slow ones, and forgets those that died.
     fn tell_due(&mut self, now_us: u64) {
-        let Self { schedule, matches } = self;
+        let Self { schedule, matches, waiting } = self;
         let mut dead = Vec::new();
-        schedule.take_due(now_us, |match_id, _| match matches.get(&match_id) {
-            // `do_send` on purpose: ticker and match share a thread, so at most one tick waits per deadline, and a
-            // match that is stuck keeps the ticker from running too.
-            Some(tick) if tick.connected() => tick.do_send(Tick),
+        schedule.take_due(now_us, |match_id, _| match matches.get_mut(&match_id) {
+            Some(row) if row.tick.connected() => {
+                if row.waits {
+                    // It finds out from its own clock how many ticks it owes.
+                } else if row.pace.is_slow() {
+                    row.waits = true;
+                    waiting.push_back(match_id);
+                } else {
+                    // `do_send` on purpose: ticker and match share a thread, so at most one tick waits per deadline, and
+                    // a match that is stuck keeps the ticker from running too.
+                    row.tick.do_send(Tick);
+                }
+            }
             _ => dead.push(match_id),
         });
         for match_id in dead {
             schedule.remove(match_id);
             matches.remove(&match_id);
+        }
+    }
+
+    /// Tells the slow match that has waited longest.
+    fn tell_next(&mut self, turn: OwnedSemaphorePermit) {
+        if let Some(row) = self.waiting.pop_front().and_then(|match_id| self.matches.get_mut(&match_id)) {
+            row.waits = false;
+            row.slow.do_send(SlowTick(turn));
         }
     }
 }
@@ -76,13 +146,16 @@ pub struct Ticker {
     clock: Clock,
     board: Rc<RefCell<Board>>,
     alarm: Rc<alarm::Alarm>,
+    /// Whose turn it is to take long.
+    turns: Arc<Semaphore>,
 }
 
 impl Ticker {
-    /// A ticker for the arbiter it will be started in.
-    pub fn new(clock: Clock) -> std::io::Result<Self> {
-        let board = Board { schedule: TickSchedule::new(clock.now_us()), matches: HashMap::new() };
-        Ok(Self { clock, board: Rc::new(RefCell::new(board)), alarm: Rc::new(alarm::Alarm::new()?) })
+    /// A ticker for the arbiter it will be started in; `turns` has one for all that takes long there.
+    pub fn new(clock: Clock, turns: Arc<Semaphore>) -> std::io::Result<Self> {
+        let schedule = TickSchedule::new(clock.now_us());
+        let board = Board { schedule, matches: HashMap::new(), waiting: VecDeque::new() };
+        Ok(Self { clock, board: Rc::new(RefCell::new(board)), alarm: Rc::new(alarm::Alarm::new()?), turns })
     }
 
     fn rearm(&self) {
@@ -97,13 +170,31 @@ impl Actor for Ticker {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let (clock, board, alarm) = (self.clock, self.board.clone(), self.alarm.clone());
+        let lined_up = Rc::new(Notify::new());
+        let tell = lined_up.clone();
         ctx.spawn(actix::fut::wrap_future(async move {
             loop {
                 alarm.rings().await;
                 let mut board = board.borrow_mut();
                 board.tell_due(clock.now_us());
+                if !board.waiting.is_empty() {
+                    tell.notify_one();
+                }
                 if let Some(next_us) = board.schedule.next_us() {
                     alarm.set(next_us);
+                }
+            }
+        }));
+        let (board, turns) = (self.board.clone(), self.turns.clone());
+        ctx.spawn(actix::fut::wrap_future(async move {
+            loop {
+                lined_up.notified().await;
+                while !board.borrow().waiting.is_empty() {
+                    // Never closed.
+                    let Ok(turn) = turns.clone().acquire_owned().await else { return };
+                    // The thread looks at its timer before it comes back here.
+                    tokio::task::yield_now().await;
+                    board.borrow_mut().tell_next(turn);
                 }
             }
         }));
@@ -116,7 +207,8 @@ impl Handler<Enroll> for Ticker {
     fn handle(&mut self, enroll: Enroll, _: &mut Self::Context) {
         let t0_us = {
             let mut board = self.board.borrow_mut();
-            board.matches.insert(enroll.match_id, enroll.tick);
+            let row = Row { tick: enroll.tick, slow: enroll.slow, pace: enroll.pace, waits: false };
+            board.matches.insert(enroll.match_id, row);
             board.schedule.add(enroll.match_id, enroll.hz, self.clock.now_us())
         };
         // Same thread, once per match: nothing to bound.

@@ -132,6 +132,10 @@ pub const MATCH_STATUS_BYTES_MAX: usize = 64;
 /// to spiral.
 pub const CATCH_UP_TICKS_MAX: u32 = 4;
 
+/// Microseconds of a tick above which its match waits for those that are quicker: one at a time, and whoever else is due
+/// comes first. So the ticks of several slow matches on one thread do not add up for their neighbours.
+pub const SLOW_TICK_US: u32 = 2_000;
+
 /// Phase slots that matches of one rate are spread over within a tick period.
 pub const PHASE_SLOTS: u32 = 256;
 
