@@ -23,8 +23,8 @@ pub struct Scripts {
     #[schemars(range(min = 2, max = 10_000))]
     pub load_cpu_ms: u32,
     /// KiB that one match may hold, and a quarter of them that one callback may add. Over: "not enough memory", and the
-    /// callback is stopped. The more a match may hold, the longer may a single step of it take: about a millisecond for
-    /// each MiB.
+    /// callback is stopped. The more a match holds, the longer may a single step of it take: about a millisecond for each
+    /// MiB, and much more for one made to.
     #[schemars(range(min = 256, max = 16_384))]
     pub memory_kib: u32,
     /// Callbacks of one name stopped in a row, or ticks that ran out in a row, after which the match ends.
@@ -37,6 +37,14 @@ impl Default for Scripts {
         Self { instructions: 500_000, cpu_ms: 25, load_cpu_ms: 25, memory_kib: 2_048, strikes: 5 }
     }
 }
+
+/// Bytes by which a machine may grow between two looks at its meter, at most: no single string or table of a surprise can
+/// be larger, so no single instruction can take long.
+pub const SCRIPT_STEP_BYTES_MAX: usize = 512 * 1024;
+
+/// How many times what a match may make its neighbours late (`scripts.cpu_ms`) one entry into its script may take. A step
+/// that nothing interrupts can come to that only by intent. Over: the match ends at once, whatever its strikes.
+pub const SCRIPT_GROSS_TIMES: u64 = 2;
 
 /// Effects that the callbacks of one tick may ask for, and the bytes they may hold together: carrying them out is work
 /// on the same thread, and an outbox holds no more. Over: the call answers `{error=...}`.
@@ -131,7 +139,7 @@ pub const IDS_KEPT_MAX: usize = 64;
 pub const RELOAD_TRIES_MAX: u32 = 5;
 
 /// Bytes of a module that is required while the match plays. Over: an error, at the call.
-pub const LATE_MODULE_BYTES_MAX: usize = 32 * 1024;
+pub const LATE_MODULE_BYTES_MAX: usize = 16 * 1024;
 
 /// Players that `bots.min_players` may ask for, as the public interface has it. Over: a fault of the script.
 pub const BOTS_TO_MAX: i64 = 64;

@@ -232,9 +232,10 @@ fn a_reload_that_lacked_memory_tries_again_and_one_that_hangs_ends_no_match() {
         assert_eq!(m.join(n, None), Ok(()), "{:?}", m.told());
     }
     m.ticks(1);
+    let shows = "function get_state(id, s) return {n = s.n} end";
     let needs =
         "local t = {} for i = 1, 1200 do t[i] = ('y'):rep(1000) .. i end function tick(s) s.n = s.n + 100 return s end";
-    assert_eq!(script.replace(sources(&format!("{needs} {fills}"))), Ok(true));
+    assert_eq!(script.replace(sources(&format!("{needs} {fills} {shows}"))), Ok(true));
     m.ticks(4);
     let told = m.told();
     assert!(told[0].starts_with("fault reload") && told[0].ends_with("over its budget of memory"), "{told:#?}");

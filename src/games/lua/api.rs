@@ -61,7 +61,10 @@ pub(super) const CALLS: &[(&str, &str, bool, Call)] = &[
 /// Builds the `game` table. `game.spatial` comes from the prelude.
 pub(super) fn install(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
     let game = lua.create_table()?;
-    host.set_object_mark(lua.create_table()?);
+    // Shared by every object, and nobody's to add to: a finaliser put there would be everybody's.
+    let mark = lua.create_table()?;
+    mark.raw_set("__metatable", false)?;
+    host.set_object_mark(mark);
     for (space, name, while_loading, call) in CALLS.iter().copied() {
         let host = host.clone();
         let function = lua.create_function(move |lua, args: Variadic<Value>| {
@@ -70,6 +73,8 @@ pub(super) fn install(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
             } else {
                 call(lua, &host, &args)
             };
+            // What ran out within the call ran out at the line of it, not wherever the hook fires next.
+            host.stop_if_spent(lua)?;
             answer.or_else(|wanted| error_table(lua, &wanted))
         })?;
         in_space(lua, &game, space)?.raw_set(name, function)?;

@@ -26,6 +26,7 @@ use mlua::{HookTriggers, Lua, VmState};
 use super::purse::{Purse, purse_us};
 use super::report::{Place, place_on_stack};
 use crate::limits::Scripts;
+use crate::limits::scripts::{SCRIPT_GROSS_TIMES, SCRIPT_STEP_BYTES_MAX};
 
 /// What scripts of one game may cost: [`Scripts`] in the units that are counted here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +46,11 @@ pub struct Allowance {
     pub cpu_load_us: u64,
     /// Bytes the whole machine of one match may hold. Over: "not enough memory", and the callback is stopped.
     pub memory_bytes: usize,
-    /// Bytes by which the machine may grow between two looks at the meter (and a callback in all, except for loading
-    /// and `init`): no single string or table of a surprise can be larger, so no single instruction can take long.
+    /// Bytes by which the machine may grow between two looks at the meter: no single string or table of a surprise can be
+    /// larger, so no single instruction can take long.
     pub growth_bytes: usize,
+    /// Bytes by which one callback may make it grow, except for loading and `init`. Over: as for its memory.
+    pub callback_bytes: usize,
     /// Callbacks of one name stopped in a row, or ticks that ran out in a row, after which the match ends.
     pub strikes: u32,
 }
@@ -68,7 +71,8 @@ impl From<&Scripts> for Allowance {
             cpu_us: u64::from(scripts.cpu_ms) * 1_000,
             cpu_load_us: u64::from(scripts.load_cpu_ms) * 1_000,
             memory_bytes,
-            growth_bytes: memory_bytes / 4,
+            growth_bytes: (memory_bytes / 4).min(SCRIPT_STEP_BYTES_MAX),
+            callback_bytes: memory_bytes / 4,
             strikes: scripts.strikes,
         }
     }
@@ -190,6 +194,10 @@ pub(super) struct Meter {
     entered: Cell<Entered>,
     /// It was given less than its own allowance, because its turn or the purse had no more.
     short: Cell<bool>,
+    /// Entries so far.
+    entries: Cell<u64>,
+    /// What the last entry took beyond all measure, in processor microseconds.
+    gross_us: Cell<Option<u64>>,
 }
 
 #[derive(Clone, Copy)]
@@ -228,6 +236,8 @@ impl Meter {
             cpu_until_us: Cell::new(None),
             entered: Cell::new(entered),
             short: Cell::new(false),
+            entries: Cell::new(0),
+            gross_us: Cell::new(None),
         });
         meter.hook(lua, HOOK_EVERY)?;
         Ok(meter)
@@ -337,9 +347,11 @@ impl Meter {
 
     /// A fresh allowance.
     pub(super) fn begin(self: &Rc<Self>, lua: &Lua, entry: Entry) {
+        self.entries.set(self.entries.get() + 1);
+        self.gross_us.set(None);
         let began = Instant::now();
         let used = lua.used_memory();
-        let grown = (used + self.allowance.growth_bytes).min(self.allowance.memory_bytes);
+        let grown = (used + self.allowance.callback_bytes).min(self.allowance.memory_bytes);
         let (instructions, bytes_max) = match entry {
             Entry::Load => (self.allowance.instructions_load, self.allowance.memory_bytes),
             Entry::Callback => (self.allowance.instructions, grown),
@@ -403,11 +415,24 @@ impl Meter {
                 now_us.saturating_sub(since).min(passed_us)
             }
         };
+        let is_callback = !matches!(entered.entry, Entry::Load | Entry::Own);
+        let gross = is_callback && used_us > SCRIPT_GROSS_TIMES * self.allowance.cpu_us;
+        self.gross_us.set(gross.then_some(used_us));
         match (entered.entry, self.load_left_us.get()) {
             (Entry::Own, _) => {}
             (Entry::Load, Some(left_us)) => self.load_left_us.set(Some(left_us.saturating_sub(used_us))),
             _ => self.purse.spend(used_us),
         }
+    }
+
+    /// Which entry into the script this is.
+    pub(super) fn entry(&self) -> u64 {
+        self.entries.get()
+    }
+
+    /// The processor microseconds of the last entry, where no honest script takes so long.
+    pub(super) fn gross_us(&self) -> Option<u64> {
+        self.gross_us.get()
     }
 
     /// Work of the host's own that the script is the reason of.
@@ -417,7 +442,7 @@ impl Meter {
 
     /// What came in from outside is not growth of the script's.
     pub(super) fn came_in(self: &Rc<Self>, lua: &Lua) {
-        let grown = lua.used_memory() + self.allowance.growth_bytes;
+        let grown = lua.used_memory() + self.allowance.callback_bytes;
         self.bytes_max.set(self.bytes_max.get().max(grown));
         self.look(lua);
     }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::budget::Entry;
 use super::host::Complaint;
+use super::pace::ms;
 use super::play::LuaGame;
 use super::report::Told;
 use super::sandbox::Machine;
@@ -54,6 +55,8 @@ const TURN: &str = "turn";
 pub(super) enum Blame {
     /// The script's, which used more than it may: so many in a row end the match.
     OverBudget,
+    /// The script's, one step of which took beyond all measure: the match ends for it at once.
+    Gross,
     /// The script's, which raised an error: it ended by itself, and the row with it.
     Raised,
     /// Nobody's that the match could end for: what players sent, what others had used up, what the host left out.
@@ -130,12 +133,33 @@ impl Lookup {
     }
 }
 
+impl Lookup {
+    /// Every callback that there is.
+    pub(super) fn callbacks(&self) -> Vec<(&'static str, Function)> {
+        self.names.iter().filter_map(|(name, _)| Some((*name, self.find(name)?))).collect()
+    }
+
+    /// Removes a callback where it is still this function.
+    pub(super) fn forget(&self, name: &str, old: &Function) -> mlua::Result<()> {
+        for table in [&self.globals, &self.game] {
+            if matches!(table.raw_get::<Value>(name)?, Value::Function(now) if now == *old) {
+                table.raw_set(name, Value::Nil)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl LuaGame {
+    /// The file and the line where a callback begins.
+    fn begins(&self, callback: &str) -> Option<(String, u32)> {
+        let info = self.lookup.find(callback)?.info();
+        Some((info.source?.strip_prefix('@')?.to_owned(), u32::try_from(info.line_defined?).ok()?))
+    }
+
     /// Where a callback begins, as `file:line: `, for what is wrong with what it gave back.
     pub(super) fn begins_at(&self, callback: &str) -> String {
-        let info = self.lookup.find(callback).map(|f| f.info());
-        let place = info.and_then(|info| Some((info.source?.strip_prefix('@')?.to_owned(), info.line_defined?)));
-        place.map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default()
+        self.begins(callback).map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default()
     }
 
     /// Calls a callback on a fresh allowance.
@@ -178,7 +202,13 @@ impl LuaGame {
             self.left_out(name, waits);
             return Called::Failed;
         }
-        match self.machine.entry(entry, || work(&self.machine)) {
+        let done = self.machine.entry(entry, || work(&self.machine));
+        if let Some(us) = self.machine.meter.gross_us() {
+            let text = format!("{name} took {} of processor time in one step, many times what a match has", ms(us));
+            self.fail(name, None, &mlua::Error::runtime(text), Blame::Gross);
+            return Called::Failed;
+        }
+        match done {
             Ok(value) => {
                 if !self.troubles.is_empty()
                     && let Some(trouble) = self.troubles.get_mut(name)
@@ -265,6 +295,8 @@ impl LuaGame {
             trouble.told = 0;
         }
         match blame {
+            // One is enough.
+            Blame::Gross => trouble.strikes = u32::MAX,
             Blame::OverBudget => {
                 trouble.strikes = trouble.strikes.saturating_add(1);
                 // Ticks are counted below, whichever callback of theirs it was.
@@ -274,7 +306,7 @@ impl LuaGame {
             Blame::None => {}
         }
         let (strikes, overspent) = (trouble.strikes, trouble.overspent);
-        let blamed = blame == Blame::OverBudget && !FORGIVEN.contains(&callback);
+        let blamed = matches!(blame, Blame::OverBudget | Blame::Gross) && !FORGIVEN.contains(&callback);
         let in_turn = callback == TURN || entry_of(callback) == Entry::Turn;
         if blamed && in_turn && !std::mem::replace(&mut self.turn_overspent, true) {
             let turn = self.troubles.entry(TURN).or_default();
@@ -288,7 +320,14 @@ impl LuaGame {
         if trouble.told < FAULTS_TOLD_MAX || last_straw {
             trouble.told += 1;
             let suppressed = std::mem::take(&mut trouble.suppressed);
-            let told = Told::of(error, self.script.file());
+            let mut told = Told::of(error, self.script.file());
+            if blame != Blame::None
+                && told.line.is_none()
+                && let Some((file, line)) = self.begins(callback)
+            {
+                // What is wrong with what a callback gave back is wrong with the callback.
+                (told.file, told.line) = (file, Some(line));
+            }
             let fault = ScriptFault {
                 player,
                 callback,
@@ -296,7 +335,7 @@ impl LuaGame {
                 line: told.line,
                 message: told.message,
                 traceback: told.traceback,
-                over_budget: blame == Blame::OverBudget,
+                over_budget: matches!(blame, Blame::OverBudget | Blame::Gross),
                 suppressed,
             };
             self.machine.host.tell(Effect::ScriptFault(Box::new(fault)));

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mlua::{Table, Value};
+use mlua::{Lua, Table, Value};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use serde_json::value::RawValue;
@@ -376,6 +376,12 @@ impl Host {
     }
 
     /// Who pays for what is written.
+    /// Fails, and remembers the line, where the script's allowance is spent.
+    pub(super) fn stop_if_spent(&self, lua: &Lua) -> mlua::Result<()> {
+        let spent = self.meter.get().and_then(|meter| Some((meter, meter.spent()?)));
+        spent.map_or(Ok(()), |(meter, spent)| meter.stop(lua, spent))
+    }
+
     pub(super) fn set_meter(&self, meter: Rc<Meter>) {
         let _ = self.meter.set(meter);
     }

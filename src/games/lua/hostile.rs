@@ -469,7 +469,7 @@ fn large_modules_are_required_before_the_match() {
     for (text, told) in [
         (
             late,
-            "module 'large' has 60011 bytes: while a match plays it may have 32768, larger ones are required at the top",
+            "module 'large' has 60011 bytes: while a match plays it may have 16384, larger ones are required at the top",
         ),
         (early, ""),
     ] {

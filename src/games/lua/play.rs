@@ -14,7 +14,7 @@ use super::facts::Fact;
 use super::filter::WordFilter;
 use super::host::{Birth, Host};
 use super::phases::{Phases, Step};
-use super::renew::Renewal;
+use super::renew::{Body, Renewal};
 use super::report::{Fault, Told};
 use super::sandbox::Machine;
 use super::script::Script;
@@ -52,6 +52,7 @@ pub struct LuaGame {
     pub(super) phases: Phases,
     pub(super) bots: Option<Table>,
     pub(super) bot_names: Vec<String>,
+    pub(super) body: Body,
     pub(super) lookup: Lookup,
     pub(super) ids: Vec<(PlayerId, LuaString)>,
     pub(super) troubles: BTreeMap<&'static str, Trouble>,
@@ -93,8 +94,10 @@ impl LuaGame {
         machine.run(script.file(), &globals).map_err(fault)?;
         machine.host.set_loading(false);
         let lookup = Lookup::new(&machine.lua).map_err(fault)?;
+        let body = Body::of(&lookup);
         let state = begin(&machine, &lookup, options).map_err(fault)?;
         let mut game = Self {
+            body,
             audience: audience(&lookup),
             machine,
             script: script.clone(),

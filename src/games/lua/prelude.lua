@@ -383,6 +383,77 @@ end
 
 math.random, math.randomseed = host.random, function() end
 
+-- The library of Lua 5.2, by the operators that came after it.
+local MASK = 0xFFFFFFFF
+bit32 = {}
+
+local function bits(fname, ...)
+  local n = select("#", ...)
+  local all = pack(...)
+  for i = 1, n do
+    local v = all[i]
+    if type(v) == "string" then v = tonumber(v) end
+    if type(v) ~= "number" or v ~= v or v - v ~= 0 then
+      error("bad argument #" .. i .. " to '" .. fname .. "' (number expected, got " .. type(all[i]) .. ")", 3)
+    end
+    all[i] = math.tointeger(v // 1 % 4294967296) & MASK
+  end
+  return all
+end
+
+local function folded(fname, begin, step)
+  bit32[fname] = function(...)
+    local all, value = bits(fname, ...), begin
+    for i = 1, all.n do value = step(value, all[i]) end
+    return value
+  end
+end
+
+folded("band", MASK, function(a, b) return a & b end)
+folded("bor", 0, function(a, b) return a | b end)
+folded("bxor", 0, function(a, b) return a ~ b end)
+function bit32.bnot(x) return ~bits("bnot", x)[1] & MASK end
+function bit32.btest(...) return bit32.band(...) ~= 0 end
+
+local function shifted(x, by)
+  if by <= -32 or by >= 32 then return 0 end
+  return (by >= 0 and x << by or x >> -by) & MASK
+end
+
+function bit32.lshift(x, by) return shifted(bits("lshift", x)[1], whole(by, 2, "lshift")) end
+function bit32.rshift(x, by) return shifted(bits("rshift", x)[1], -whole(by, 2, "rshift")) end
+
+function bit32.arshift(x, by)
+  x, by = bits("arshift", x)[1], whole(by, 2, "arshift")
+  if by <= 0 or x & 0x80000000 == 0 then return shifted(x, -by) end
+  if by >= 32 then return MASK end
+  return (x >> by | ~(MASK >> by)) & MASK
+end
+
+function bit32.lrotate(x, by)
+  x, by = bits("lrotate", x)[1], whole(by, 2, "lrotate") % 32
+  return (x << by | x >> (32 - by)) & MASK
+end
+
+function bit32.rrotate(x, by) return bit32.lrotate(x, -whole(by, 2, "rrotate")) end
+
+local function field(fname, at, width)
+  at, width = whole(at, 2, fname), width == nil and 1 or whole(width, 3, fname)
+  if at < 0 or width < 1 or at + width > 32 then error("trying to access non-existent bits", 3) end
+  return at, (1 << width) - 1
+end
+
+function bit32.extract(x, at, width)
+  local at, mask = field("extract", at, width)
+  return bits("extract", x)[1] >> at & mask
+end
+
+function bit32.replace(x, v, at, width)
+  local at, mask = field("replace", at, width)
+  local both = bits("replace", x, v)
+  return both[1] & ~(mask << at) | (both[2] & mask) << at
+end
+
 os = {
   clock = host.clock,
   time = host.time,
@@ -397,22 +468,21 @@ function print(...)
 end
 
 -- require, for one directory: modules are cached by their path, which a reload forgets.
-local locate, compile = host.locate, host.compile
-local modules, LOADING = {}, {}
+local locate, compile, entry = host.locate, host.compile, host.entry
+-- Which modules are being read, and since which entry: one that ran out of its budget has no time to say that it is over.
+local modules, reading = {}, {}
 
 local function requirer(base, env)
   return function(module)
     local key = locate(base, module)
     local known = modules[key]
-    if known == LOADING then error("module '" .. module .. "' requires itself", 2) end
     if known ~= nil then return known end
+    if reading[key] == entry() then error("module '" .. module .. "' requires itself", 2) end
     local chunk = compile(key, module, env)
-    modules[key] = LOADING
+    reading[key] = entry()
     local ok, value = rawpcall(chunk, module)
-    if not ok then
-      modules[key] = nil
-      error(value, 0)
-    end
+    reading[key] = nil
+    if not ok then error(value, 0) end
     if value == nil then value = true end
     modules[key] = value
     return value
@@ -478,6 +548,9 @@ function spatial.nearest(entities, x, y, n, opts)
   return search(entities, x, y, math.huge,
     { type = opts.type, exclude = opts.exclude, sort = "nearest", max_results = n })
 end
+
+-- Of the public interface, over the zones of a world, which there are none of here.
+function spatial.query_rect() return { error = "not available on this server" } end
 
 function spatial.in_range(a, b, range)
   if not placed(a) or not placed(b) or type(range) ~= "number" then
@@ -548,7 +621,9 @@ function own.copy(value)
       copy[k] = v
     end
     local mt = getmetatable(t)
-    if type(mt) == "table" then rawsetmetatable(copy, mt) end
+    -- What was put into it since it was set.
+    local plain = type(mt) == "table" and rawget(mt, "__gc") == nil and rawget(mt, "__mode") == nil
+    if plain then rawsetmetatable(copy, mt) end
     at = at + 1
   end
   return copies[value]

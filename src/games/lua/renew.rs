@@ -1,14 +1,38 @@
 //! A match that plays takes new files, and plays on with the old ones where those are no good.
 
-use mlua::{Table, Value};
+use mlua::{Function, Table, Value};
 
 use super::budget::Spent;
-use super::calls::Blame;
+use super::calls::{Blame, Lookup};
 use super::play::{LuaGame, audience};
 use super::report::Fault;
 use super::sandbox::Machine;
 use crate::games::{Effect, ScriptFault};
 use crate::limits::scripts::RELOAD_TRIES_MAX;
+
+/// Globals that say how a running match is played, as its script's body has them: what the new one does not say no longer
+/// holds.
+const SAID_BY_BODIES: &[&str] = &["state_strategy", "bots"];
+
+/// The callbacks that a script's body defined, as against those that it was given while it played.
+#[derive(Default)]
+pub(super) struct Body(Vec<(&'static str, Function)>);
+
+impl Body {
+    /// Those that are there after it ran.
+    pub(super) fn of(lookup: &Lookup) -> Self {
+        Self(lookup.callbacks())
+    }
+
+    /// A new body ran: callbacks of the old one that it did not define again are gone, like the lines that were.
+    fn forget_old(&mut self, lookup: &Lookup) -> mlua::Result<()> {
+        for (name, old) in std::mem::take(&mut self.0) {
+            lookup.forget(name, &old)?;
+        }
+        *self = Self::of(lookup);
+        Ok(())
+    }
+}
 
 /// New files that a match could not take yet.
 #[derive(Debug, Default)]
@@ -59,8 +83,14 @@ impl LuaGame {
         let outcome = self.kept().and_then(|kept| {
             self.host().set_sources(self.script.sources());
             self.host().set_loading(true);
+            for name in SAID_BY_BODIES {
+                self.machine.lua.globals().raw_set(*name, Value::Nil)?;
+            }
             let ran = self.machine.run(self.script.file(), &self.machine.lua.globals());
             self.host().set_loading(false);
+            if ran.is_ok() {
+                self.body.forget_old(&self.lookup)?;
+            }
             spent = self.machine.meter.spent().filter(|_| ran.is_err());
             if ran.is_err() {
                 self.host().set_sources(old);

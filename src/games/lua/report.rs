@@ -79,6 +79,8 @@ impl Told {
         let (file, line) = place.map_or_else(|| (file.to_owned(), None), |(file, line)| (file, Some(line)));
         // A fault of a whole file names it already.
         let message = message.strip_prefix(&format!("{file}: ")).map(str::to_owned).unwrap_or(message);
+        // One line of the log: what players send ends up in errors, and must not look like lines of its own.
+        let message = message.replace(|c: char| c.is_control(), " ");
         Self { file, line, message: cut(message, FAULT_BYTES_MAX), traceback: cut(traceback, TRACEBACK_BYTES_MAX) }
     }
 

@@ -174,6 +174,8 @@ fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host
     helpers.raw_set("out_of_memory", lua.create_function(move |lua, ()| m.stop(lua, Spent::Memory))?)?;
     let m = meter.clone();
     helpers.raw_set("charge", lua.create_function(move |lua, units: u64| m.charge(lua, units))?)?;
+    let m = meter.clone();
+    helpers.raw_set("entry", lua.create_function(move |_, ()| Ok(m.entry()))?)?;
     helpers.raw_set("error_text", lua.create_function(|_, value: Value| Ok(error_text(&value)))?)?;
     let h = host.clone();
     let m = meter.clone();

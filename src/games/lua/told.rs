@@ -33,7 +33,7 @@ fn keys_that_read_the_same_are_a_fault_and_never_twice_on_the_wire() {
         m.ticks(1);
         assert_eq!(m.view(Some(1)), "", "{keys}");
         let told = m.told();
-        assert_eq!(told, [format!("fault get_state match.lua:? two keys of one table both read \"{same}\" in JSON")]);
+        assert_eq!(told, [format!("fault get_state match.lua:2 two keys of one table both read \"{same}\" in JSON")]);
         assert!(m.view(None).contains("two keys of one table both read"), "{keys}");
     }
     let mut m = Played::new("function tick(s) s.d = {[1] = 'a', ['2'] = 'b', [true] = 1, [0.5] = 2} return s end");
