@@ -15,11 +15,12 @@ use crate::actors::channels;
 use crate::actors::directory::{MatchCard, VotePlace};
 use crate::actors::lobby::unknown_mode;
 use crate::actors::matches::Command;
-use crate::actors::notifications::notify;
+use crate::actors::notifications::notify_and_tell;
 use crate::actors::realm::MatchOrder;
 use crate::actors::sessions::{EndSession, refusal_of};
 use crate::actors::votes::Oversee;
 use crate::engine::matches::Phase;
+use crate::engine::modes::Json;
 use crate::gateway::http::body::Fields;
 use crate::gateway::http::front_door::address_of;
 use crate::gateway::http::reply::{Answer, Refused, banned_refusal, success};
@@ -333,10 +334,20 @@ pub(super) async fn notify_player(state: State, req: HttpRequest, id: web::Path<
         }
         only_known(&state, id).await?;
         let notice = serde_json::value::to_raw_value(&notice).map_err(|_| Reason::Internal)?;
-        notify(&state.running()?.realm, &[id], &notice);
-        success()
+        leave(&state, &[id], &notice).await
     })
     .await
+}
+
+/// Leaves a notification for each of `to`; answered when the store has it, since whoever is told so relies on it.
+async fn leave(state: &State, to: &[PlayerId], notice: &Json) -> Answer {
+    let realm = &state.running()?.realm;
+    ask(|done| {
+        // It is one: it was put together here.
+        notify_and_tell(realm, to, notice, done);
+    })
+    .await?;
+    success()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -401,16 +412,18 @@ pub(super) async fn announce(state: State, req: HttpRequest, payload: Payload) -
         let content = short(announce.content.clone(), "content")?;
         match &announce.channel_id {
             Some(channel) => {
-                channels::announce(realm, channel, &content)?;
+                let (tell, told) = oneshot::channel();
+                channels::announce(realm, channel, &content, Box::new(move |outcome| drop(tell.send(outcome))))?;
+                told.await.map_err(|_| Reason::Busy)??;
+                success()
             }
             None => {
                 let online: Vec<_> = realm.directory.members().iter().map(|member| member.player).collect();
                 let notice = json!({"type": "announcement", "subject": "", "content": content});
                 let notice = serde_json::value::to_raw_value(&notice).map_err(|_| Reason::Internal)?;
-                notify(realm, &online, &notice);
+                leave(&state, &online, &notice).await
             }
         }
-        success()
     })
     .await
 }
