@@ -168,7 +168,7 @@ fn check(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, mut ask: Ask)
         let mut this = inner.borrow_mut();
         let State::Checking(waiting, former) = std::mem::replace(&mut this.state, State::Stranger) else { return };
         let verdict = match row {
-            Ok(Ok(_)) if this.realm.is_draining() && former.is_none() => Err(Reason::Draining.into()),
+            Ok(Ok(row)) if this.realm.is_draining() && !this.is_here(row.player.id) => Err(Reason::Draining.into()),
             Ok(Ok(row)) if !this.has_room_for(row.player.id) => Err(Reason::CapacityReached.into()),
             Ok(Ok(row)) => Ok(row),
             Ok(Err(AccessDenied::Invalid)) => Err(Reason::InvalidToken.into()),
@@ -285,12 +285,16 @@ impl Inner {
         self.state = State::In(Box::new(SignedIn { player, session_id, session, family: row.family }));
     }
 
-    /// Whether one player more is within the limit; whoever has a session or a seat already is no one more.
+    /// Whether one player more is within the limit; whoever is here already is no one more.
     fn has_room_for(&self, player: PlayerId) -> bool {
+        let max = self.realm.rules.limits.players_max as usize;
+        self.realm.directory.sessions_live() < max || self.is_here(player)
+    }
+
+    /// Whether the player has a session or a seat: they come back, also to a server that lets nobody new in.
+    fn is_here(&self, player: PlayerId) -> bool {
         let directory = &self.realm.directory;
-        directory.sessions_live() < self.realm.rules.limits.players_max as usize
-            || directory.member(player).is_some()
-            || directory.seat(player).is_some()
+        directory.member(player).is_some() || directory.seat(player).is_some()
     }
 
     /// Whoever is signed out or banned between the look at the token and the entry into the directory is found by
