@@ -126,6 +126,26 @@ fn a_request_that_is_sent_again_after_a_resume_is_done_and_answered_once() {
 }
 
 #[test]
+fn no_input_is_taken_for_one_that_came_before_the_connection_was_lost() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut ann, _bob, _) = pair(&base, "bench").await;
+        let input = json!({"type": "match.input", "cid": 1, "payload": {"move_x": 1}}).to_string();
+        for seen in [3, 6] {
+            for _ in 0..3 {
+                ann.text(&input).await;
+            }
+            let player = ann.player.clone();
+            ann.expect_where("match.state", |state| state["players"][&player]["inputs_seen"] == seen).await;
+            let (back, connected) = come_back(&base, &ann, 0).await;
+            assert_eq!(connected["payload"]["resumed"], true);
+            ann = back;
+        }
+    });
+}
+
+#[test]
 fn a_session_that_was_taken_over_from_can_no_longer_leave_the_match() {
     let server = server(|_| {});
     let base = Base::from(server.addr);

@@ -99,8 +99,7 @@ impl Inner {
         match request {
             Request { cid, msg: ClientMsg::SessionConnect(connect), .. } => Some(Ask { cid, connect }),
             request => {
-                // A heartbeat is answered as often as it comes.
-                let again = request.cid.is_some() && !matches!(request.msg, ClientMsg::SessionHeartbeat(_));
+                let again = request.cid.is_some() && request.msg.has_counted_answer();
                 let print = again.then(|| self.realm.fingerprint(text));
                 self.pass(connection, request, received_ms, print);
                 None
