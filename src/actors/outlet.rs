@@ -13,9 +13,9 @@ use parking_lot::Mutex;
 
 use super::connection::{CloseCode, Connection, Cut};
 use super::socket_metrics::SocketMetrics;
-use crate::engine::sessions::{Bounds, Gone, Lane, Outbox, Pushed, Replied, SlotKind};
+use crate::engine::sessions::{Asked, Bounds, Gone, Lane, Outbox, Pushed, Replied, SlotKind};
 use crate::limits::{self, Limits};
-use crate::wire::{Cid, Dialect, Frame};
+use crate::wire::{Dialect, Frame};
 
 /// The way out of one session. See the module.
 pub struct Outlet {
@@ -183,9 +183,10 @@ impl Outlet {
         }
     }
 
-    /// Whether a request with this correlation id, which came when `since` frames were counted, has been answered.
-    pub fn replied(&self, cid: &Cid, since: u64) -> Replied {
-        self.inner.lock().outbox.reply(since, |one| matches!(one, Waiting::Frame(frame) if frame.answers(cid)))
+    /// Whether a request of the session has been answered.
+    pub fn replied(&self, asked: &Asked) -> Replied {
+        let answers = |one: &Waiting| matches!(one, Waiting::Frame(frame) if frame.answers == Some(asked.number));
+        self.inner.lock().outbox.reply(asked.counted, answers)
     }
 
     /// Counted frames so far.
@@ -361,7 +362,7 @@ mod tests {
     }
 
     fn frame(text: &str, lane: Lane) -> Frame {
-        Frame { latest: text.into(), seed: None, lane }
+        Frame { latest: text.into(), seed: None, lane, answers: None }
     }
 
     fn drained(connection: &Arc<Connection>) -> String {
