@@ -60,6 +60,7 @@ impl Waiting {
 struct Inner {
     outbox: Outbox<Waiting>,
     connection: Option<Arc<Connection>>,
+    dialect: Option<Dialect>,
 }
 
 impl Inner {
@@ -80,7 +81,7 @@ pub struct Resumed {
 impl Outlet {
     /// An outlet without a connection, not counting yet.
     pub fn new(bounds: Bounds, metrics: Arc<SocketMetrics>) -> Arc<Self> {
-        let inner = Mutex::new(Inner { outbox: Outbox::new(bounds), connection: None });
+        let inner = Mutex::new(Inner { outbox: Outbox::new(bounds), connection: None, dialect: None });
         Arc::new(Self { inner, deltas: AtomicBool::new(false), bounds, metrics })
     }
 
@@ -155,6 +156,17 @@ impl Outlet {
         if before && !wanted {
             self.inner.lock().outbox.clear_slots(SlotKind::MatchDelta);
         }
+    }
+
+    /// Which form of the protocol the session's client speaks, once that is known: it speaks it over its next connection,
+    /// too.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.inner.lock().dialect
+    }
+
+    /// See [`Outlet::dialect`].
+    pub fn set_dialect(&self, dialect: Option<Dialect>) {
+        self.inner.lock().dialect = dialect;
     }
 
     /// A session begins: `connected` (`session.connected`) leaves uncounted, and every counted frame after it is

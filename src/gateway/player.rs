@@ -32,7 +32,9 @@ pub struct PlayerBrain {
 struct Inner {
     realm: Arc<Realm>,
     state: State,
-    /// The client (or the configuration) said which dialect it speaks: nothing is guessed any more.
+    /// The client said over this connection which dialect it speaks: that counts for more than what its session knows.
+    dialect_said: bool,
+    /// It said so, gave it away, or the configuration or its session knows: nothing is guessed any more.
     dialect_fixed: bool,
     /// Tells this socket apart from the session's others.
     opened: u64,
@@ -57,12 +59,13 @@ struct SignedIn {
 impl PlayerBrain {
     /// A brain for a fresh connection; `dialect` is what the address or the configuration said.
     pub fn new(realm: Arc<Realm>, connection: &Arc<Connection>, dialect: Option<Dialect>) -> Self {
+        let dialect_said = dialect.is_some();
         let dialect = dialect.or(realm.rules.dialect);
         if let Some(dialect) = dialect {
             connection.set_dialect(dialect);
         }
         let opened = realm.next_number();
-        let inner = Inner { realm, state: State::Stranger, dialect_fixed: dialect.is_some(), opened };
+        let inner = Inner { realm, state: State::Stranger, dialect_said, dialect_fixed: dialect.is_some(), opened };
         Self { inner: Rc::new(RefCell::new(inner)) }
     }
 }
@@ -108,6 +111,14 @@ impl Inner {
     }
 
     fn pass(&mut self, connection: &Arc<Connection>, request: Request, received_ms: u64, print: Option<u64>) {
+        if !self.dialect_fixed
+            && self.session().is_some()
+            && let Some(dialect) = dialect_given_away(&request.msg)
+        {
+            connection.set_dialect(dialect);
+            self.dialect_fixed = true;
+            self.remember_dialect(connection);
+        }
         let Some(signed_in) = self.session() else {
             if let Request { cid, msg: ClientMsg::SessionHeartbeat(_), .. } = &request {
                 let pulse = Heartbeat { ts: self.realm.clock.unix_ms() };
@@ -117,11 +128,6 @@ impl Inner {
             }
             return;
         };
-        if !self.dialect_fixed
-            && let Some(dialect) = dialect_given_away(&request.msg)
-        {
-            connection.set_dialect(dialect);
-        }
         let cid = request.cid.clone();
         match signed_in.session.try_send(Inbound { opened: self.opened, request, received_ms, print }) {
             Ok(()) => {}
@@ -232,6 +238,7 @@ impl Inner {
         let Ask { cid, connect } = ask;
         if let Some(dialect) = connect.dialect {
             connection.set_dialect(dialect);
+            self.dialect_said = true;
             self.dialect_fixed = true;
         }
         let player = row.player.id;
@@ -248,6 +255,7 @@ impl Inner {
                 former.session.do_send(SignedInAgain { family: row.family, resync });
                 let connected = self.connected(player, former.session_id, outlet.wants_deltas(), true);
                 outlet.push(&connected.frame(cid.as_ref()).on(Lane::Uncounted));
+                self.remember_dialect(connection);
                 self.state = State::In(former);
                 return;
             }
@@ -281,7 +289,13 @@ impl Inner {
                 (session_id, session)
             }
         };
+        self.remember_dialect(connection);
         self.state = State::In(Box::new(SignedIn { player, session_id, session, family: row.family }));
+    }
+
+    /// The session speaks the dialect of this connection from now on, if that is known.
+    fn remember_dialect(&self, connection: &Connection) {
+        connection.outlet().set_dialect(self.dialect_fixed.then(|| connection.dialect()));
     }
 
     /// Whether one player more is within the limit; whoever is here already is no one more.
@@ -336,6 +350,13 @@ impl Inner {
         let member = self.realm.directory.member(player)?;
         if resume.session_id != Some(member.session_id) || !member.session.connected() {
             return None;
+        }
+        // Before anything is replayed; and also where it cannot be, since whoever asks for it is the same client.
+        if !self.dialect_said
+            && let Some(dialect) = member.outlet.dialect()
+        {
+            connection.set_dialect(dialect);
+            self.dialect_fixed = true;
         }
         let connected = self.connected(player, member.session_id, deltas, true).frame(cid).on(Lane::Uncounted);
         let resumed = member.outlet.resume(connection, resume.received, &connected).ok()?;
