@@ -283,8 +283,8 @@ async fn a_banned_player_is_out_at_once_and_stays_out_after_a_restart() {
         let (error, code) = player.thrown_out().await;
         assert_eq!((&error["error"]["code"], code), (&json!("auth.banned"), Some(1008)));
         assert_eq!(error["error"]["details"]["reason"], "cheating");
-        let (status, _) = server.call(&player.token, "GET", "/api/v1/notifications", Value::Null).await;
-        assert_eq!(status, 401, "the token is worth nothing");
+        let (status, body) = server.call(&player.token, "GET", "/api/v1/notifications", Value::Null).await;
+        assert_eq!((status, &body["error"]["code"]), (403, &json!("auth.banned")), "the token opens nothing");
         ada = player.id;
         let mute = json!({"seconds": 3600, "reason": "loud"});
         assert_eq!(done(server.deed(&format!("players/{bob}/mute"), mute).await), DONE);

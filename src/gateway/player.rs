@@ -314,19 +314,12 @@ impl Inner {
     /// neither; so the token is looked at once more, now that the session can be found.
     fn check_again(&self, token: &str) {
         let State::In(signed_in) = &self.state else { return };
-        let (session, player, family) = (signed_in.session.clone(), signed_in.player, signed_in.family);
-        let (store, now_ms) = (self.realm.store.clone(), self.realm.clock.unix_ms());
+        let (session, family) = (signed_in.session.clone(), signed_in.family);
+        let now_ms = self.realm.clock.unix_ms();
         // `do_send` on purpose: it must not be lost.
         let end = move |refusal| session.do_send(Revoked { families: [family].into(), refusal });
         verify_access_token(&*self.realm.store, token, now_ms, move |row| match row {
-            // A ban takes the tokens with it; whoever is banned is told that, and not that they signed out.
-            Err(AccessDenied::Invalid) => store.player(
-                player,
-                Box::new(move |row| {
-                    let ban = row.ok().flatten().and_then(|row| row.ban).filter(|ban| ban.holds(now_ms));
-                    end(ban.map_or_else(|| Reason::SessionRevoked.into(), |ban| banned(&ban)));
-                }),
-            ),
+            Err(AccessDenied::Invalid) => end(Reason::SessionRevoked.into()),
             Err(AccessDenied::Banned(ban)) => end(banned(&ban)),
             // A store too busy to say so leaves it at what it said a moment ago.
             Ok(_) | Err(AccessDenied::Store(_)) => {}
