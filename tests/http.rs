@@ -370,6 +370,8 @@ fn an_access_token_runs_out_and_a_refresh_token_rotates() {
     server.pass(1);
     let late = server.get(&path, &ada);
     assert_eq!((late.status, late.code()), (401, "unauthenticated"));
+    let helps = late.body["error"]["message"].as_str().expect("a sentence");
+    assert!(helps.contains("refresh it"), "{helps}");
 
     let refresh = |token: &str| server.post("/api/v1/auth/refresh", json!({"refresh_token": token}));
     let second = SignedIn::of(&refresh(&ada.refresh));

@@ -376,6 +376,12 @@ async fn an_operator_keeps_order_in_the_chat() {
     }
     let (_, kept) = server.call(&ada.token, "GET", "/api/v1/notifications", Value::Null).await;
     assert_eq!(kept["notifications"][0]["content"], "hello all");
+    for (field, value) in [("type", "x".repeat(65)), ("subject", "x".repeat(2_001)), ("content", "x".repeat(17_000))] {
+        let mut notice = json!({"type": "gift"});
+        notice[field] = value.into();
+        let (status, body) = server.deed(&format!("players/{}/notify", ada.id), notice).await;
+        assert_eq!((status, &body["error"]["details"]["field"]), (400, &json!(field)), "{body}");
+    }
     for (body, code) in [
         (json!({"content": "x", "channel_id": "nowhere"}), "chat.invalid_channel_id"),
         (json!({"content": "x", "channel_id": "room:none"}), "chat.invalid_channel_id"),

@@ -160,7 +160,7 @@ impl SessionActor {
             return self.refuse(cid, lobby::unknown_mode(&self.realm, |mode| mode.create));
         };
         if !mode.create {
-            return self.refuse(cid, Reason::CreateDisabled);
+            return self.refuse(cid, if mode.quick_play { Reason::CreateDisabled } else { Reason::OnlyQueued });
         }
         if create.private && mode.private == Private::Off {
             return self.refuse(cid, Reason::PrivateDisabled);
@@ -268,11 +268,13 @@ impl SessionActor {
 
     /// Tells once in a while that input goes nowhere.
     fn not_in_match(&mut self, cid: Option<&Cid>) {
+        let watches = self.seat.as_ref().is_some_and(|seat| seat.spectator);
+        let why = if watches { Reason::OnlyWatching } else { Reason::NotInMatch };
         let now_ms = self.realm.clock.now_ms();
         if self.not_in_match_told_ms.is_none_or(|told_ms| now_ms >= told_ms + NOT_IN_MATCH_EVERY_MS) {
             self.not_in_match_told_ms = Some(now_ms);
-            self.realm.meters.refused(Reason::NotInMatch.row().code);
-            self.outlet.push(&Refusal::from(Reason::NotInMatch).frame(cid, Some("match.input")));
+            self.realm.meters.refused(why.row().code);
+            self.outlet.push(&Refusal::from(why).frame(cid, Some("match.input")));
         }
     }
 
@@ -485,7 +487,7 @@ impl SessionActor {
                     Ok(Some(record)) => AuditRecord::prove(&record, receipt)
                         .map(|proof| wire::votes::proof_frame(&proof, cid))
                         .ok_or(Reason::ReceiptUnknown),
-                    Ok(None) => Err(Reason::VoteNotFound),
+                    Ok(None) => Err(Reason::VoteNotOnRecord),
                     Err(_) => Err(Reason::Internal),
                 };
                 outlet.push(&answer.unwrap_or_else(|reason| {

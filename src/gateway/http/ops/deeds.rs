@@ -175,7 +175,7 @@ pub(super) async fn open_vote(state: State, req: HttpRequest, id: web::Path<Stri
 /// Calls an open vote off; its result says `cancelled`.
 pub(super) async fn cancel_vote(state: State, req: HttpRequest, id: web::Path<String>) -> Answer {
     deed(&state, &req, "vote.cancel", &id, &json!({}), async {
-        let id: VoteId = id.parse().map_err(|_| Reason::VoteNotFound)?;
+        let id: VoteId = id.parse().map_err(|_| Reason::VoteNotOnRecord)?;
         match state.running()?.realm.directory.vote(&id) {
             Some(VotePlace::Open(_, addr)) => {
                 addr.try_send(Oversee::Cancel("operator".into())).map_err(|_| Reason::Busy)?;
@@ -183,7 +183,7 @@ pub(super) async fn cancel_vote(state: State, req: HttpRequest, id: web::Path<St
             }
             Some(VotePlace::Closed(_)) => Err(Reason::VoteClosed.into()),
             None if ask(|done| state.store.vote(id, done)).await?.is_some() => Err(Reason::VoteClosed.into()),
-            None => Err(Reason::VoteNotFound.into()),
+            None => Err(Reason::VoteNotOnRecord.into()),
         }
     })
     .await
@@ -329,8 +329,11 @@ pub(super) async fn notify_player(state: State, req: HttpRequest, id: web::Path<
         if notice.kind.is_empty() || notice.kind.len() > NOTICE_TYPE_BYTES_MAX {
             return Err(Refusal::invalid("type", "a text of 1 to 64 bytes").into());
         }
-        if notice.subject.len() > OPS_TEXT_BYTES_MAX || notice.content.to_string().len() > NOTICE_BYTES_MAX {
-            return Err(Refusal::invalid("content", "at most 16384 bytes, and a subject of at most 2000").into());
+        if notice.subject.len() > OPS_TEXT_BYTES_MAX {
+            return Err(Refusal::invalid("subject", "a text of at most 2000 bytes").into());
+        }
+        if notice.content.to_string().len() > NOTICE_BYTES_MAX {
+            return Err(Refusal::invalid("content", "at most 16384 bytes of JSON").into());
         }
         only_known(&state, id).await?;
         let notice = serde_json::value::to_raw_value(&notice).map_err(|_| Reason::Internal)?;
