@@ -326,12 +326,12 @@ impl Server {
         &self.gate
     }
 
-    /// Drains and stops: readiness goes, no match begins, running ones have `patience` to end, then every socket is
-    /// closed with 1012, matches end, and everything acknowledged is on disk.
+    /// Drains and stops: readiness goes, no match begins and nobody new comes in, running ones have `patience` to end, and
+    /// their players come back as ever if their connection is lost; then every socket is closed with 1012, matches end,
+    /// and everything acknowledged is on disk.
     pub async fn stop(mut self, patience: Duration) {
         self.watch = None;
         self.realm.drain();
-        self.gate.drain();
         let deadline = tokio::time::Instant::now() + patience;
         while self.realm.directory.matches_live() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -344,6 +344,8 @@ impl Server {
         while self.realm.directory.matches_live() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        // Until now whoever belongs to a match that was still played could come back to it.
+        self.gate.drain();
         self.gate.close_all(CloseCode::Restart, "server_restart");
         let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
         while self.gate.metrics().open() > 0 && tokio::time::Instant::now() < deadline {
@@ -500,7 +502,8 @@ pub struct Background {
     pub realm: Arc<Realm>,
     /// Its sockets' gate.
     pub gate: Arc<Gate>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    /// Takes how long running matches get to end.
+    stop: Option<tokio::sync::oneshot::Sender<Duration>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -535,8 +538,8 @@ where
             match begin().await {
                 Ok(server) => {
                     let _ = started.send(Ok((server.addr, server.realm.clone(), server.gate.clone())));
-                    let _ = stopped.await;
-                    server.stop(Duration::ZERO).await;
+                    let patience = stopped.await.unwrap_or_default();
+                    server.stop(patience).await;
                 }
                 Err(error) => {
                     let _ = started.send(Err(error));
@@ -549,11 +552,18 @@ where
     Ok(Background { addr, realm, gate, stop: Some(stop), thread: Some(thread) })
 }
 
+impl Background {
+    /// Begins to stop as [`Server::stop`] does; dropping it waits for the end.
+    pub fn begin_to_stop(&mut self, patience: Duration) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(patience);
+        }
+    }
+}
+
 impl Drop for Background {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
+        self.begin_to_stop(Duration::ZERO);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -168,3 +168,33 @@ fn a_ban_outlives_the_process() {
         other.expect("session.heartbeat").await;
     });
 }
+
+#[test]
+fn what_an_operator_was_told_is_done_is_not_lost_to_kill_9() {
+    let folder = Folder::new("operator");
+    // Each deed in its turn is the last before the end, and more than once: a race is not lost every time.
+    for round in 0..12 {
+        let server = Served::start(&folder.0);
+        let (base, path) = (server.base.clone(), folder.0.clone());
+        run(async move {
+            let ann = Client::new(&base, "ann").await;
+            let said = format!("round {round}");
+            let (deed, wanted) = match round % 3 {
+                0 => (format!("players/{}/notify", ann.player), json!({"type": "gift", "content": said})),
+                1 => ("announce".into(), json!({"content": said})),
+                _ => ("announce".into(), json!({"content": said, "channel_id": "lobby"})),
+            };
+            let (status, answer) = post(&base, &format!("/ops/v1/{deed}"), OPS_TOKEN, wanted).await;
+            server.kill();
+            assert_eq!((status, &answer["success"]), (200, &json!(true)), "{answer}");
+
+            let server = Served::start(&path);
+            let (at, list) = match round % 3 {
+                2 => ("/api/v1/chat/lobby/history?limit=200", "messages"),
+                _ => ("/api/v1/notifications", "notifications"),
+            };
+            let kept = get(&server.base, at, &ann.token).await;
+            assert!(kept[list].as_array().unwrap().iter().any(|row| row["content"] == json!(said)), "{deed}: {kept}");
+        });
+    }
+}

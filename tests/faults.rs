@@ -41,7 +41,7 @@ const BEHIND_MAX: u64 = 400;
 
 fn event(n: u64) -> Frame {
     let text = format!(r#"{{"type":"module.message","payload":{{"module":"test","message":{n}}}}}"#);
-    Frame { latest: text.into(), seed: None, lane: Lane::Counted }
+    Frame { latest: text.into(), seed: None, lane: Lane::Counted, answers: None }
 }
 
 /// A client as the wire asks for one: it counts what counts, and comes back with that count.

@@ -33,6 +33,7 @@ on_both_transports! {
     a_match_that_ends_calls_its_open_votes_off_first_and_a_leave_frees_the_seat_at_once,
     a_direct_message_is_acknowledged_and_arrives,
     a_seat_survives_a_lost_connection_and_a_resume_tells_exactly_what_was_missed,
+    whoever_belongs_to_a_match_comes_back_while_the_server_drains_and_nobody_else,
     beside_a_client_that_never_reads_a_neighbour_ticks_on,
     a_game_that_panics_ends_its_match_alone,
     a_match_that_dies_calls_its_open_votes_off_first,
@@ -516,6 +517,54 @@ fn a_seat_survives_a_lost_connection_and_a_resume_tells_exactly_what_was_missed(
         let snapshot = lost.next().await.unwrap();
         assert_eq!(snapshot["type"], "session.snapshot", "{snapshot}");
         assert_eq!(snapshot["payload"]["matches"][0]["match_id"], match_id);
+    });
+}
+
+fn whoever_belongs_to_a_match_comes_back_while_the_server_drains_and_nobody_else() {
+    let mut server = server(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (base, realm) = (&base, server.realm.clone());
+        let (ann, mut bob, match_id) = pair(base, "bench").await;
+        let newcomer = support::guest(base, "newcomer").await;
+        let mut early = stranger(base).await;
+        server.begin_to_stop(Duration::from_secs(30));
+        while request(base, "GET", "/ready", &[], None).await.expect("an answer").status != 503 {
+            tokio::task::yield_now().await;
+        }
+
+        // A connection is lost and the match goes on: over a new one its player does, too, and over one from before.
+        let token = ann.token.clone();
+        let resume = json!({"token": token, "resume": {"session_id": ann.session, "received": 0}});
+        let mut late = stranger(base).await;
+        drop(ann);
+        bob.expect("match.player_disconnected").await;
+        for client in [&mut late, &mut early] {
+            client.send("session.connect", resume.clone()).await;
+            assert_eq!(client.expect("session.connected").await["payload"]["resumed"], true);
+            client.expect("match.state").await;
+        }
+        bob.expect("match.player_resumed").await;
+        // So it does where its session is too old to be told what it missed.
+        let mut anew = stranger(base).await;
+        anew.send("session.connect", json!({"token": token, "resume": {"session_id": late.session, "received": 0}}))
+            .await;
+        assert_eq!(anew.expect("session.snapshot").await["payload"]["matches"][0]["match_id"], match_id.as_str());
+        // Nobody else comes in, and nothing new begins.
+        let mut other = stranger(base).await;
+        assert_eq!(other.refused("session.connect", json!({"token": newcomer})).await, "draining");
+        assert_eq!(other.closed().await, Some(1012));
+        anew.send("match.leave", json!({})).await;
+        anew.expect("match.left").await;
+        assert_eq!(anew.refused("match.find_or_create", json!({"mode": "arena"})).await, "draining");
+        assert_eq!(anew.refused("matchmaker.add", json!({"mode": "bench"})).await, "draining");
+
+        for card in realm.directory.cards() {
+            card.addr.do_send(Command::End("over".into()));
+        }
+        for client in [&mut anew, &mut bob] {
+            assert_eq!(client.closed().await, Some(1012));
+        }
     });
 }
 

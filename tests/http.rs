@@ -370,6 +370,8 @@ fn an_access_token_runs_out_and_a_refresh_token_rotates() {
     server.pass(1);
     let late = server.get(&path, &ada);
     assert_eq!((late.status, late.code()), (401, "unauthenticated"));
+    let helps = late.body["error"]["message"].as_str().expect("a sentence");
+    assert!(helps.contains("refresh it"), "{helps}");
 
     let refresh = |token: &str| server.post("/api/v1/auth/refresh", json!({"refresh_token": token}));
     let second = SignedIn::of(&refresh(&ada.refresh));
@@ -476,8 +478,15 @@ fn a_banned_player_is_told_so_and_nobody_else_is() {
     assert_eq!((refused.status, refused.code()), (403, "auth.banned"));
     assert_eq!(refused.body["error"]["details"], json!({"reason": "cheating", "until_ms": until_ms}));
     assert_eq!(login("wrong password").code(), "auth.invalid_credentials");
-    assert_eq!(server.post("/api/v1/auth/refresh", json!({"refresh_token": ada.refresh})).status, 401);
+    // Whoever holds her tokens is told why they open nothing, and that they are worth nothing afterwards.
+    let refresh = || server.post("/api/v1/auth/refresh", json!({"refresh_token": ada.refresh}));
+    let path = format!("/api/v1/players/{}", ada.id);
+    for refused in [refresh(), server.get(&path, &ada)] {
+        assert_eq!((refused.status, refused.code()), (403, "auth.banned"));
+        assert_eq!(refused.body["error"]["details"], json!({"reason": "cheating", "until_ms": until_ms}));
+    }
     server.pass(60_000);
+    assert_eq!((refresh().status, server.get(&path, &ada).status), (401, 401));
     assert_eq!(login("long enough").status, 200, "until the ban has run out");
 }
 

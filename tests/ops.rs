@@ -283,8 +283,8 @@ async fn a_banned_player_is_out_at_once_and_stays_out_after_a_restart() {
         let (error, code) = player.thrown_out().await;
         assert_eq!((&error["error"]["code"], code), (&json!("auth.banned"), Some(1008)));
         assert_eq!(error["error"]["details"]["reason"], "cheating");
-        let (status, _) = server.call(&player.token, "GET", "/api/v1/notifications", Value::Null).await;
-        assert_eq!(status, 401, "the token is worth nothing");
+        let (status, body) = server.call(&player.token, "GET", "/api/v1/notifications", Value::Null).await;
+        assert_eq!((status, &body["error"]["code"]), (403, &json!("auth.banned")), "the token opens nothing");
         ada = player.id;
         let mute = json!({"seconds": 3600, "reason": "loud"});
         assert_eq!(done(server.deed(&format!("players/{bob}/mute"), mute).await), DONE);
@@ -376,6 +376,12 @@ async fn an_operator_keeps_order_in_the_chat() {
     }
     let (_, kept) = server.call(&ada.token, "GET", "/api/v1/notifications", Value::Null).await;
     assert_eq!(kept["notifications"][0]["content"], "hello all");
+    for (field, value) in [("type", "x".repeat(65)), ("subject", "x".repeat(2_001)), ("content", "x".repeat(17_000))] {
+        let mut notice = json!({"type": "gift"});
+        notice[field] = value.into();
+        let (status, body) = server.deed(&format!("players/{}/notify", ada.id), notice).await;
+        assert_eq!((status, &body["error"]["details"]["field"]), (400, &json!(field)), "{body}");
+    }
     for (body, code) in [
         (json!({"content": "x", "channel_id": "nowhere"}), "chat.invalid_channel_id"),
         (json!({"content": "x", "channel_id": "room:none"}), "chat.invalid_channel_id"),

@@ -126,6 +126,78 @@ fn a_request_that_is_sent_again_after_a_resume_is_done_and_answered_once() {
 }
 
 #[test]
+fn with_one_cid_for_everything_each_request_that_comes_again_finds_its_own_answer() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut ann, mut bob) = (Client::new(&base, "ann").await, Client::new(&base, "bob").await);
+        for client in [&mut ann, &mut bob] {
+            client.send("chat.join", json!({"channel_id": "lobby"})).await;
+            client.expect("chat.joined").await;
+        }
+        let said = |content: &'static str| move |payload: &Value| payload["content"] == content;
+        let say = |content: &str| ("chat.send", json!({"channel_id": "lobby", "content": content}));
+        // Of each two the answer to the first was read, and that to the second was lost with the connection.
+        let mut received = 1;
+        for ((kind, first), answer, second) in [
+            (("match.list", json!({})), "match.list", "behind a list"),
+            (say("one"), "chat.sent", "two"),
+            (say("same"), "chat.sent", "same"),
+        ] {
+            let again = json!({"type": "chat.send", "cid": 1, "payload": say(second).1}).to_string();
+            ann.text(&json!({"type": kind, "cid": 1, "payload": first}).to_string()).await;
+            ann.text(&again).await;
+            loop {
+                received += 1;
+                if ann.next().await.expect("a frame")["type"] == answer {
+                    break;
+                }
+            }
+            for content in first["content"].as_str().into_iter().chain([second]) {
+                bob.expect_where("chat.message", |payload| payload["content"] == content).await;
+            }
+            let (back, connected) = come_back(&base, &ann, received).await;
+            assert_eq!(connected["payload"]["resumed"], true);
+            ann = back;
+            ann.text(&again).await;
+            ann.send("chat.send", say("end").1).await;
+            bob.expect_where("chat.message", said("end")).await;
+            assert!(bob.heard_of("chat.message").await.is_empty(), "{second} was said once");
+            let mut answers = 0;
+            loop {
+                received += 1;
+                let frame = ann.next().await.expect("a frame");
+                answers += u32::from(frame["cid"] == 1);
+                if frame["cid"] == "chat.send" {
+                    break;
+                }
+            }
+            assert_eq!(answers, 1, "and answered once");
+        }
+    });
+}
+
+#[test]
+fn no_input_is_taken_for_one_that_came_before_the_connection_was_lost() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut ann, _bob, _) = pair(&base, "bench").await;
+        let input = json!({"type": "match.input", "cid": 1, "payload": {"move_x": 1}}).to_string();
+        for seen in [3, 6] {
+            for _ in 0..3 {
+                ann.text(&input).await;
+            }
+            let player = ann.player.clone();
+            ann.expect_where("match.state", |state| state["players"][&player]["inputs_seen"] == seen).await;
+            let (back, connected) = come_back(&base, &ann, 0).await;
+            assert_eq!(connected["payload"]["resumed"], true);
+            ann = back;
+        }
+    });
+}
+
+#[test]
 fn a_session_that_was_taken_over_from_can_no_longer_leave_the_match() {
     let server = server(|_| {});
     let base = Base::from(server.addr);

@@ -14,7 +14,7 @@ use tessera::engine::modes::Mode;
 use tessera::engine::sessions::Bounds;
 use tessera::games::{FilterVerdict, Game, GameCx, JoinRefused};
 use tessera::ids::{ChannelId, PlayerId, SessionId};
-use tessera::limits::Limits;
+use tessera::limits::{Limits, SUBSCRIPTIONS_MAX};
 use tessera::server::{Background, Threads, in_background, in_background_with};
 
 /// How long an answer may take before the test has failed; no test waits for it to pass.
@@ -305,6 +305,13 @@ fn a_connection_that_comes_and_goes_is_nobodys_news_and_an_end_is_told_once() {
         assert_eq!(ann.hears("presence.changed").await["status"], "offline", "when the grace is over");
         ann.ask("presence.subscribe", json!({"player_ids": []})).await;
         assert!(ann.left(&["presence.changed"]).is_empty(), "once");
+
+        // Over the bound, whoever asks is told where it is.
+        let crowd: Vec<_> = (1..=SUBSCRIPTIONS_MAX as u128 + 1).map(PlayerId::from_u128).collect();
+        let answer = ann.ask("presence.subscribe", json!({"player_ids": crowd})).await;
+        let details = &answer["payload"]["error"]["details"];
+        assert_eq!(details["field"], "player_ids", "{answer}");
+        assert!(details["expected"].as_str().is_some_and(|it| it.contains("512")), "{answer}");
     });
 }
 

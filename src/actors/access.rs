@@ -31,8 +31,10 @@ pub fn verify_access_token(
                 Err(error) => Err(AccessDenied::Store(error)),
                 Ok(None) => Err(AccessDenied::Invalid),
                 Ok(Some(row)) if !is_live(row.expires_unix_ms, now_unix_ms) => Err(AccessDenied::Invalid),
-                Ok(Some(row)) => match row.player.ban.clone().filter(|ban| ban.holds(now_unix_ms)) {
-                    Some(ban) => Err(AccessDenied::Banned(ban)),
+                Ok(Some(row)) => match row.player.ban.clone() {
+                    Some(ban) if ban.holds(now_unix_ms) => Err(AccessDenied::Banned(ban)),
+                    // It is from before a ban that has run out, and that made it worthless.
+                    Some(_) => Err(AccessDenied::Invalid),
                     None => Ok(row),
                 },
             });

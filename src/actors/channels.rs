@@ -28,7 +28,7 @@ pub use direct::{Dm, deliver_dm, send_dm};
 pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, say, set_room};
 pub use said::Judged;
 
-use said::{not_content, not_said};
+use said::{By, not_content, not_said};
 
 /// What a message costs in a history beside its text: ids, times and names of fields.
 const MESSAGE_FRAME_BYTES: usize = 240;
@@ -119,10 +119,12 @@ pub enum ChatCommand {
         done: Moderated,
     },
     /// The server, a game or an operator says something.
-    Announce(
+    Announce {
         /// What.
-        String,
-    ),
+        content: String,
+        /// Told what became of it, where somebody waits to know.
+        done: Option<Moderated>,
+    },
 }
 
 impl ChatCommand {
@@ -135,7 +137,7 @@ impl ChatCommand {
             | Self::Type { who, .. }
             | Self::Answer { who, .. } => Some(who.session_id),
             Self::Leave { session, .. } => Some(*session),
-            Self::Expel(_) | Self::Moderate { .. } | Self::Announce(_) => None,
+            Self::Expel(_) | Self::Moderate { .. } | Self::Announce { .. } => None,
         }
     }
 
@@ -145,7 +147,7 @@ impl ChatCommand {
     }
 }
 
-/// What an operator who changed a message is told.
+/// What an operator who changed a message, or said one, is told.
 pub type Moderated = Box<dyn FnOnce(Result<(), Refusal>) + Send>;
 
 /// How a join is answered.
@@ -268,10 +270,12 @@ impl ChannelActor {
             ChatCommand::Moderate { message_id, content, done } => {
                 self.moderate(message_id, content.as_deref(), done, ctx);
             }
-            ChatCommand::Announce(content) => {
+            ChatCommand::Announce { content, done } => {
                 let now_ms = self.realm.clock.now_ms();
-                if let Ok(content) = self.channel.admit(Sender::Server, &content, &(), now_ms) {
-                    self.keep(Sender::Server, content, None, ctx);
+                match (self.channel.admit(Sender::Server, &content, &(), now_ms), done) {
+                    (Ok(content), done) => self.keep(content, done.map_or(By::Game, By::Operator), ctx),
+                    (Err(refused), Some(done)) => done(Err(not_said(refused))),
+                    (Err(_), None) => {}
                 }
             }
         }
@@ -285,8 +289,10 @@ impl ChannelActor {
             | ChatCommand::Change { who, cid, .. }
             | ChatCommand::Type { who, cid } => Reply::to(&who, cid),
             ChatCommand::Answer { who, answer } => return who.outlet.push_own(*answer),
-            ChatCommand::Moderate { done, .. } => return done(Err(Reason::Busy.into())),
-            // The snapshot is told without it, and whoever announces has no one waiting.
+            ChatCommand::Moderate { done, .. } | ChatCommand::Announce { done: Some(done), .. } => {
+                return done(Err(Reason::Busy.into()));
+            }
+            // The snapshot is told without it, and a game that says something has no one waiting.
             _ => return,
         };
         reply.refuse(&self.realm, Reason::Busy);

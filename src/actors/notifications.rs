@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::realm::Realm;
 use crate::engine::modes::Json;
 use crate::ids::{NotificationId, PlayerId};
+use crate::store::StoreError;
 use crate::store::rows::NotificationRow;
 use crate::wire::notices::Notification;
 use crate::wire::time::SentAt;
@@ -23,8 +24,27 @@ struct Notice {
     content: Option<Json>,
 }
 
-/// Stores a notification for each of `to` and pushes it to those online; false when it is not one.
+/// Notifies on behalf of a game, which waits for nothing: what the store does not take is counted and logged. False when
+/// it is no notification.
 pub fn notify(realm: &Arc<Realm>, to: &[PlayerId], notification: &Json) -> bool {
+    let told = realm.clone();
+    notify_and_tell(realm, to, notification, move |stored| {
+        if let Err(error) = stored
+            && let Some(refused) = told.meters.rows_lost.add(told.clock.now_ms())
+        {
+            tracing::error!(%error, refused, "notifications could not be stored");
+        }
+    })
+}
+
+/// Stores a notification for each of `to`, pushes it to those online, and tells `done` that the store has all of them or
+/// none, on a thread of the store; false when it is not one, and then `done` is told nothing.
+pub fn notify_and_tell(
+    realm: &Arc<Realm>,
+    to: &[PlayerId],
+    notification: &Json,
+    done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+) -> bool {
     let Ok(notice) = serde_json::from_str::<Notice>(notification.get()) else { return false };
     let content = notice.content.unwrap_or_else(|| serde_json::value::RawValue::NULL.to_owned());
     let rows: Vec<_> = to
@@ -58,19 +78,13 @@ pub fn notify(realm: &Arc<Realm>, to: &[PlayerId], notification: &Json) -> bool 
     let online = realm.clone();
     realm.store.notify(
         rows,
-        Box::new(move |stored| match stored {
-            Ok(()) => {
-                for (player, frame) in pushes {
-                    if let Some(member) = online.directory.member(player) {
-                        member.outlet.push(&frame);
-                    }
+        Box::new(move |stored| {
+            for (player, frame) in stored.is_ok().then_some(pushes).into_iter().flatten() {
+                if let Some(member) = online.directory.member(player) {
+                    member.outlet.push(&frame);
                 }
             }
-            Err(error) => {
-                if let Some(refused) = online.meters.rows_lost.add(online.clock.now_ms()) {
-                    tracing::error!(%error, refused, "notifications could not be stored");
-                }
-            }
+            done(stored);
         }),
     );
     true

@@ -13,9 +13,9 @@ use parking_lot::Mutex;
 
 use super::connection::{CloseCode, Connection, Cut};
 use super::socket_metrics::SocketMetrics;
-use crate::engine::sessions::{Bounds, Gone, Lane, Outbox, Pushed, Replied, SlotKind};
+use crate::engine::sessions::{Asked, Bounds, Gone, Lane, Outbox, Pushed, Replied, SlotKind};
 use crate::limits::{self, Limits};
-use crate::wire::{Cid, Dialect, Frame};
+use crate::wire::{Dialect, Frame};
 
 /// The way out of one session. See the module.
 pub struct Outlet {
@@ -60,6 +60,7 @@ impl Waiting {
 struct Inner {
     outbox: Outbox<Waiting>,
     connection: Option<Arc<Connection>>,
+    dialect: Option<Dialect>,
 }
 
 impl Inner {
@@ -80,7 +81,7 @@ pub struct Resumed {
 impl Outlet {
     /// An outlet without a connection, not counting yet.
     pub fn new(bounds: Bounds, metrics: Arc<SocketMetrics>) -> Arc<Self> {
-        let inner = Mutex::new(Inner { outbox: Outbox::new(bounds), connection: None });
+        let inner = Mutex::new(Inner { outbox: Outbox::new(bounds), connection: None, dialect: None });
         Arc::new(Self { inner, deltas: AtomicBool::new(false), bounds, metrics })
     }
 
@@ -157,6 +158,17 @@ impl Outlet {
         }
     }
 
+    /// Which form of the protocol the session's client speaks, once that is known: it speaks it over its next connection,
+    /// too.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.inner.lock().dialect
+    }
+
+    /// See [`Outlet::dialect`].
+    pub fn set_dialect(&self, dialect: Option<Dialect>) {
+        self.inner.lock().dialect = dialect;
+    }
+
     /// A session begins: `connected` (`session.connected`) leaves uncounted, and every counted frame after it is
     /// number 1, 2, ...
     pub fn begin(&self, connected: &Frame) {
@@ -183,9 +195,10 @@ impl Outlet {
         }
     }
 
-    /// Whether a request with this correlation id, which came when `since` frames were counted, has been answered.
-    pub fn replied(&self, cid: &Cid, since: u64) -> Replied {
-        self.inner.lock().outbox.reply(since, |one| matches!(one, Waiting::Frame(frame) if frame.answers(cid)))
+    /// Whether a request of the session has been answered.
+    pub fn replied(&self, asked: &Asked) -> Replied {
+        let answers = |one: &Waiting| matches!(one, Waiting::Frame(frame) if frame.answers == Some(asked.number));
+        self.inner.lock().outbox.reply(asked.counted, answers)
     }
 
     /// Counted frames so far.
@@ -361,7 +374,7 @@ mod tests {
     }
 
     fn frame(text: &str, lane: Lane) -> Frame {
-        Frame { latest: text.into(), seed: None, lane }
+        Frame { latest: text.into(), seed: None, lane, answers: None }
     }
 
     fn drained(connection: &Arc<Connection>) -> String {

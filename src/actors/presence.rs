@@ -12,7 +12,7 @@ use crate::engine::presence::{Change, Circle, Presence, PresenceRefused, Shown};
 use crate::ids::{ChannelId, MatchId, PlayerId, SessionId};
 use crate::limits;
 use crate::wire::presence as says;
-use crate::wire::{Cid, Outbound, Reason, Refusal};
+use crate::wire::{Cid, Outbound, Refusal};
 
 /// A session began.
 #[derive(Message)]
@@ -146,7 +146,8 @@ fn refused(refusal: PresenceRefused) -> Refusal {
         PresenceRefused::Status => Refusal::invalid("status", "1 to 32 bytes without control characters"),
         PresenceRefused::Metadata => Refusal::invalid("metadata", "an object of at most 1024 bytes"),
         PresenceRefused::Subscriptions => {
-            Reason::InvalidField.with("field", "player_ids").with("subscriptions_max", limits::SUBSCRIPTIONS_MAX as u64)
+            let expected = format!("so many that you follow at most {} in all", limits::SUBSCRIPTIONS_MAX);
+            Refusal::invalid("player_ids", expected).with("subscriptions_max", limits::SUBSCRIPTIONS_MAX as u64)
         }
     }
 }

@@ -51,7 +51,7 @@ pub struct Inbound {
     pub request: Request,
     /// When the frame was received, monotonic milliseconds: votes close by this, not by when we got to it.
     pub received_ms: u64,
-    /// Fingerprint of the whole text, where it has a `cid`: to know it again when it is sent again.
+    /// Fingerprint of the whole text, where it has a `cid` and a counted answer: to know it again when it is sent again.
     pub print: Option<u64>,
 }
 

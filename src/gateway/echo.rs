@@ -44,7 +44,7 @@ impl Brain for Echo {
     }
 
     fn text(&mut self, connection: &Arc<Connection>, text: ByteString) {
-        connection.outlet().push_own(Frame { latest: text, seed: None, lane: Lane::Uncounted });
+        connection.outlet().push_own(Frame { latest: text, seed: None, lane: Lane::Uncounted, answers: None });
     }
 
     fn binary(&mut self, connection: &Arc<Connection>, data: Bytes) {

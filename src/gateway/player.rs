@@ -32,7 +32,9 @@ pub struct PlayerBrain {
 struct Inner {
     realm: Arc<Realm>,
     state: State,
-    /// The client (or the configuration) said which dialect it speaks: nothing is guessed any more.
+    /// The client said over this connection which dialect it speaks: that counts for more than what its session knows.
+    dialect_said: bool,
+    /// It said so, gave it away, or the configuration or its session knows: nothing is guessed any more.
     dialect_fixed: bool,
     /// Tells this socket apart from the session's others.
     opened: u64,
@@ -57,12 +59,13 @@ struct SignedIn {
 impl PlayerBrain {
     /// A brain for a fresh connection; `dialect` is what the address or the configuration said.
     pub fn new(realm: Arc<Realm>, connection: &Arc<Connection>, dialect: Option<Dialect>) -> Self {
+        let dialect_said = dialect.is_some();
         let dialect = dialect.or(realm.rules.dialect);
         if let Some(dialect) = dialect {
             connection.set_dialect(dialect);
         }
         let opened = realm.next_number();
-        let inner = Inner { realm, state: State::Stranger, dialect_fixed: dialect.is_some(), opened };
+        let inner = Inner { realm, state: State::Stranger, dialect_said, dialect_fixed: dialect.is_some(), opened };
         Self { inner: Rc::new(RefCell::new(inner)) }
     }
 }
@@ -99,8 +102,7 @@ impl Inner {
         match request {
             Request { cid, msg: ClientMsg::SessionConnect(connect), .. } => Some(Ask { cid, connect }),
             request => {
-                // A heartbeat is answered as often as it comes.
-                let again = request.cid.is_some() && !matches!(request.msg, ClientMsg::SessionHeartbeat(_));
+                let again = request.cid.is_some() && request.msg.has_counted_answer();
                 let print = again.then(|| self.realm.fingerprint(text));
                 self.pass(connection, request, received_ms, print);
                 None
@@ -109,6 +111,14 @@ impl Inner {
     }
 
     fn pass(&mut self, connection: &Arc<Connection>, request: Request, received_ms: u64, print: Option<u64>) {
+        if !self.dialect_fixed
+            && self.session().is_some()
+            && let Some(dialect) = dialect_given_away(&request.msg)
+        {
+            connection.set_dialect(dialect);
+            self.dialect_fixed = true;
+            self.remember_dialect(connection);
+        }
         let Some(signed_in) = self.session() else {
             if let Request { cid, msg: ClientMsg::SessionHeartbeat(_), .. } = &request {
                 let pulse = Heartbeat { ts: self.realm.clock.unix_ms() };
@@ -118,11 +128,6 @@ impl Inner {
             }
             return;
         };
-        if !self.dialect_fixed
-            && let Some(dialect) = dialect_given_away(&request.msg)
-        {
-            connection.set_dialect(dialect);
-        }
         let cid = request.cid.clone();
         match signed_in.session.try_send(Inbound { opened: self.opened, request, received_ms, print }) {
             Ok(()) => {}
@@ -168,7 +173,7 @@ fn check(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, mut ask: Ask)
         let mut this = inner.borrow_mut();
         let State::Checking(waiting, former) = std::mem::replace(&mut this.state, State::Stranger) else { return };
         let verdict = match row {
-            Ok(Ok(_)) if this.realm.is_draining() && former.is_none() => Err(Reason::Draining.into()),
+            Ok(Ok(row)) if this.realm.is_draining() && !this.is_here(row.player.id) => Err(Reason::Draining.into()),
             Ok(Ok(row)) if !this.has_room_for(row.player.id) => Err(Reason::CapacityReached.into()),
             Ok(Ok(row)) => Ok(row),
             Ok(Err(AccessDenied::Invalid)) => Err(Reason::InvalidToken.into()),
@@ -233,6 +238,7 @@ impl Inner {
         let Ask { cid, connect } = ask;
         if let Some(dialect) = connect.dialect {
             connection.set_dialect(dialect);
+            self.dialect_said = true;
             self.dialect_fixed = true;
         }
         let player = row.player.id;
@@ -249,6 +255,7 @@ impl Inner {
                 former.session.do_send(SignedInAgain { family: row.family, resync });
                 let connected = self.connected(player, former.session_id, outlet.wants_deltas(), true);
                 outlet.push(&connected.frame(cid.as_ref()).on(Lane::Uncounted));
+                self.remember_dialect(connection);
                 self.state = State::In(former);
                 return;
             }
@@ -282,34 +289,37 @@ impl Inner {
                 (session_id, session)
             }
         };
+        self.remember_dialect(connection);
         self.state = State::In(Box::new(SignedIn { player, session_id, session, family: row.family }));
     }
 
-    /// Whether one player more is within the limit; whoever has a session or a seat already is no one more.
+    /// The session speaks the dialect of this connection from now on, if that is known.
+    fn remember_dialect(&self, connection: &Connection) {
+        connection.outlet().set_dialect(self.dialect_fixed.then(|| connection.dialect()));
+    }
+
+    /// Whether one player more is within the limit; whoever is here already is no one more.
     fn has_room_for(&self, player: PlayerId) -> bool {
+        let max = self.realm.rules.limits.players_max as usize;
+        self.realm.directory.sessions_live() < max || self.is_here(player)
+    }
+
+    /// Whether the player has a session or a seat: they come back, also to a server that lets nobody new in.
+    fn is_here(&self, player: PlayerId) -> bool {
         let directory = &self.realm.directory;
-        directory.sessions_live() < self.realm.rules.limits.players_max as usize
-            || directory.member(player).is_some()
-            || directory.seat(player).is_some()
+        directory.member(player).is_some() || directory.seat(player).is_some()
     }
 
     /// Whoever is signed out or banned between the look at the token and the entry into the directory is found by
     /// neither; so the token is looked at once more, now that the session can be found.
     fn check_again(&self, token: &str) {
         let State::In(signed_in) = &self.state else { return };
-        let (session, player, family) = (signed_in.session.clone(), signed_in.player, signed_in.family);
-        let (store, now_ms) = (self.realm.store.clone(), self.realm.clock.unix_ms());
+        let (session, family) = (signed_in.session.clone(), signed_in.family);
+        let now_ms = self.realm.clock.unix_ms();
         // `do_send` on purpose: it must not be lost.
         let end = move |refusal| session.do_send(Revoked { families: [family].into(), refusal });
         verify_access_token(&*self.realm.store, token, now_ms, move |row| match row {
-            // A ban takes the tokens with it; whoever is banned is told that, and not that they signed out.
-            Err(AccessDenied::Invalid) => store.player(
-                player,
-                Box::new(move |row| {
-                    let ban = row.ok().flatten().and_then(|row| row.ban).filter(|ban| ban.holds(now_ms));
-                    end(ban.map_or_else(|| Reason::SessionRevoked.into(), |ban| banned(&ban)));
-                }),
-            ),
+            Err(AccessDenied::Invalid) => end(Reason::SessionRevoked.into()),
             Err(AccessDenied::Banned(ban)) => end(banned(&ban)),
             // A store too busy to say so leaves it at what it said a moment ago.
             Ok(_) | Err(AccessDenied::Store(_)) => {}
@@ -333,6 +343,13 @@ impl Inner {
         let member = self.realm.directory.member(player)?;
         if resume.session_id != Some(member.session_id) || !member.session.connected() {
             return None;
+        }
+        // Before anything is replayed; and also where it cannot be, since whoever asks for it is the same client.
+        if !self.dialect_said
+            && let Some(dialect) = member.outlet.dialect()
+        {
+            connection.set_dialect(dialect);
+            self.dialect_fixed = true;
         }
         let connected = self.connected(player, member.session_id, deltas, true).frame(cid).on(Lane::Uncounted);
         let resumed = member.outlet.resume(connection, resume.received, &connected).ok()?;

@@ -212,7 +212,7 @@ mod tests {
     fn a_pump_that_leaves_things_lying_is_cut_and_a_slow_one_is_not() {
         let mut watch = watch();
         watch.connection.set_authenticated();
-        let frame = Frame { latest: "x".into(), seed: None, lane: Lane::Counted };
+        let frame = Frame { latest: "x".into(), seed: None, lane: Lane::Counted, answers: None };
         watch.outlet.push(&frame);
         watch.at(1_000).at(10_900);
         watch.connection.listened();

@@ -68,7 +68,7 @@ macro_rules! uuid_text {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                Uuid::deserialize(from).map(Self)
+                std::borrow::Cow::<'de, str>::deserialize(from)?.parse().map_err(serde::de::Error::custom)
             }
         }
 
@@ -118,7 +118,7 @@ uuid_text! { SessionId MatchId TicketId MessageId NotificationId }
 
 /// The text was not an id of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a UUID in lowercase hyphenated form")]
+#[error("expected an id such as 0199a4c0-1000-7000-8000-0000000000b1, in lowercase and with its hyphens")]
 pub struct BadId;
 
 /// The name of one vote: a UUIDv7 unless whoever opened it named it (1 to 64 bytes of `[A-Za-z0-9_.:-]`).

@@ -431,7 +431,8 @@ pub const MODE_BYTES_MAX: usize = 64;
 /// Rooms that are kept, at most. Those beyond are forgotten at a restart.
 pub const ROOMS_MAX: u32 = 10_000;
 
-/// Bytes of an operator's reason or announcement. Over: 400 `invalid_field`.
+/// Bytes of an operator's reason or announcement, and of a notification's subject. Over: 400 `invalid_field`; to a script
+/// the call answers `{error=...}`.
 pub const OPS_TEXT_BYTES_MAX: usize = 2_000;
 
 /// Bytes of a notification's type. Over: as above.

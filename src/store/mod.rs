@@ -82,9 +82,10 @@ pub trait Store: Send + Sync + 'static {
 
     // Bans, mutes, blocks
 
-    /// Bans a player and revokes all of their tokens; says which sign-ins ended. `None`: no such player.
+    /// Bans a player: none of their tokens opens anything again, and as long as the ban holds each tells why. Says which
+    /// sign-ins ended. `None`: no such player.
     fn ban(&self, ban: BanRow, done: Done<Option<Vec<SignIn>>>);
-    /// Lifts a ban; whether there was one.
+    /// Lifts a ban and forgets the tokens from before it; whether there was one.
     fn unban(&self, id: PlayerId, done: Done<bool>);
     /// Mutes a player.
     fn mute(&self, mute: MuteRow, done: Done<()>);

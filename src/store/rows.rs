@@ -150,7 +150,7 @@ pub struct Rotate {
 }
 
 /// What became of a presented refresh token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
     /// It is used up and the next pair is good.
     Rotated(SignIn),
@@ -160,6 +160,8 @@ pub enum Rotation {
     Expired,
     /// Nobody was given it, or it was revoked.
     Unknown,
+    /// Its player is banned.
+    Banned(BanRow),
 }
 
 /// One sign-in of one player.

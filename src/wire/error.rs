@@ -77,7 +77,7 @@ reasons! {
     // Who and how often
     Unauthenticated "unauthenticated" "unauthenticated" 401 never None, "Sign in first: send session.connect, or a Bearer access token over HTTP";
     NotOperator "unauthenticated" "unauthenticated" 401 never None, "Only operators come in here: send the operators' token as a Bearer token; the one that was sent, if any, is not it";
-    InvalidToken "invalid_token" "unauthenticated" 401 never None, "The access token is wrong or has expired; refresh it and connect again";
+    InvalidToken "invalid_token" "unauthenticated" 401 never None, "The access token is wrong or has expired; refresh it, or sign in again";
     SessionRevoked "session_revoked" "auth.session_revoked" 401 never Some(1008), "This session was signed out; sign in again";
     SessionReplaced "session_replaced" "auth.session_replaced" 409 never Some(1008), "Another connection goes on with this session";
     IdleAuthTimeout "idle_auth_timeout" "auth.idle_timeout" 401 later Some(1008), "No session.connect arrived in time";
@@ -104,10 +104,12 @@ reasons! {
     AlreadyInMatch "already_in_match" "match.already_in_match" 409 later None, "A player holds one seat at a time; leave the other match first";
     Watching "already_in_match" "match.already_in_match" 409 later None, "You watch this match; send match.leave, then join it to play";
     NotInMatch "not_in_match" "match.not_in_match" 409 never None, "You are not in a match; join or queue first";
+    OnlyWatching "not_in_match" "match.not_in_match" 409 never None, "You watch this match, and only players play it; send match.leave, then join it to play";
     InputOverflow "input_overflow" "match.input_overflow" 429 later None, "Inputs come faster than the match ticks; the oldest were dropped";
     MatchPaused "match_paused" "match.paused" 409 later None, "The match is paused; retry when it resumes";
     MatchNotStarted "match_not_started" "match.not_started" 409 later None, "The match has not started yet";
     CreateDisabled "create_disabled" "match.create_disabled" 403 never None, "Matches of this mode are not created by players; queue, or use match.find_or_create";
+    OnlyQueued "create_disabled" "match.create_disabled" 403 never None, "Matches of this mode are not created by players; use matchmaker.add";
     QuickPlayDisabled "quick_play_disabled" "match.quick_play_disabled" 403 never None, "This mode has no quick play; use matchmaker.add";
     MatchCapacityReached "match_capacity_reached" "match.capacity_reached" 503 later None, "The server runs as many matches as it allows; retry later";
     PrivateDisabled "private_disabled" "match.private_disabled" 403 never None, "This mode has no private matches";
@@ -149,6 +151,7 @@ reasons! {
     PlayerOffline "player_offline" "player.offline" 409 later None, "The player is not online; there is no session to end";
     // Votes
     VoteNotFound "vote_not_found" "vote.not_found" 404 never None, "No such vote is open in this match";
+    VoteNotOnRecord "vote_not_found" "vote.not_found" 404 never None, "No such vote is on record; one that is open is recorded when it is over";
     VoteClosed "vote_closed" "vote.closed" 409 never None, "The vote is over";
     NotEligible "not_eligible" "vote.not_eligible" 403 never None, "You have no say in this vote";
     InvalidOption "invalid_option" "vote.invalid_option" 400 never None, "The ballot names an option that this vote does not have";
@@ -172,7 +175,7 @@ reasons! {
     InvalidCredentials "invalid_credentials" "auth.invalid_credentials" 401 never None, "The name or the password is wrong";
     InvalidRefreshToken "invalid_refresh_token" "auth.invalid_refresh_token" 401 never None, "The refresh token is wrong, used or expired; sign in again";
     GuestDisabled "guest_disabled" "guest.disabled" 403 never None, "This server takes no guests; register or sign in";
-    GuestInvalidDevice "invalid_device_id" "guest.invalid_device_id" 400 never None, "`device_id` is missing or too long";
+    GuestInvalidDevice "invalid_device_id" "guest.invalid_device_id" 400 never None, "`device_id` must be a text of 1 to 255 bytes";
     GuestWeakSecret "weak_device_secret" "guest.weak_device_secret" 400 never None, "`device_secret` must be 32 random bytes or more, as text (base64, hex) of at most 1024 bytes";
     GuestWrongSecret "invalid_device_secret" "guest.invalid_device_secret" 401 never None, "The secret is not this device's";
     GuestUpgraded "already_upgraded" "guest.already_upgraded" 401 never None, "This guest became an account; sign in with its name and password";

@@ -3,6 +3,9 @@
 //! Encoding happens once per frame, straight into bytes. The two dialects differ in one field (`sent_at`), so a second
 //! buffer exists only for the few frames that carry it.
 
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -47,6 +50,8 @@ pub struct Frame {
     pub seed: Option<ByteString>,
     /// How it waits in an outbox.
     pub lane: Lane,
+    /// The request of its session that it answers; see [`Cid::of_request`].
+    pub answers: Option<NonZeroU64>,
 }
 
 impl Frame {
@@ -56,13 +61,6 @@ impl Frame {
             (Dialect::Seed202604, Some(seed)) => seed,
             _ => &self.latest,
         }
-    }
-
-    /// Whether it carries this correlation id: it is the answer to a request that had it.
-    pub fn answers(&self, cid: &Cid) -> bool {
-        let after = self.latest.strip_prefix("{\"type\":\"").and_then(|text| text.split_once('"'));
-        let sent = after.and_then(|(_, rest)| rest.strip_prefix(",\"cid\":"));
-        sent.and_then(|rest| rest.strip_prefix(cid.as_json())).is_some_and(|rest| rest.starts_with(",\"payload\""))
     }
 
     /// As [`Frame::text`], where the frame itself is needed no more.
@@ -82,23 +80,34 @@ impl Frame {
 
 /// A correlation id: any JSON value up to [`CID_BYTES_MAX`](crate::limits::CID_BYTES_MAX) bytes, kept as the text it
 /// came in and echoed so. Cheap to clone.
+///
+/// Many clients use one for everything, so inside the server it also knows the number of the request it came with, and
+/// so does every frame that echoes it: which of them answers which is not told by the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Cid(ByteString);
+pub struct Cid {
+    text: Arc<str>,
+    request: Option<NonZeroU64>,
+}
 
 impl Cid {
     /// From JSON text that the scanner has accepted and measured.
     pub(super) fn checked(raw: &str) -> Self {
-        Self(raw.into())
+        Self { text: raw.into(), request: None }
     }
 
     /// A cid for our own clients: the JSON string of `text`.
     pub fn text(text: &str) -> Self {
-        Self(serde_json::to_string(text).unwrap_or_default().into())
+        Self::checked(&serde_json::to_string(text).unwrap_or_default())
+    }
+
+    /// The same, of the session's request of that number: [`Frame::answers`] of what echoes it.
+    pub fn of_request(self, number: NonZeroU64) -> Self {
+        Self { request: Some(number), ..self }
     }
 
     /// The JSON text.
     pub fn as_json(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -123,6 +132,7 @@ pub trait Outbound: Serialize + Sized {
             latest: text(Self::KIND, cid, self),
             seed: self.in_seed().map(|seed| text(Self::KIND, cid, &seed)),
             lane: self.lane(),
+            answers: cid.and_then(|cid| cid.request),
         }
     }
 
@@ -134,7 +144,8 @@ pub trait Outbound: Serialize + Sized {
 
 /// Encodes `payload` on the counted lane, the same in both dialects.
 pub(super) fn encode<T: Serialize + ?Sized>(kind: &str, cid: Option<&Cid>, payload: &T) -> Frame {
-    Frame { latest: text(kind, cid, payload), seed: None, lane: Lane::Counted }
+    let answers = cid.and_then(|cid| cid.request);
+    Frame { latest: text(kind, cid, payload), seed: None, lane: Lane::Counted, answers }
 }
 
 /// Wraps a payload that is JSON text already, without reading it. `None` when it is not UTF-8.
@@ -147,7 +158,7 @@ pub(super) fn wrap_beside(kind: &str, beside: Option<(&str, u32)>, payload: &[u8
     let mut out = open(kind, beside, None, payload.len());
     out.extend_from_slice(payload);
     out.push(b'}');
-    Some(Frame { latest: String::from_utf8(out).ok()?.into(), seed: None, lane })
+    Some(Frame { latest: String::from_utf8(out).ok()?.into(), seed: None, lane, answers: None })
 }
 
 fn text<T: Serialize + ?Sized>(kind: &str, cid: Option<&Cid>, payload: &T) -> ByteString {
@@ -168,7 +179,7 @@ pub(super) fn raw(text: &str) -> Box<RawValue> {
 }
 
 fn open(kind: &str, beside: Option<(&str, u32)>, cid: Option<&Cid>, payload_len: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + kind.len() + cid.map_or(0, |cid| cid.0.len()) + payload_len);
+    let mut out = Vec::with_capacity(64 + kind.len() + cid.map_or(0, |cid| cid.text.len()) + payload_len);
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());
     out.push(b'"');
@@ -177,7 +188,7 @@ fn open(kind: &str, beside: Option<(&str, u32)>, cid: Option<&Cid>, payload_len:
     }
     if let Some(cid) = cid {
         out.extend_from_slice(b",\"cid\":");
-        out.extend_from_slice(cid.0.as_bytes());
+        out.extend_from_slice(cid.text.as_bytes());
     }
     out.extend_from_slice(b",\"payload\":");
     out

@@ -402,8 +402,8 @@ about_player! {
     }
     /// `match.player_left`: a seat is free, or a bot plays on in it.
     PlayerLeft "match.player_left" {
-        /// Why, if it was not by choice: `kicked`, `idle`, `disconnected`, `forfeited`, `bot`; to the player who comes
-        /// back too late, `expired` in the place of `disconnected`.
+        /// Why, if it was not by choice: `kicked`, `idle`, `disconnected` (the session was ended), or, after a lost
+        /// connection, `expired`, `forfeited`, `bot`; the player who comes back too late reads the same.
         reason: Cow<'static, str>,
         /// Seats taken now.
         player_count: u32,

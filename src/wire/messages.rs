@@ -107,6 +107,14 @@ client_messages! {
     RpcCall(rpc::Call) "rpc.call" later "calls a method of a game or an extension";
 }
 
+impl ClientMsg {
+    /// Whether it has an answer that a resume counts, and so can be known as answered when it is sent again. The others
+    /// are heard as often as they come: the next input takes the place of the one before, and a pulse is a pulse.
+    pub fn has_counted_answer(&self) -> bool {
+        !matches!(self, Self::SessionHeartbeat(_) | Self::MatchInput(_) | Self::MatchResync(_) | Self::ChatTyping(_))
+    }
+}
+
 macro_rules! server_messages {
     ($($variant:ident($payload:ty) $name:literal;)+) => {
         /// Everything the server may say, as a client reads it.

@@ -120,7 +120,7 @@ struct Tester {
 }
 
 pub fn counted(text: &str) -> Frame {
-    Frame { latest: text.into(), seed: None, lane: Lane::Counted }
+    Frame { latest: text.into(), seed: None, lane: Lane::Counted, answers: None }
 }
 
 impl Brain for Tester {

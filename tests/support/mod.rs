@@ -161,6 +161,17 @@ impl Client {
         self.heard.iter().rev().find(|frame| frame["type"] == kind)
     }
 
+    /// The code the server closes with, after whatever comes before that.
+    pub async fn closed(&mut self) -> Option<u16> {
+        loop {
+            match tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a close in time") {
+                Ok(Some(Event::Closed(why))) => return why.map(|(code, _)| code),
+                Ok(None) | Err(_) => return None,
+                Ok(Some(_)) => {}
+            }
+        }
+    }
+
     /// Closes as a client does.
     pub async fn close(mut self) {
         let _ = self.socket.close(Some(1000)).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::prelude::SendError;
 
+use super::said::unkept;
 use super::{ChatCommand, Moderated, clean};
 use crate::actors::presence::RoomChanged;
 use crate::actors::realm::Realm;
@@ -43,7 +44,7 @@ pub fn may_join(realm: &Realm, player: PlayerId, name: &str) -> Result<ChannelId
 pub fn say(realm: &Realm, channel: &str, content: &str) -> bool {
     let Ok(content) = clean(content) else { return false };
     let channel: ChannelId = channel.into();
-    realm.directory.tell_channel(&channel, ChatCommand::Announce(content)).is_ok()
+    realm.directory.tell_channel(&channel, ChatCommand::Announce { content, done: None }).is_ok()
 }
 
 /// Changes a message as an operator, or takes it back where `content` is `None`: whoever said it, and whether or not
@@ -59,14 +60,16 @@ pub fn moderate(
     realm.tell_channel(&name, ChatCommand::Moderate { message_id, content, done }).map_err(|_| Reason::Busy)
 }
 
-/// Says something as the server in any channel there could be but a direct one. One that nobody is in keeps it in its history.
-pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str) -> Result<(), Refusal> {
+/// Says something as the server in any channel there could be but a direct one. One that nobody is in keeps it in its
+/// history. `done` is told once the store has it, or could not take it.
+pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str, done: Moderated) -> Result<(), Refusal> {
     let content = clean(content)?;
     let name: ChannelId = channel.into();
-    let content = match realm.directory.tell_channel(&name, ChatCommand::Announce(content)) {
+    let (content, done) = match realm.directory.tell_channel(&name, ChatCommand::Announce { content, done: Some(done) })
+    {
         Ok(()) => return Ok(()),
         Err(SendError::Full(_)) => return Err(Reason::Busy.into()),
-        Err(SendError::Closed(ChatCommand::Announce(content))) => content,
+        Err(SendError::Closed(ChatCommand::Announce { content, done: Some(done) })) => (content, done),
         Err(SendError::Closed(_)) => return Err(Reason::Internal.into()),
     };
     let known = match place_of(realm, channel)?.door() {
@@ -88,12 +91,7 @@ pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str) -> Result<(), 
         sent_unix_ms: now_ms,
         edited_unix_ms: None,
     };
-    let log = move |stored: Result<u64, _>| {
-        if let Err(error) = stored {
-            tracing::error!(%message_id, %error, "a chat message could not be stored");
-        }
-    };
-    realm.store.append_chat(row, Box::new(log));
+    realm.store.append_chat(row, Box::new(|stored| done(stored.map(drop).map_err(|error| unkept(error).into()))));
     Ok(())
 }
 

@@ -20,8 +20,7 @@ use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 #[rtype(result = "()")]
 struct Kept {
     line: Line,
-    sender: Sender,
-    reply: Option<Reply>,
+    by: By,
     outcome: Result<(), Reason>,
 }
 
@@ -35,15 +34,26 @@ struct ChangeKept {
     outcome: Result<Changed, Reason>,
 }
 
-/// Who changes a message, and how they are told what became of it.
-enum By {
+/// Who says or changes a message, and how they are told what became of it.
+pub(super) enum By {
     Author(PlayerId, Reply),
     Operator(Moderated),
+    /// Nobody waits to know.
+    Game,
+}
+
+impl By {
+    fn sender(&self) -> Sender {
+        match self {
+            Self::Author(player, reply) => Sender::Player(*player, reply.session),
+            Self::Operator(_) | Self::Game => Sender::Server,
+        }
+    }
 }
 
 /// What waits for its game's judgement.
 enum Judging {
-    Say { sender: Sender, reply: Reply },
+    Say { player: PlayerId, reply: Reply },
     Edit { player: PlayerId, message_id: MessageId, reply: Reply },
 }
 
@@ -55,10 +65,9 @@ impl Judging {
         }
     }
 
-    fn player(&self) -> Option<PlayerId> {
+    fn player(&self) -> PlayerId {
         match self {
-            Self::Say { sender, .. } => sender.player(),
-            Self::Edit { player, .. } => Some(*player),
+            Self::Say { player, .. } | Self::Edit { player, .. } => *player,
         }
     }
 }
@@ -102,7 +111,8 @@ impl Handler<Verdict> for ChannelActor {
 
     fn handle(&mut self, Verdict { content, what, verdict }: Verdict, ctx: &mut Context<Self>) {
         self.keeping -= 1;
-        let filtered = content.filtered(&|_: &Place, _, _: &str| verdict.clone(), self.channel.place(), what.player());
+        let filtered =
+            content.filtered(&|_: &Place, _, _: &str| verdict.clone(), self.channel.place(), Some(what.player()));
         match filtered {
             Ok(content) => self.judged(content, what, ctx),
             Err(refused) => {
@@ -125,7 +135,7 @@ impl ChannelActor {
         match self.channel.admit(sender, content, &(), self.realm.clock.now_ms()) {
             Ok(content) => {
                 self.turns.begin(who.session_id);
-                self.judge(content, Judging::Say { sender, reply }, ctx);
+                self.judge(content, Judging::Say { player: who.player, reply }, ctx);
             }
             Err(refused) => reply.refuse(&self.realm, not_said(refused)),
         }
@@ -137,7 +147,6 @@ impl ChannelActor {
         let Place::Match(match_id) = self.channel.place() else { return self.judged(content, what, ctx) };
         let Some(card) = self.realm.directory.card(*match_id) else { return self.judged(content, what, ctx) };
         let (sender, text) = (what.player(), content.shared());
-        let Some(sender) = sender else { return self.judged(content, what, ctx) };
         let judged = Judged { to: ctx.address(), line: Some((content, what)) };
         self.keeping += 1;
         match card.addr.try_send(JudgeChat { sender, text, judged }) {
@@ -157,8 +166,8 @@ impl ChannelActor {
     /// Refuses what was admitted.
     fn unsaid(&mut self, what: Judging, why: impl Into<Refusal>) {
         match what {
-            Judging::Say { sender, reply } => {
-                self.channel.withdraw(sender);
+            Judging::Say { player, reply } => {
+                self.channel.withdraw(Sender::Player(player, reply.session));
                 reply.refuse(&self.realm, why);
             }
             Judging::Edit { reply, .. } => reply.refuse(&self.realm, why),
@@ -168,7 +177,7 @@ impl ChannelActor {
     /// What nobody minds is stored.
     fn judged(&mut self, content: Content, what: Judging, ctx: &mut Context<Self>) {
         match what {
-            Judging::Say { sender, reply } => self.keep(sender, content, Some(reply), ctx),
+            Judging::Say { player, reply } => self.keep(content, By::Author(player, reply), ctx),
             Judging::Edit { player, message_id, reply } => {
                 self.keep_change(By::Author(player, reply), message_id, Some(content), ctx);
             }
@@ -228,7 +237,7 @@ impl ChannelActor {
             message_id,
             only_sender: match &by {
                 By::Author(player, _) => Some(*player),
-                By::Operator(_) => None,
+                By::Operator(_) | By::Game => None,
             },
             content: content.as_ref().map(|content| content.as_str().to_owned()),
             unix_ms: self.realm.clock.unix_ms(),
@@ -262,9 +271,10 @@ impl ChannelActor {
     }
 
     /// Stores a message; it is said when [`Kept`] comes back.
-    pub(super) fn keep(&mut self, sender: Sender, content: Content, reply: Option<Reply>, ctx: &mut Context<Self>) {
+    pub(super) fn keep(&mut self, content: Content, by: By, ctx: &mut Context<Self>) {
         let (message_id, sent_unix_ms) = self.realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
-        let line = Line { message_id, sender: sender.player(), content: content.shared(), sent_unix_ms, edited: false };
+        let sender = by.sender().player();
+        let line = Line { message_id, sender, content: content.shared(), sent_unix_ms, edited: false };
         let row = ChatRow {
             message_id,
             channel_id: self.name.to_string(),
@@ -277,9 +287,9 @@ impl ChannelActor {
         self.keeping += 1;
         let me = ctx.address();
         // `do_send` on purpose: what is on disk must be said, and no more of these come than were taken in.
-        let done = move |outcome| me.do_send(Kept { line, sender, reply, outcome });
+        let done = move |outcome| me.do_send(Kept { line, by, outcome });
         let store = self.realm.store.clone();
-        match sender.player().and_then(|player| self.other_of(player)) {
+        match sender.and_then(|player| self.other_of(player)) {
             Some((player, other)) => {
                 let then = store.clone();
                 let checked = move |blocked| match blocked {
@@ -339,33 +349,37 @@ impl Handler<Kept> for ChannelActor {
     type Result = ();
 
     fn handle(&mut self, kept: Kept, ctx: &mut Context<Self>) {
-        let Kept { line, sender, reply, outcome } = kept;
+        let Kept { line, by, outcome } = kept;
         self.keeping -= 1;
-        let asker = reply.as_ref().map(|reply| reply.session);
+        let message_id = line.message_id;
         match outcome {
             Ok(()) => {
                 self.push_all(&message_of(&self.name, &line).push());
                 self.tell_absent(&line);
-                if let Some(reply) = reply.filter(|reply| reply.cid.is_some()) {
-                    let sent = says::Sent { channel_id: self.name.to_string(), message_id: line.message_id };
-                    reply.outlet.push(&sent.frame(reply.cid.as_ref()));
-                }
                 self.channel.said(line);
             }
-            Err(reason) => {
-                self.channel.withdraw(sender);
-                match reply {
-                    Some(reply) => reply.refuse(&self.realm, reason),
-                    None => {
-                        if let Some(refused) = self.realm.meters.rows_lost.add(self.realm.clock.now_ms()) {
-                            tracing::error!(channel = %self.name, refused, "a message of the server could not be stored");
-                        }
+            Err(_) => self.channel.withdraw(by.sender()),
+        }
+        match by {
+            By::Author(_, reply) => {
+                match outcome {
+                    Ok(()) if reply.cid.is_some() => {
+                        let sent = says::Sent { channel_id: self.name.to_string(), message_id };
+                        reply.outlet.push(&sent.frame(reply.cid.as_ref()));
                     }
+                    Ok(()) => {}
+                    Err(reason) => reply.refuse(&self.realm, reason),
+                }
+                self.answered(reply.session, ctx);
+            }
+            By::Operator(done) => done(outcome.map_err(Refusal::from)),
+            By::Game => {
+                if outcome.is_err()
+                    && let Some(refused) = self.realm.meters.rows_lost.add(self.realm.clock.now_ms())
+                {
+                    tracing::error!(channel = %self.name, refused, "a message of the server could not be stored");
                 }
             }
-        }
-        if let Some(asker) = asker {
-            self.answered(asker, ctx);
         }
         self.retire_if_empty(ctx);
     }
@@ -402,6 +416,7 @@ impl Handler<ChangeKept> for ChannelActor {
                 self.answered(reply.session, ctx);
             }
             By::Operator(done) => done(refusal.map_or(Ok(()), |reason| Err(reason.into()))),
+            By::Game => {}
         }
         self.retire_if_empty(ctx);
     }
@@ -428,8 +443,8 @@ pub(super) fn not_content(refused: ContentRefused) -> Refusal {
     }
 }
 
-/// What a player is told whose message the store did not take.
-fn unkept(error: StoreError) -> Reason {
+/// What whoever said it is told when the store did not take it.
+pub(super) fn unkept(error: StoreError) -> Reason {
     match error {
         StoreError::Busy | StoreError::Closed => Reason::Busy,
         StoreError::Failed(error) => {

@@ -80,8 +80,9 @@ impl MatchActor {
     pub(super) fn expire(&mut self, player: PlayerId, ctx: &mut Context<Self>) {
         match self.stage.mode.reconnect.on_expire {
             OnExpire::Leave => {
-                self.tell_expired(player, "expired", false);
-                self.leave(player, Parting::Expired.reason(), ctx);
+                let why = Parting::Expired.reason();
+                self.tell_expired(player, why.unwrap_or_default(), false);
+                self.leave(player, why, ctx);
             }
             OnExpire::Forfeit => {
                 self.tell_expired(player, "forfeited", false);

@@ -202,6 +202,8 @@ impl MatchActor {
         let outcome = match verdict.standing(player) {
             // Nobody can have played, won or left early what never began.
             _ if self.started_ms == 0 => Outcome::Cancelled,
+            // A forfeit stands, though its player came back.
+            Standing::Forfeited => Outcome::Forfeited,
             // Who left early may have won all the same: the game says so.
             Standing::Won => Outcome::Won,
             _ if !stayed => Outcome::Forfeited,

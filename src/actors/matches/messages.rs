@@ -88,7 +88,9 @@ impl Parting {
     pub fn reason(self) -> Option<&'static str> {
         match self {
             Self::Asked => None,
-            Self::Ended | Self::Expired => Some("disconnected"),
+            Self::Ended => Some("disconnected"),
+            // The word that the player is told who comes back too late.
+            Self::Expired => Some("expired"),
         }
     }
 }

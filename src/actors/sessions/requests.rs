@@ -1,5 +1,6 @@
 //! What a client asks for: each request is passed to the actor that owns the thing, which answers the client itself.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -19,7 +20,7 @@ use crate::actors::votes::{Cast, Prove, VoteActor};
 use crate::engine::matches::inputs::{Input, Pushed};
 use crate::engine::modes::Private;
 use crate::engine::rate::Rate;
-use crate::engine::sessions::{Asked, Replied};
+use crate::engine::sessions::Replied;
 use crate::engine::votes::audit::Hash;
 use crate::engine::votes::record::AuditRecord;
 use crate::ids::{ChannelId, PlayerId, VoteId};
@@ -38,25 +39,22 @@ impl SessionActor {
         self.outlet.push(&refusal.frame(cid, None));
     }
 
-    /// Whether a request is one that was sent before the connection was lost and came again after the resume: then its
-    /// answer was replayed, or is still to come. Any other is remembered, in case it comes again.
-    fn is_answered(&mut self, cid: &Cid, print: u64) -> bool {
-        let Some((asked, received)) = self.resent.again(print, self.realm.clock.now_ms()) else {
-            self.resent.note(Asked { print, counted: self.outlet.counted() });
-            return false;
-        };
-        match self.outlet.replied(cid, asked.counted) {
-            // One that the client has had its answer to is an equal request of a client with one cid for everything.
-            Replied::At(number) if number <= received => {
-                self.resent.note(Asked { print, counted: self.outlet.counted() });
-                false
-            }
-            Replied::Forgotten => false,
-            Replied::At(_) | Replied::NotYet => {
-                self.resent.note(asked);
-                true
+    /// The number of a request, which is remembered by it in case it comes again. None for one that was sent before the
+    /// connection was lost and came again after the resume: its answer was replayed, or is still to come.
+    fn number(&mut self, print: u64) -> Option<NonZeroU64> {
+        while let Some((asked, received)) = self.resent.again(print, self.realm.clock.now_ms()) {
+            match self.outlet.replied(&asked) {
+                // One that the client has had its answer to is an equal request of a client with one cid for everything,
+                // and there may be another of those that it still waits for.
+                Replied::At(number) if number <= received => {}
+                Replied::Forgotten => {}
+                Replied::At(_) | Replied::NotYet => {
+                    self.resent.note(asked);
+                    return None;
+                }
             }
         }
+        Some(self.resent.ask(print, self.outlet.counted()))
     }
 
     /// Passes a message on, or says that its owner is too busy (or gone: `gone`).
@@ -74,12 +72,14 @@ impl SessionActor {
 
     pub(super) fn dispatch(&mut self, inbound: Inbound, ctx: &mut Context<Self>) {
         let Inbound { opened: _, request: Request { cid, seq, msg }, received_ms, print } = inbound;
+        let cid = match (cid, print) {
+            (Some(cid), Some(print)) => {
+                let Some(number) = self.number(print) else { return };
+                Some(cid.of_request(number))
+            }
+            (cid, _) => cid,
+        };
         let cid = cid.as_ref();
-        if let (Some(cid), Some(print)) = (cid, print)
-            && self.is_answered(cid, print)
-        {
-            return;
-        }
         match msg {
             ClientMsg::SessionHeartbeat(_) => {
                 self.outlet.push(&wire::session::Heartbeat { ts: self.realm.clock.unix_ms() }.frame(cid));
@@ -160,7 +160,7 @@ impl SessionActor {
             return self.refuse(cid, lobby::unknown_mode(&self.realm, |mode| mode.create));
         };
         if !mode.create {
-            return self.refuse(cid, Reason::CreateDisabled);
+            return self.refuse(cid, if mode.quick_play { Reason::CreateDisabled } else { Reason::OnlyQueued });
         }
         if create.private && mode.private == Private::Off {
             return self.refuse(cid, Reason::PrivateDisabled);
@@ -267,11 +267,13 @@ impl SessionActor {
 
     /// Tells once in a while that input goes nowhere.
     fn not_in_match(&mut self, cid: Option<&Cid>) {
+        let watches = self.seat.as_ref().is_some_and(|seat| seat.spectator);
+        let why = if watches { Reason::OnlyWatching } else { Reason::NotInMatch };
         let now_ms = self.realm.clock.now_ms();
         if self.not_in_match_told_ms.is_none_or(|told_ms| now_ms >= told_ms + NOT_IN_MATCH_EVERY_MS) {
             self.not_in_match_told_ms = Some(now_ms);
-            self.realm.meters.refused(Reason::NotInMatch.row().code);
-            self.outlet.push(&Refusal::from(Reason::NotInMatch).frame(cid, Some("match.input")));
+            self.realm.meters.refused(why.row().code);
+            self.outlet.push(&Refusal::from(why).frame(cid, Some("match.input")));
         }
     }
 
@@ -484,7 +486,7 @@ impl SessionActor {
                     Ok(Some(record)) => AuditRecord::prove(&record, receipt)
                         .map(|proof| wire::votes::proof_frame(&proof, cid))
                         .ok_or(Reason::ReceiptUnknown),
-                    Ok(None) => Err(Reason::VoteNotFound),
+                    Ok(None) => Err(Reason::VoteNotOnRecord),
                     Err(_) => Err(Reason::Internal),
                 };
                 outlet.push(&answer.unwrap_or_else(|reason| {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `status` | the record's status, 1 to 64 bytes; `finished` without one |
 //! | `winner`, `winners` | the player or players who won; the others lost. `null` or an empty list is a draw |
+//! | `forfeited` | the players who gave it up, whatever else is said of them |
 //! | `stats` | an object by player id: what the record shows as that player's `stats` |
 //!
 //! Whatever else stands there means nothing here: a `winner` that is a team's name says nothing of any player.
@@ -29,6 +30,8 @@ pub struct Verdict {
     pub status: String,
     /// Who won; `None` where the result does not say.
     winners: Option<Vec<PlayerId>>,
+    /// Who gave it up.
+    forfeited: Vec<PlayerId>,
     /// JSON text by player.
     stats: BTreeMap<PlayerId, String>,
 }
@@ -44,6 +47,8 @@ pub enum Standing {
     Lost,
     /// The result says that nobody won.
     Drawn,
+    /// Named as one who gave it up.
+    Forfeited,
 }
 
 /// Whether a match can have ended with this word.
@@ -58,11 +63,13 @@ impl Verdict {
         let mut read = |name: &str| members.remove(name).and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
         let status = read("status").and_then(|status| status.as_str().map(str::to_owned));
         let named = read("winners").or_else(|| read("winner"));
+        let forfeited = read("forfeited").as_ref().and_then(players);
         let stats = members.remove("stats").and_then(|raw| serde_json::from_str(raw.get()).ok());
         let stats: BTreeMap<String, &RawValue> = stats.unwrap_or_default();
         Self {
             status: status.filter(|word| is_status(word)).unwrap_or_else(|| FINISHED.to_owned()),
-            winners: named.and_then(|named| winners(&named)),
+            winners: named.and_then(|named| players(&named)),
+            forfeited: forfeited.unwrap_or_default(),
             stats: stats
                 .into_iter()
                 .filter_map(|(player, stats)| Some((player.parse().ok()?, stats.get().to_owned())))
@@ -73,6 +80,7 @@ impl Verdict {
     /// How it ended for this player.
     pub fn standing(&self, player: PlayerId) -> Standing {
         match &self.winners {
+            _ if self.forfeited.contains(&player) => Standing::Forfeited,
             None => Standing::Unsaid,
             Some(winners) if winners.is_empty() => Standing::Drawn,
             Some(winners) if winners.contains(&player) => Standing::Won,
@@ -86,8 +94,8 @@ impl Verdict {
     }
 }
 
-/// The players that a `winner` or `winners` names; `None` where it names something else.
-fn winners(named: &Value) -> Option<Vec<PlayerId>> {
+/// The players that a `winner`, `winners` or `forfeited` names; `None` where it names something else.
+fn players(named: &Value) -> Option<Vec<PlayerId>> {
     match named {
         Value::Null => Some(Vec::new()),
         Value::String(one) => one.parse().ok().map(|player| vec![player]),
@@ -112,18 +120,22 @@ mod tests {
             let read = [1, 2].map(|n| verdict.standing(id(n)));
             assert_eq!((verdict.status.as_str(), read), (status, standings), "{result}");
         };
-        use Standing::{Drawn, Lost, Unsaid, Won};
+        use Standing::{Drawn, Forfeited, Lost, Unsaid, Won};
         check(json!({"winner": id(1)}), "finished", [Won, Lost]);
         check(json!({"winners": [id(2), id(1)], "winner": "x"}), "finished", [Won, Won]);
         check(json!({"winners": [id(3)], "status": "overtime"}), "overtime", [Lost, Lost]);
         check(json!({"winner": null}), "finished", [Drawn, Drawn]);
         check(json!({"winners": []}), "finished", [Drawn, Drawn]);
+        check(json!({"forfeited": [id(1)]}), "finished", [Forfeited, Unsaid]);
+        check(json!({"winners": [id(1)], "forfeited": [id(1)]}), "finished", [Forfeited, Lost]);
         for nothing in [
             json!({}),
             json!({"winner": "red"}),
             json!({"winners": [id(1), "blue"]}),
             json!({"winner": {"id": id(1)}, "stats": [1], "status": 7}),
             json!({"status": ""}),
+            json!({"forfeited": true}),
+            json!({"forfeited": ["red", id(1)]}),
             json!({"status": "x".repeat(65)}),
             json!({"status": "new\nline"}),
             json!([id(1)]),

@@ -3,6 +3,7 @@
 
 use crate::limits::REQUESTS_REMEMBERED_MAX;
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 /// Milliseconds after a resume during which a request may be one that was sent before it. Many clients use one constant
 /// `cid`, so later an equal request is a new one.
@@ -15,6 +16,8 @@ pub struct Asked {
     pub print: u64,
     /// Counted frames that had been sent to the client when it came: the answer has a higher number.
     pub counted: u64,
+    /// Which request of the session it is, from 1: its answer is known by this.
+    pub number: NonZeroU64,
 }
 
 /// The requests of one session that may come again.
@@ -26,10 +29,20 @@ pub struct Resent {
     before: VecDeque<Asked>,
     /// What the client had received when it resumed, and until when it may send again.
     resumed: Option<(u64, u64)>,
+    /// Requests that were numbered.
+    numbered: u64,
 }
 
 impl Resent {
-    /// A request came and is being executed.
+    /// A request came and is being executed: its number. `counted` frames had been sent to the client.
+    pub fn ask(&mut self, print: u64, counted: u64) -> NonZeroU64 {
+        let number = NonZeroU64::MIN.saturating_add(self.numbered);
+        self.numbered += 1;
+        self.note(Asked { print, counted, number });
+        number
+    }
+
+    /// A request came again and is not executed again: it may come once more.
     pub fn note(&mut self, asked: Asked) {
         keep(&mut self.now, asked);
     }
@@ -47,7 +60,8 @@ impl Resent {
     pub fn again(&mut self, print: u64, now_ms: u64) -> Option<(Asked, u64)> {
         let (received, until_ms) = self.resumed?;
         if now_ms >= until_ms {
-            *self = Self { now: std::mem::take(&mut self.now), ..Self::default() };
+            self.before = VecDeque::new();
+            self.resumed = None;
             return None;
         }
         let at = self.before.iter().position(|asked| asked.print == print)?;
@@ -70,8 +84,8 @@ mod tests {
     #[test]
     fn a_request_is_known_again_once_and_only_right_after_a_resume() {
         let mut resent = Resent::default();
-        let asked = |print| Asked { print, counted: 7 };
-        resent.note(asked(1));
+        let number = resent.ask(1, 7);
+        let asked = |print| Asked { print, counted: 7, number };
         assert_eq!(resent.again(1, 0), None, "an equal request over the same connection is a new one");
         resent.resumed(5, 1_000);
         assert_eq!(resent.again(2, 1_000), None);
@@ -90,7 +104,7 @@ mod tests {
     fn only_so_many_are_remembered() {
         let mut resent = Resent::default();
         for print in 0..=REQUESTS_REMEMBERED_MAX as u64 {
-            resent.note(Asked { print, counted: print });
+            resent.ask(print, print);
         }
         resent.resumed(0, 0);
         assert_eq!(resent.again(0, 0), None);

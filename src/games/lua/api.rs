@@ -12,10 +12,10 @@ use super::report;
 use crate::engine::matches::events::{RESERVED_LEAVES, is_leaf};
 use crate::games::{Effect, Json};
 use crate::ids::{PlayerId, VoteId};
-use crate::limits::EVENT_BYTES_MAX;
 use crate::limits::scripts::{
     LOG_CHARS_MAX, META_BYTES_MAX, SCRIPT_NOTICES_BURST, STORED_BYTES_MAX, STORED_NAME_BYTES_MAX,
 };
+use crate::limits::{EVENT_BYTES_MAX, NOTICE_TYPE_BYTES_MAX, OPS_TEXT_BYTES_MAX};
 
 /// Calls of the public interface that this server has no floor for. They answer an error instead of being nil, so
 /// that a script which checks `result.error` plays on.
@@ -211,6 +211,13 @@ fn send(_: &Lua, host: &Host, args: &[Value]) -> Answer {
 
 fn notification(host: &Host, args: &[Value], wanted: &str) -> Result<Json, String> {
     let (kind, subject) = (text(args.get(1)).ok_or(wanted)?, text(args.get(2)).ok_or(wanted)?);
+    // As for an operator's: whoever lists notifications need not care who wrote them.
+    if kind.is_empty() || kind.len() > NOTICE_TYPE_BYTES_MAX {
+        return Err(format!("a notification's type is 1 to {NOTICE_TYPE_BYTES_MAX} bytes"));
+    }
+    if subject.len() > OPS_TEXT_BYTES_MAX {
+        return Err(format!("a notification's subject is at most {OPS_TEXT_BYTES_MAX} bytes"));
+    }
     let content = match args.get(3) {
         None | Some(Value::Nil) => "{}".to_owned(),
         Some(data) => host.json(data, META_BYTES_MAX, true).map_err(said)?.get().to_owned(),

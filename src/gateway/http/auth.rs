@@ -211,6 +211,7 @@ async fn refresh(state: State, req: HttpRequest, payload: Payload) -> Answer {
             state.live.revoked(&[whose], Ended::TokenReused);
             Err(Reason::InvalidRefreshToken.into())
         }
+        Rotation::Banned(ban) => Err(banned(ban)),
         Rotation::Expired | Rotation::Unknown => Err(Reason::InvalidRefreshToken.into()),
     }
 }

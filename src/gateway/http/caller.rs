@@ -46,7 +46,7 @@ impl FromRequest for Caller {
             });
             match told.await {
                 Ok(Ok(row)) => Ok(Self { player: row.player, family: row.family }),
-                Ok(Err(AccessDenied::Invalid)) => Err(Reason::Unauthenticated.into()),
+                Ok(Err(AccessDenied::Invalid)) => Err(Reason::InvalidToken.into()),
                 Ok(Err(AccessDenied::Banned(ban))) => Err(banned(ban)),
                 Ok(Err(AccessDenied::Store(error))) => Err(error.into()),
                 Err(_) => Err(Reason::Internal.into()),

@@ -136,15 +136,15 @@ async fn vote(state: State, id: web::Path<String>, caller: Caller) -> Answer {
 async fn vote_audit(state: State, id: web::Path<String>, caller: Caller) -> Answer {
     let row = participants_vote(&state, &id, &caller).await?;
     let Some(audit) = ask(|done| state.store.vote_audit(row.id, done)).await? else {
-        return Err(Reason::VoteNotFound.into());
+        return Err(Reason::VoteNotOnRecord.into());
     };
     // Byte for byte: a recount hashes it.
     Ok(HttpResponse::Ok().content_type("application/json").body(audit))
 }
 
 async fn participants_vote(state: &State, id: &str, caller: &Caller) -> Result<VoteRow, Refused> {
-    let id: VoteId = id.parse().map_err(|_| Reason::VoteNotFound)?;
-    let Some(row) = ask(|done| state.store.vote(id, done)).await? else { return Err(Reason::VoteNotFound.into()) };
+    let id: VoteId = id.parse().map_err(|_| Reason::VoteNotOnRecord)?;
+    let Some(row) = ask(|done| state.store.vote(id, done)).await? else { return Err(Reason::VoteNotOnRecord.into()) };
     only_participants(state, row.match_id, caller.id()).await?;
     Ok(row)
 }

@@ -123,7 +123,7 @@ struct Bench {
 }
 
 fn frame(text: &str) -> Frame {
-    Frame { latest: text.into(), seed: None, lane: Lane::Counted }
+    Frame { latest: text.into(), seed: None, lane: Lane::Counted, answers: None }
 }
 
 /// A client's frame, under a mask of nothing.

@@ -165,9 +165,11 @@ pub(super) fn set_display_name(
 
 pub(super) fn issue_tokens(db: &Connection, tokens: NewTokens) -> rusqlite::Result<Issue> {
     // Asked here and not only by the caller: a ban that was written since then must not be outrun by a sign-in.
-    let ban = player(db, tokens.player_id)?.and_then(|row| row.ban).filter(|ban| ban.holds(tokens.issued_unix_ms));
-    if let Some(ban) = ban {
-        return Ok(Issue::Banned(ban));
+    match player(db, tokens.player_id)?.and_then(|row| row.ban) {
+        Some(ban) if ban.holds(tokens.issued_unix_ms) => return Ok(Issue::Banned(ban)),
+        // It ran out: what was handed out before it goes now, so that whatever stands beside a ban is older than it.
+        Some(_) => drop(unban(db, tokens.player_id)?),
+        None => {}
     }
     insert_tokens(db, &SignIn { player_id: tokens.player_id, family: tokens.family }, &tokens.pair)?;
     Ok(Issue::Issued)
@@ -208,6 +210,11 @@ pub(super) fn rotate_refresh(db: &Connection, rotate: Rotate) -> rusqlite::Resul
     if expires_unix_ms <= rotate.now_unix_ms {
         return Ok(Rotation::Expired);
     }
+    match player(db, whose.player_id)?.and_then(|row| row.ban) {
+        Some(ban) if ban.holds(rotate.now_unix_ms) => return Ok(Rotation::Banned(ban)),
+        Some(_) => return Ok(Rotation::Unknown),
+        None => {}
+    }
     db.prepare_cached("UPDATE refresh_tokens SET used = 1 WHERE hash = ?")?.execute([rotate.presented])?;
     insert_tokens(db, &whose, &rotate.next)?;
     Ok(Rotation::Rotated(whose))
@@ -228,18 +235,21 @@ pub(super) fn revoke(db: &Connection, what: Revoke) -> rusqlite::Result<Vec<Sign
     let ended = match what {
         Revoke::Access(hash) => by_hash("access_tokens", hash)?,
         Revoke::Refresh(hash) => by_hash("refresh_tokens", hash)?,
-        Revoke::Player(id) => db
-            .prepare_cached(
-                "SELECT player_id, family FROM access_tokens WHERE player_id = ?1
-                 UNION SELECT player_id, family FROM refresh_tokens WHERE player_id = ?1",
-            )?
-            .query_map([id], sign_in)?
-            .collect::<rusqlite::Result<_>>()?,
+        Revoke::Player(id) => sign_ins_of(db, id)?,
     };
     for SignIn { family, .. } in &ended {
         revoke_family(db, family)?;
     }
     Ok(ended)
+}
+
+fn sign_ins_of(db: &Connection, id: PlayerId) -> rusqlite::Result<Vec<SignIn>> {
+    db.prepare_cached(
+        "SELECT player_id, family FROM access_tokens WHERE player_id = ?1
+         UNION SELECT player_id, family FROM refresh_tokens WHERE player_id = ?1",
+    )?
+    .query_map([id], sign_in)?
+    .collect()
 }
 
 fn sign_in(row: &Row<'_>) -> rusqlite::Result<SignIn> {
@@ -249,6 +259,9 @@ fn sign_in(row: &Row<'_>) -> rusqlite::Result<SignIn> {
 pub(super) fn sweep(db: &Connection, now_unix_ms: u64) -> rusqlite::Result<u64> {
     let mut swept = 0;
     for sql in [
+        // What a ban made worthless does not come back when it is over.
+        "DELETE FROM access_tokens WHERE player_id IN (SELECT player_id FROM bans WHERE until_unix_ms <= ?)",
+        "DELETE FROM refresh_tokens WHERE player_id IN (SELECT player_id FROM bans WHERE until_unix_ms <= ?)",
         "DELETE FROM access_tokens WHERE expires_unix_ms <= ?",
         "DELETE FROM refresh_tokens WHERE expires_unix_ms <= ?",
         "DELETE FROM bans WHERE until_unix_ms <= ?",
@@ -267,10 +280,15 @@ pub(super) fn ban(db: &Connection, ban: BanRow) -> rusqlite::Result<Option<Vec<S
         "INSERT OR REPLACE INTO bans (player_id, reason, until_unix_ms, created_unix_ms) VALUES (?, ?, ?, ?)",
     )?
     .execute(params![ban.player_id, ban.reason, ban.until_unix_ms.map(int), int(ban.created_unix_ms)])?;
-    revoke(db, Revoke::Player(ban.player_id)).map(Some)
+    // The tokens stay as long as the ban does, and open nothing: whoever shows one is told why.
+    sign_ins_of(db, ban.player_id).map(Some)
 }
 
 pub(super) fn unban(db: &Connection, id: PlayerId) -> rusqlite::Result<bool> {
+    if player(db, id)?.is_none_or(|row| row.ban.is_none()) {
+        return Ok(false);
+    }
+    revoke(db, Revoke::Player(id))?;
     Ok(db.prepare_cached("DELETE FROM bans WHERE player_id = ?")?.execute([id])? > 0)
 }
 

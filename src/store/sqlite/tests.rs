@@ -144,11 +144,27 @@ fn revoking_and_banning_say_which_sign_ins_ended() {
     let ban = BanRow { player_id: id, reason: "cheating".into(), until_unix_ms: Some(5_000), created_unix_ms: 1_000 };
     assert_eq!(now(|done| store.ban(ban.clone(), done)), Ok(Some(vec![ended(3), ended(4)])));
     assert_eq!(now(|done| store.issue_tokens(tokens(id, 5, 5), done)), Ok(Issue::Banned(ban.clone())));
-    let later = NewTokens { issued_unix_ms: 5_000, ..tokens(id, 6, 6) };
-    assert_eq!(now(|done| store.issue_tokens(later, done)), Ok(Issue::Issued), "the ban has run out");
-    assert_eq!(now(|done| store.player(id, done)).unwrap().unwrap().ban, Some(ban.clone()));
-    assert_eq!(now(|done| store.unban(id, done)), Ok(true));
+    // What was handed out before it tells why as long as it holds, and is worth nothing afterwards.
+    let rotate = |now_unix_ms| {
+        now(|done| store.rotate_refresh(Rotate { presented: [103; 32], now_unix_ms, next: pair(9) }, done))
+    };
+    assert_eq!(rotate(4_999), Ok(Rotation::Banned(ban.clone())));
+    assert_eq!(rotate(5_000), Ok(Rotation::Unknown));
+    let shown = |token: u8| now(|done| store.access_token([token; 32], done)).unwrap().map(|row| row.player.ban);
+    assert_eq!(shown(3), Some(Some(ban.clone())));
+    let later = |n| NewTokens { issued_unix_ms: 5_000, ..tokens(id, n, n) };
+    assert_eq!(now(|done| store.issue_tokens(later(6), done)), Ok(Issue::Issued), "the ban has run out");
+    assert_eq!((shown(3), shown(6)), (None, Some(None)));
     assert_eq!(now(|done| store.unban(id, done)), Ok(false));
+    for lifted in [true, false] {
+        assert_eq!(now(|done| store.ban(ban.clone(), done)), Ok(Some(vec![ended(6)])));
+        match lifted {
+            true => assert_eq!(now(|done| store.unban(id, done)), Ok(true)),
+            false => assert!(now(|done| store.sweep(5_000, done)).unwrap() > 0),
+        }
+        assert_eq!(shown(6), None);
+        assert_eq!(now(|done| store.issue_tokens(later(6), done)), Ok(Issue::Issued));
+    }
     let stranger = BanRow { player_id: PlayerId::new(9, &mut rng), ..ban };
     assert_eq!(now(|done| store.ban(stranger, done)), Ok(None));
 }

@@ -39,7 +39,7 @@ fn every_fault_is_listed_at_once_with_the_nearest_name() {
         "supermajority_bp: expected a whole number from 0 to 4294967295, got a string",
         "tie_break[0]: expected one of previous_rounds, declared_order, seeded_lot, none, got \"seeded_lott\"; did you mean \"seeded_lot\"?",
         "weights.00000000-0000-0000-0000-000000000001: expected a whole number from 0 to 4294967295, got -3",
-        "weights.nobody: expected a UUID in lowercase hyphenated form",
+        "weights.nobody: expected an id such as 0199a4c0-1000-7000-8000-0000000000b1, in lowercase and with its hyphens",
         "window_ms: expected 1 to 604800000, got 0",
         "window_type: expected one of fixed, ready_up, hybrid, adaptive, got \"fixd\"; did you mean \"fixed\"?",
     ];

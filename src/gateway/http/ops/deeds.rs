@@ -15,11 +15,12 @@ use crate::actors::channels;
 use crate::actors::directory::{MatchCard, VotePlace};
 use crate::actors::lobby::unknown_mode;
 use crate::actors::matches::Command;
-use crate::actors::notifications::notify;
+use crate::actors::notifications::notify_and_tell;
 use crate::actors::realm::MatchOrder;
 use crate::actors::sessions::{EndSession, refusal_of};
 use crate::actors::votes::Oversee;
 use crate::engine::matches::Phase;
+use crate::engine::modes::Json;
 use crate::gateway::http::body::Fields;
 use crate::gateway::http::front_door::address_of;
 use crate::gateway::http::reply::{Answer, Refused, banned_refusal, success};
@@ -175,7 +176,7 @@ pub(super) async fn open_vote(state: State, req: HttpRequest, id: web::Path<Stri
 /// Calls an open vote off; its result says `cancelled`.
 pub(super) async fn cancel_vote(state: State, req: HttpRequest, id: web::Path<String>) -> Answer {
     deed(&state, &req, "vote.cancel", &id, &json!({}), async {
-        let id: VoteId = id.parse().map_err(|_| Reason::VoteNotFound)?;
+        let id: VoteId = id.parse().map_err(|_| Reason::VoteNotOnRecord)?;
         match state.running()?.realm.directory.vote(&id) {
             Some(VotePlace::Open(_, addr)) => {
                 addr.try_send(Oversee::Cancel("operator".into())).map_err(|_| Reason::Busy)?;
@@ -183,7 +184,7 @@ pub(super) async fn cancel_vote(state: State, req: HttpRequest, id: web::Path<St
             }
             Some(VotePlace::Closed(_)) => Err(Reason::VoteClosed.into()),
             None if ask(|done| state.store.vote(id, done)).await?.is_some() => Err(Reason::VoteClosed.into()),
-            None => Err(Reason::VoteNotFound.into()),
+            None => Err(Reason::VoteNotOnRecord.into()),
         }
     })
     .await
@@ -329,15 +330,28 @@ pub(super) async fn notify_player(state: State, req: HttpRequest, id: web::Path<
         if notice.kind.is_empty() || notice.kind.len() > NOTICE_TYPE_BYTES_MAX {
             return Err(Refusal::invalid("type", "a text of 1 to 64 bytes").into());
         }
-        if notice.subject.len() > OPS_TEXT_BYTES_MAX || notice.content.to_string().len() > NOTICE_BYTES_MAX {
-            return Err(Refusal::invalid("content", "at most 16384 bytes, and a subject of at most 2000").into());
+        if notice.subject.len() > OPS_TEXT_BYTES_MAX {
+            return Err(Refusal::invalid("subject", "a text of at most 2000 bytes").into());
+        }
+        if notice.content.to_string().len() > NOTICE_BYTES_MAX {
+            return Err(Refusal::invalid("content", "at most 16384 bytes of JSON").into());
         }
         only_known(&state, id).await?;
         let notice = serde_json::value::to_raw_value(&notice).map_err(|_| Reason::Internal)?;
-        notify(&state.running()?.realm, &[id], &notice);
-        success()
+        leave(&state, &[id], &notice).await
     })
     .await
+}
+
+/// Leaves a notification for each of `to`; answered when the store has it, since whoever is told so relies on it.
+async fn leave(state: &State, to: &[PlayerId], notice: &Json) -> Answer {
+    let realm = &state.running()?.realm;
+    ask(|done| {
+        // It is one: it was put together here.
+        notify_and_tell(realm, to, notice, done);
+    })
+    .await?;
+    success()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -402,16 +416,18 @@ pub(super) async fn announce(state: State, req: HttpRequest, payload: Payload) -
         let content = short(announce.content.clone(), "content")?;
         match &announce.channel_id {
             Some(channel) => {
-                channels::announce(realm, channel, &content)?;
+                let (tell, told) = oneshot::channel();
+                channels::announce(realm, channel, &content, Box::new(move |outcome| drop(tell.send(outcome))))?;
+                told.await.map_err(|_| Reason::Busy)??;
+                success()
             }
             None => {
                 let online: Vec<_> = realm.directory.members().iter().map(|member| member.player).collect();
                 let notice = json!({"type": "announcement", "subject": "", "content": content});
                 let notice = serde_json::value::to_raw_value(&notice).map_err(|_| Reason::Internal)?;
-                notify(realm, &online, &notice);
+                leave(&state, &online, &notice).await
             }
         }
-        success()
     })
     .await
 }

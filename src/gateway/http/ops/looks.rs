@@ -151,7 +151,7 @@ pub(super) async fn one_match(state: State, id: web::Path<String>) -> Answer {
 
 /// One vote: as it stands, or its record.
 pub(super) async fn vote(state: State, id: web::Path<String>) -> Answer {
-    let id: VoteId = id.parse().map_err(|_| Reason::VoteNotFound)?;
+    let id: VoteId = id.parse().map_err(|_| Reason::VoteNotOnRecord)?;
     if let Some(VotePlace::Open(_, addr)) = state.running()?.realm.directory.vote(&id) {
         let (tell, told) = oneshot::channel();
         addr.try_send(Oversee::Describe(tell)).map_err(|_| Reason::Busy)?;
@@ -161,7 +161,7 @@ pub(super) async fn vote(state: State, id: web::Path<String>) -> Answer {
     }
     match ask(|done| state.store.vote(id, done)).await? {
         Some(row) => ok(&show_vote(&row)),
-        None => Err(Reason::VoteNotFound.into()),
+        None => Err(Reason::VoteNotOnRecord.into()),
     }
 }
 
