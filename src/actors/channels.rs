@@ -24,11 +24,11 @@ use crate::wire::chat as says;
 use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 
-pub use direct::{Dm, deliver_dm, send_dm};
+pub use direct::{DmAnswers, Letter, Sent, send_dm};
 pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, say, set_room};
 pub use said::Judged;
 
-use said::{not_content, not_said};
+use said::{Waits, not_content, not_said};
 
 /// What a message costs in a history beside its text: ids, times and names of fields.
 const MESSAGE_FRAME_BYTES: usize = 240;
@@ -118,6 +118,8 @@ pub enum ChatCommand {
         /// Told what became of it, on whatever thread that is known.
         done: Moderated,
     },
+    /// Either of the two of a direct channel writes to the other, joined or not.
+    Write(Letter),
     /// The server, a game or an operator says something.
     Announce(
         /// What.
@@ -135,6 +137,7 @@ impl ChatCommand {
             | Self::Type { who, .. }
             | Self::Answer { who, .. } => Some(who.session_id),
             Self::Leave { session, .. } => Some(*session),
+            Self::Write(letter) => letter.session,
             Self::Expel(_) | Self::Moderate { .. } | Self::Announce(_) => None,
         }
     }
@@ -161,10 +164,10 @@ pub enum Welcome {
     },
 }
 
-/// The store told what was said before.
+/// The store told what was said before, or that there can be no such channel.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct HistoryLoaded(Vec<ChatRow>);
+struct Began(Result<Vec<ChatRow>, Reason>);
 
 /// The store told whether one side of a direct channel, who is typing, is blocked. Not knowing counts as blocked: nobody
 /// misses much.
@@ -203,6 +206,9 @@ pub struct ChannelActor {
     channel: Channel<Arc<Outlet>>,
     /// What waits for the history; `None` once it is there.
     early: Option<Vec<ChatCommand>>,
+    /// Why nobody hears or says anything here: a direct channel with nobody at one end. What was said before there was
+    /// such a rule can still be moderated.
+    shut: Option<Reason>,
     /// What sessions asked while something else they asked is on its way into the store.
     turns: Turns<SessionId, ChatCommand>,
     /// Messages on their way into the store.
@@ -222,16 +228,21 @@ impl ChannelActor {
         };
         let channel = Channel::new(place, rules, realm.clock.now_ms());
         let turns = Turns::new(TURNS_WAITING_MAX);
-        Self { realm, name, channel, early: Some(Vec::new()), turns, keeping: 0, heard: 0 }
+        Self { realm, name, channel, early: Some(Vec::new()), shut: None, turns, keeping: 0, heard: 0 }
     }
 
     /// One command, once the history is there: in its asker's turn.
     fn take(&mut self, command: ChatCommand, ctx: &mut Context<Self>) {
-        let Some(asker) = command.asker() else { return self.obey(command, ctx) };
         let must_wait = command.must_wait();
+        // What is written is looked at before whom it is for, wherever that is known.
+        let all_the_same = must_wait || matches!(command, ChatCommand::Moderate { .. } | ChatCommand::Write(_));
+        if let Some(reason) = self.shut.filter(|_| !all_the_same) {
+            return self.refuse(command, reason);
+        }
+        let Some(asker) = command.asker() else { return self.obey(command, ctx) };
         match self.turns.ask(asker, command, must_wait) {
             Ok(()) => self.go_on(asker, ctx),
-            Err(command) => self.no_room(command),
+            Err(command) => self.refuse(command, Reason::Busy),
         }
     }
 
@@ -265,31 +276,33 @@ impl ChannelActor {
             }
             ChatCommand::Type { who, cid } => self.typing(who, cid, ctx),
             ChatCommand::Answer { who, answer } => who.outlet.push_own(*answer),
+            ChatCommand::Write(letter) => self.write(letter, ctx),
             ChatCommand::Moderate { message_id, content, done } => {
                 self.moderate(message_id, content.as_deref(), done, ctx);
             }
             ChatCommand::Announce(content) => {
                 let now_ms = self.realm.clock.now_ms();
                 if let Ok(content) = self.channel.admit(Sender::Server, &content, &(), now_ms) {
-                    self.keep(Sender::Server, content, None, ctx);
+                    self.keep(Sender::Server, content, Waits::Nobody, ctx);
                 }
             }
         }
     }
 
-    /// Says that a command which came too early cannot wait.
-    fn no_room(&self, command: ChatCommand) {
+    /// Says that a command is not done.
+    fn refuse(&self, command: ChatCommand, reason: Reason) {
         let reply = match command {
             ChatCommand::Join { who, welcome: Welcome::Joined(cid) }
             | ChatCommand::Say { who, cid, .. }
             | ChatCommand::Change { who, cid, .. }
             | ChatCommand::Type { who, cid } => Reply::to(&who, cid),
             ChatCommand::Answer { who, answer } => return who.outlet.push_own(*answer),
-            ChatCommand::Moderate { done, .. } => return done(Err(Reason::Busy.into())),
+            ChatCommand::Write(letter) => return (letter.sent)(Err(reason.into())),
+            ChatCommand::Moderate { done, .. } => return done(Err(reason.into())),
             // The snapshot is told without it, and whoever announces has no one waiting.
             _ => return,
         };
-        reply.refuse(&self.realm, Reason::Busy);
+        reply.refuse(&self.realm, reason);
     }
 
     fn join(&mut self, who: Listener, welcome: Welcome) {
@@ -381,34 +394,46 @@ impl Actor for ChannelActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let me = ctx.address();
-        let (limit, channel) = (self.realm.rules.chat_history as u32, self.name.clone());
-        self.realm.store.chat_history(
-            self.name.to_string(),
-            limit,
-            // Once per channel.
-            Box::new(move |lines| {
-                let lines = lines.unwrap_or_else(|error| {
-                    tracing::error!(%channel, %error, "a channel begins without its history");
-                    Vec::new()
-                });
-                me.do_send(HistoryLoaded(lines));
-            }),
-        );
+        let (realm, channel, me) = (self.realm.clone(), self.name.clone(), ctx.address());
+        let Place::Dm(lo, hi) = *self.channel.place() else { return recall(&realm, channel, me) };
+        let checked = move |exist| match exist {
+            Ok(true) => recall(&realm, channel, me),
+            // `do_send` on purpose: once per channel.
+            Ok(false) => me.do_send(Began(Err(Reason::PlayerNotFound))),
+            Err(_) => me.do_send(Began(Err(Reason::Busy))),
+        };
+        direct::both_exist(&self.realm.store, lo, hi, Box::new(checked));
     }
 }
 
-impl Handler<HistoryLoaded> for ChannelActor {
+/// Asks the store what was said in a channel that begins.
+fn recall(realm: &Realm, channel: ChannelId, me: Addr<ChannelActor>) {
+    let (name, limit) = (channel.to_string(), realm.rules.chat_history as u32);
+    let told = move |lines: Result<_, _>| {
+        let lines = lines.unwrap_or_else(|error| {
+            tracing::error!(%channel, %error, "a channel begins without its history");
+            Vec::new()
+        });
+        // `do_send` on purpose: once per channel.
+        me.do_send(Began(Ok(lines)));
+    };
+    realm.store.chat_history(name, limit, Box::new(told));
+}
+
+impl Handler<Began> for ChannelActor {
     type Result = ();
 
-    fn handle(&mut self, HistoryLoaded(rows): HistoryLoaded, ctx: &mut Context<Self>) {
-        self.channel.recall(rows.into_iter().map(|row| Line {
-            message_id: row.message_id,
-            sender: row.sender_id,
-            content: row.content.into(),
-            sent_unix_ms: row.sent_unix_ms,
-            edited: row.edited_unix_ms.is_some(),
-        }));
+    fn handle(&mut self, Began(rows): Began, ctx: &mut Context<Self>) {
+        match rows {
+            Ok(rows) => self.channel.recall(rows.into_iter().map(|row| Line {
+                message_id: row.message_id,
+                sender: row.sender_id,
+                content: row.content.into(),
+                sent_unix_ms: row.sent_unix_ms,
+                edited: row.edited_unix_ms.is_some(),
+            })),
+            Err(reason) => self.shut = Some(reason),
+        }
         for command in self.early.take().unwrap_or_default() {
             self.take(command, ctx);
         }
@@ -442,7 +467,7 @@ impl Handler<ChatCommand> for ChannelActor {
                 self.retire_if_empty(ctx);
             }
             Some(early) if command.must_wait() || early.len() < MAILBOX_MESSAGES_MAX => early.push(command),
-            Some(_) => self.no_room(command),
+            Some(_) => self.refuse(command, Reason::Busy),
         }
     }
 }

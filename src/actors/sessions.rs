@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::channels::{ChatCommand, Dm};
+use super::channels::{ChatCommand, DmAnswers};
 use super::connection::{CloseCode, Connection};
 use super::directory::{MatchCard, Member};
 use super::matches::{Leave, Parting, PlayerAway, PlayerBack, Resync};
@@ -20,11 +20,9 @@ use super::matchmaker::{FreezeTickets, ThawTickets, WithdrawPlayer};
 use super::outlet::Outlet;
 use super::presence::{InMatch, OutOfMatch, SessionBegan, SessionEnded};
 use super::realm::Realm;
-use crate::engine::chat::Turns;
 use crate::engine::rate::{Bucket, Rate};
 use crate::engine::sessions::Resent;
 use crate::ids::{ChannelId, MatchId, PlayerId, SessionId};
-use crate::limits::TURNS_WAITING_MAX;
 use crate::store::rows::Family;
 use crate::wire::session::Resume;
 use crate::wire::{Reason, Refusal, Request};
@@ -109,11 +107,6 @@ pub struct SignedInAgain {
     pub resync: bool,
 }
 
-/// A direct message of the session was answered.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct DmAnswered;
-
 /// The session ends now: signed out, banned, kicked, replaced by another.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -146,8 +139,8 @@ pub struct SessionActor {
     channels: HashSet<ChannelId>,
     /// Those it left lately: they may still owe it answers.
     left: VecDeque<ChannelId>,
-    /// Direct messages that wait for the one before.
-    dms: Turns<(), Dm>,
+    /// Answers to direct messages that wait for the one before.
+    dms: Arc<DmAnswers>,
     joins: Bucket,
     not_in_match_told_ms: Option<u64>,
     overflow_told_ms: Option<u64>,
@@ -215,6 +208,7 @@ impl SessionActor {
             // Before the former one's end is told, so that nobody sees the player go.
             realm.presence().do_send(SessionBegan(player, session_id));
             let joins = Rate::per_minute(realm.rules.limits.joins_per_min, realm.rules.limits.joins_per_min);
+            let dms = DmAnswers::new(outlet.clone());
             Self {
                 joins: Bucket::full(joins, realm.clock.now_ms()),
                 gathering: snapshot.then(|| Gathering::begin(awaited, ctx)),
@@ -227,7 +221,7 @@ impl SessionActor {
                 seat: None,
                 channels: HashSet::new(),
                 left: VecDeque::new(),
-                dms: Turns::new(TURNS_WAITING_MAX),
+                dms,
                 not_in_match_told_ms: None,
                 overflow_told_ms: None,
                 grace: None,

@@ -3,7 +3,7 @@
 
 use actix::prelude::*;
 
-use super::{ChannelActor, Listener, Moderated, Reply, message_of, muted};
+use super::{ChannelActor, Listener, Moderated, Reply, Sent, message_of, muted};
 use crate::actors::matches::JudgeChat;
 use crate::engine::chat::{
     ChangeRefused, Content, ContentRefused, Editor, FilterVerdict, Line, Place, SayRefused, Sender,
@@ -12,8 +12,7 @@ use crate::ids::{MessageId, PlayerId, SessionId};
 use crate::store::StoreError;
 use crate::store::rows::{Changed, ChatChange, ChatRow};
 use crate::wire::chat as says;
-use crate::wire::time::SentAt;
-use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
+use crate::wire::{Cid, Frame, Outbound, Reason, Refusal};
 
 /// The store has a message, or has not.
 #[derive(Message)]
@@ -21,8 +20,29 @@ use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 struct Kept {
     line: Line,
     sender: Sender,
-    reply: Option<Reply>,
+    waits: Waits,
     outcome: Result<(), Reason>,
+}
+
+/// Who waits to hear that something was said.
+pub(super) enum Waits {
+    /// Nobody: the server said it.
+    Nobody,
+    /// A member.
+    Member(Reply),
+    /// Whoever wrote a direct message, through a session or none.
+    Writer(Option<SessionId>, Sent),
+}
+
+impl Waits {
+    /// The session whose turn it is until it hears.
+    fn asker(&self) -> Option<SessionId> {
+        match self {
+            Self::Nobody => None,
+            Self::Member(reply) => Some(reply.session),
+            Self::Writer(session, _) => *session,
+        }
+    }
 }
 
 /// The store has a change, or has not.
@@ -168,7 +188,7 @@ impl ChannelActor {
     /// What nobody minds is stored.
     fn judged(&mut self, content: Content, what: Judging, ctx: &mut Context<Self>) {
         match what {
-            Judging::Say { sender, reply } => self.keep(sender, content, Some(reply), ctx),
+            Judging::Say { sender, reply } => self.keep(sender, content, Waits::Member(reply), ctx),
             Judging::Edit { player, message_id, reply } => {
                 self.keep_change(By::Author(player, reply), message_id, Some(content), ctx);
             }
@@ -262,7 +282,7 @@ impl ChannelActor {
     }
 
     /// Stores a message; it is said when [`Kept`] comes back.
-    pub(super) fn keep(&mut self, sender: Sender, content: Content, reply: Option<Reply>, ctx: &mut Context<Self>) {
+    pub(super) fn keep(&mut self, sender: Sender, content: Content, waits: Waits, ctx: &mut Context<Self>) {
         let (message_id, sent_unix_ms) = self.realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
         let line = Line { message_id, sender: sender.player(), content: content.shared(), sent_unix_ms, edited: false };
         let row = ChatRow {
@@ -277,7 +297,7 @@ impl ChannelActor {
         self.keeping += 1;
         let me = ctx.address();
         // `do_send` on purpose: what is on disk must be said, and no more of these come than were taken in.
-        let done = move |outcome| me.do_send(Kept { line, sender, reply, outcome });
+        let done = move |outcome| me.do_send(Kept { line, sender, waits, outcome });
         let store = self.realm.store.clone();
         match sender.player().and_then(|player| self.other_of(player)) {
             Some((player, other)) => {
@@ -316,21 +336,11 @@ impl ChannelActor {
         }
     }
 
-    /// A direct message reaches its other side in the channel or out of it.
+    /// What is said in a direct channel reaches its other side in the channel or out of it.
     fn tell_absent(&self, line: &Line) {
         let Some((sender, other)) = line.sender.and_then(|sender| self.other_of(sender)) else { return };
-        if self.channel.members().any(|(_, player, _)| player == other) {
-            return;
-        }
-        if let Some(member) = self.realm.directory.member(other) {
-            let message = says::DmMessage {
-                channel_id: self.name.to_string(),
-                message_id: line.message_id,
-                sender_id: sender.to_string(),
-                content: line.content.to_string(),
-                sent_at: SentAt::of(line.sent_unix_ms, Dialect::Latest),
-            };
-            member.outlet.push(&message.push());
+        if !self.channel.members().any(|(_, player, _)| player == other) {
+            self.tell_dm(line, sender, other);
         }
     }
 }
@@ -339,24 +349,34 @@ impl Handler<Kept> for ChannelActor {
     type Result = ();
 
     fn handle(&mut self, kept: Kept, ctx: &mut Context<Self>) {
-        let Kept { line, sender, reply, outcome } = kept;
+        let Kept { line, sender, waits, outcome } = kept;
         self.keeping -= 1;
-        let asker = reply.as_ref().map(|reply| reply.session);
+        let asker = waits.asker();
         match outcome {
             Ok(()) => {
-                self.push_all(&message_of(&self.name, &line).push());
-                self.tell_absent(&line);
-                if let Some(reply) = reply.filter(|reply| reply.cid.is_some()) {
-                    let sent = says::Sent { channel_id: self.name.to_string(), message_id: line.message_id };
-                    reply.outlet.push(&sent.frame(reply.cid.as_ref()));
+                let (channel_id, message_id) = (self.name.to_string(), line.message_id);
+                match &waits {
+                    Waits::Writer(session, _) => self.tell_written(&line, *session),
+                    Waits::Member(_) | Waits::Nobody => {
+                        self.push_all(&message_of(&self.name, &line).push());
+                        self.tell_absent(&line);
+                    }
                 }
                 self.channel.said(line);
+                match waits {
+                    Waits::Writer(_, sent) => sent(Ok(says::DmSent { channel_id, message_id })),
+                    Waits::Member(reply) if reply.cid.is_some() => {
+                        reply.outlet.push(&says::Sent { channel_id, message_id }.frame(reply.cid.as_ref()));
+                    }
+                    Waits::Member(_) | Waits::Nobody => {}
+                }
             }
             Err(reason) => {
                 self.channel.withdraw(sender);
-                match reply {
-                    Some(reply) => reply.refuse(&self.realm, reason),
-                    None => {
+                match waits {
+                    Waits::Writer(_, sent) => sent(Err(reason.into())),
+                    Waits::Member(reply) => reply.refuse(&self.realm, reason),
+                    Waits::Nobody => {
                         if let Some(refused) = self.realm.meters.rows_lost.add(self.realm.clock.now_ms()) {
                             tracing::error!(channel = %self.name, refused, "a message of the server could not be stored");
                         }

@@ -36,6 +36,8 @@ impl Default for ChannelRules {
 pub enum Sender {
     /// A player, through one of their sessions.
     Player(PlayerId, SessionId),
+    /// One of the two players of a direct channel, who writes to the other without having joined it.
+    Writer(PlayerId),
     /// The server: a game or an operator. Bound by the content rules alone.
     Server,
 }
@@ -44,7 +46,7 @@ impl Sender {
     /// The player; `None` for the server.
     pub fn player(self) -> Option<PlayerId> {
         match self {
-            Self::Player(player, _) => Some(player),
+            Self::Player(player, _) | Self::Writer(player) => Some(player),
             Self::Server => None,
         }
     }
@@ -193,10 +195,17 @@ impl<H> Channel<H> {
         filter: &dyn Filter,
         now_ms: u64,
     ) -> Result<Content, SayRefused> {
-        let Sender::Player(player, session) = sender else {
-            return Ok(Content::new(text)?.filtered(filter, &self.place, None)?);
+        let player = match sender {
+            Sender::Server => return Ok(Content::new(text)?.filtered(filter, &self.place, None)?),
+            Sender::Player(player, session) => {
+                self.may_speak(player, session, now_ms)?;
+                player
+            }
+            Sender::Writer(player) => {
+                self.may_write(player, now_ms)?;
+                player
+            }
         };
-        self.may_speak(player, session, now_ms)?;
         let content = Content::new(text)?;
         let last_ms = self.standing.get(&player).and_then(|standing| standing.said_ms);
         let next_ms = last_ms.map_or(0, |last_ms| last_ms.saturating_add(self.rules.slow_mode_ms));
@@ -321,6 +330,18 @@ impl<H> Channel<H> {
         if self.members.get(&session).is_none_or(|member| member.player != player) {
             return Err(SayRefused::NotMember);
         }
+        self.not_muted(player, now_ms)
+    }
+
+    /// Whoever writes without having joined is one of two.
+    fn may_write(&self, player: PlayerId, now_ms: u64) -> Result<(), SayRefused> {
+        match self.place {
+            Place::Dm(lo, hi) if player == lo || player == hi => self.not_muted(player, now_ms),
+            _ => Err(SayRefused::NotMember),
+        }
+    }
+
+    fn not_muted(&self, player: PlayerId, now_ms: u64) -> Result<(), SayRefused> {
         match self.muted(player, now_ms) {
             Some(retry_ms) => Err(SayRefused::Muted { retry_ms }),
             None => Ok(()),

@@ -20,4 +20,4 @@ mod turns;
 pub use channel::{ChangeRefused, Channel, ChannelRules, Editor, Line, SayRefused, Sender};
 pub use content::{Content, ContentRefused, Filter, FilterVerdict};
 pub use places::{Door, InvalidChannelId, Place, Places};
-pub use turns::Turns;
+pub use turns::{InOrder, Turns};
