@@ -226,7 +226,10 @@ impl ChannelActor {
             slow_mode_ms: u64::from(realm.rules.chat_slow_mode_s) * 1_000,
             ..ChannelRules::default()
         };
-        let channel = Channel::new(place, rules, realm.clock.now_ms());
+        let mut channel = Channel::new(place, rules, realm.clock.now_ms());
+        if let Some(pace) = realm.directory.take_pace(&name) {
+            channel.go_on_at(pace);
+        }
         let turns = Turns::new(TURNS_WAITING_MAX);
         Self { realm, name, channel, early: Some(Vec::new()), shut: None, turns, keeping: 0, heard: 0 }
     }
@@ -381,10 +384,16 @@ impl ChannelActor {
         }
     }
 
-    /// Ends a channel that nobody is in, unless somebody is on the way into it.
+    /// Ends a channel that nobody is in, unless somebody is on the way into it. What it leaves behind is kept first: as
+    /// soon as it is out of the directory, another thread may begin it again.
     fn retire_if_empty(&mut self, ctx: &mut Context<Self>) {
         let busy = self.channel.members().len() > 0 || self.early.is_some() || self.keeping > 0;
-        if !busy && self.realm.directory.retire_channel(&self.name, self.heard) {
+        if busy {
+            return;
+        }
+        let now_ms = self.realm.clock.now_ms();
+        self.realm.directory.keep_pace(&self.name, self.channel.pace(now_ms), now_ms);
+        if self.realm.directory.retire_channel(&self.name, self.heard) {
             ctx.stop();
         }
     }

@@ -92,8 +92,8 @@ fn a_mute_ends_by_itself() {
     channel.mute(ann, 20_000);
     assert_eq!(channel.expel(ann), [SessionId::from_u128(11)]);
     channel.leave(SessionId::from_u128(12));
-    assert!(!channel.is_forgettable(19_999), "a mute outlives an empty channel");
-    assert!(channel.is_forgettable(20_000));
+    assert!(channel.pace(19_999).is_some(), "a mute outlives an empty channel");
+    assert!(channel.pace(20_000).is_none());
 }
 
 #[test]
