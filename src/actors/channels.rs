@@ -25,7 +25,7 @@ use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 
 pub use direct::{DmAnswers, Letter, Sent, send_dm};
-pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, say, set_room};
+pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, set_room};
 pub use said::Judged;
 
 use said::{Waits, not_content, not_said};
@@ -492,8 +492,8 @@ fn message_of(channel: &str, line: &Line) -> says::Message {
     }
 }
 
-/// Content as it is stored and shown.
-fn clean(content: &str) -> Result<String, Refusal> {
+/// Content as it is stored and shown, whoever says it.
+pub fn clean(content: &str) -> Result<String, Refusal> {
     Content::new(content).map(|content| content.as_str().to_owned()).map_err(not_content)
 }
 

@@ -69,7 +69,7 @@ impl MatchActor {
                 }
                 is_bot
             }
-            Effect::Chat { channel, content } => channels::say(&self.realm, &channel, &content),
+            Effect::Chat { channel, content } => channels::announce(&self.realm, &channel, &content).is_ok(),
             Effect::Notify { to, notification } => notifications::notify(&self.realm, &to, &notification),
             Effect::Backfill(seats) => {
                 let takes = self.takes_from_queue();

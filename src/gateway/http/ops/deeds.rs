@@ -398,7 +398,8 @@ pub(super) async fn announce(state: State, req: HttpRequest, payload: Payload) -
     let target = announce.channel_id.clone().unwrap_or_else(|| "everyone".into());
     deed(&state, &req, "announce", target, &announce, async {
         let realm = &state.running()?.realm;
-        let content = short(announce.content.clone(), "content")?;
+        // The rules for what players say: one that turns the direction of text would do so in every client.
+        let content = channels::clean(&short(announce.content.clone(), "content")?)?;
         match &announce.channel_id {
             Some(channel) => {
                 channels::announce(realm, channel, &content)?;
