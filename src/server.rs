@@ -125,7 +125,7 @@ pub fn try_games(config: &Config, origins: &Origins) -> Vec<config::Fault> {
             wrong.map_or(Ok(()), |fault| Err(("game", fault.to_string())))
         }
         _ => {
-            let birth = Birth { seed: 0, unix_us: Clock.unix_us() };
+            let birth = Birth::trial(0, Clock.unix_us());
             let key = |why: &str| match why {
                 _ if !catalogue.knows(&mode.game) => "game",
                 _ if why.starts_with("reconnect.") => "reconnect",
@@ -223,7 +223,7 @@ pub async fn start_with(
     games: Arc<GameBuilder>,
 ) -> Result<Server, StartError> {
     for (name, mode) in &config.modes {
-        let tried = games(mode, Birth { seed: 0, unix_us: Clock.unix_us() });
+        let tried = games(mode, Birth::trial(0, Clock.unix_us()));
         tried.map_err(|BuildError(why)| StartError::Game(format!("modes.{name}: {why}")))?;
     }
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.server.data)?);

@@ -274,8 +274,8 @@ impl Realm {
     }
 
     /// Builds a mode's game, on the thread that will play it.
-    pub fn build_game(&self, mode: &Mode, seed: u64) -> Result<Box<dyn Game>, BuildError> {
-        (self.games)(mode, Birth { seed, unix_us: self.clock.unix_us() })
+    pub fn build_game(&self, mode: &Mode, match_id: MatchId, seed: u64) -> Result<Box<dyn Game>, BuildError> {
+        (self.games)(mode, Birth { match_id, seed, unix_us: self.clock.unix_us() })
     }
 
     /// The threads that play matches.
