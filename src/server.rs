@@ -473,8 +473,8 @@ impl Live for LiveRealm {
         ready(channels::may_join(&self.0, player, channel_id).is_ok()).boxed()
     }
 
-    fn is_in_match(&self, player: PlayerId, match_id: MatchId) -> BoxFuture<'static, bool> {
-        ready(self.0.is_in_match(player, match_id)).boxed()
+    fn was_in_match(&self, player: PlayerId, match_id: MatchId) -> BoxFuture<'static, bool> {
+        ready(self.0.was_in_match(player, match_id)).boxed()
     }
 
     fn is_listed(&self, match_id: MatchId) -> bool {

@@ -56,6 +56,9 @@ pub struct MatchCard {
     pub created_ms: u64,
     /// What changes; set through [`Directory::update`], which keeps the list of matches with room true.
     pub state: Mutex<CardState>,
+    /// Whoever has or had a seat: what was said and voted there is theirs to read, now as when it is over. Grows as the
+    /// record that is written of them then.
+    pub seated: Mutex<HashSet<PlayerId>>,
     /// Seats promised to joins that are under way.
     pub promised: AtomicU32,
     /// What its players did since its last tick. Sessions put it here instead of telling the match: an input matters at
