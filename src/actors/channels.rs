@@ -15,7 +15,7 @@ use actix::prelude::*;
 use super::directory::Member;
 use super::outlet::Outlet;
 use super::realm::Realm;
-use super::sessions::{SessionActor, SnapshotPart};
+use super::sessions::{LetGo, SessionActor, SnapshotPart};
 use crate::engine::chat::{Channel, ChannelRules, Content, Line, Place, Sender, Turns};
 use crate::ids::{ChannelId, MessageId, PlayerId, SessionId};
 use crate::limits::{HISTORY_SHOWN_BYTES_MAX, MAILBOX_MESSAGES_MAX, TURNS_WAITING_MAX};
@@ -272,7 +272,11 @@ impl ChannelActor {
                     reply.outlet.push(&left.frame(reply.cid.as_ref()));
                 }
             }
-            ChatCommand::Expel(player) => drop(self.channel.expel(player)),
+            ChatCommand::Expel(player) => {
+                for session in self.channel.expel(player) {
+                    self.let_go(player, session, true);
+                }
+            }
             ChatCommand::Say { who, cid, content } => self.say(&who, cid, &content, ctx),
             ChatCommand::Change { who, cid, message_id, content } => {
                 self.change(&who, cid, message_id, content.as_deref(), ctx);
@@ -295,6 +299,9 @@ impl ChannelActor {
     /// Says that a command is not done.
     fn refuse(&self, command: ChatCommand, reason: Reason) {
         let reply = match command {
+            ChatCommand::Join { who, welcome } if self.shut.is_some() => {
+                return self.turn_away(&who, welcome, reason.into());
+            }
             ChatCommand::Join { who, welcome: Welcome::Joined(cid) }
             | ChatCommand::Say { who, cid, .. }
             | ChatCommand::Change { who, cid, .. }
@@ -309,21 +316,38 @@ impl ChannelActor {
     }
 
     fn join(&mut self, who: Listener, welcome: Welcome) {
-        let channel_id = self.name.to_string();
         // Asked again: it may have waited for its turn while the door was closed to them.
-        let may = may_join(&self.realm, who.player, &self.name);
-        match (welcome, may) {
-            (Welcome::Joined(cid), Err(refusal)) => {
-                return Reply::to(&who, cid).refuse(&self.realm, refusal);
-            }
-            (Welcome::Snapshot { to, .. }, Err(_)) => {
-                let history = Vec::new();
-                to.do_send(SnapshotPart::Channel(says::History { channel_id, history }));
-                return;
-            }
-            (welcome, Ok(_)) => self.welcome(&who, channel_id, welcome),
+        if let Err(reason) = may_join(&self.realm, who.player, &self.name) {
+            return self.turn_away(&who, welcome, reason.into());
         }
+        self.welcome(&who, self.name.to_string(), welcome);
         self.channel.join(who.session_id, who.player, who.outlet);
+    }
+
+    /// Does not let a session in, which counts the channel among its own since it asked.
+    fn turn_away(&self, who: &Listener, welcome: Welcome, refusal: Refusal) {
+        let was_in = match welcome {
+            Welcome::Joined(cid) => {
+                Reply::to(who, cid).refuse(&self.realm, refusal);
+                false
+            }
+            // The session before this one was in it; what it is told follows the snapshot.
+            Welcome::Snapshot { to, .. } => {
+                let (channel_id, history) = (self.name.to_string(), Vec::new());
+                to.do_send(SnapshotPart::Channel(says::History { channel_id, history }));
+                true
+            }
+        };
+        self.let_go(who.player, who.session_id, was_in);
+    }
+
+    /// Tells a session that the channel is none of its own.
+    fn let_go(&self, player: PlayerId, session: SessionId, was_in: bool) {
+        let member = self.realm.directory.member(player).filter(|member| member.session_id == session);
+        if let Some(member) = member {
+            // `do_send` on purpose: one for each join, and the place must not be lost to a full mailbox.
+            member.session.do_send(LetGo { channel: self.name.clone(), was_in });
+        }
     }
 
     fn welcome(&self, who: &Listener, channel_id: String, welcome: Welcome) {

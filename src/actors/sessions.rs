@@ -24,8 +24,9 @@ use crate::engine::rate::{Bucket, Rate};
 use crate::engine::sessions::Resent;
 use crate::ids::{ChannelId, MatchId, PlayerId, SessionId};
 use crate::store::rows::Family;
+use crate::wire::chat::Left;
 use crate::wire::session::Resume;
-use crate::wire::{Reason, Refusal, Request};
+use crate::wire::{Outbound, Reason, Refusal, Request};
 
 pub use requests::{dialect_given_away, refusal_of};
 pub use snapshot::SnapshotPart;
@@ -105,6 +106,16 @@ pub struct SignedInAgain {
     pub family: Family,
     /// It is to be shown states differently from now on: what it was shown before counts for nothing.
     pub resync: bool,
+}
+
+/// A channel let the session go, or did not let it in.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LetGo {
+    /// Which.
+    pub channel: ChannelId,
+    /// Whether the client was told that it is in it: then it is told that it no longer is.
+    pub was_in: bool,
 }
 
 /// The session ends now: signed out, banned, kicked, replaced by another.
@@ -340,6 +351,23 @@ impl Handler<Unseated> for SessionActor {
                 connection.set_frames_per_s_floor(0);
             }
         }
+    }
+}
+
+impl Handler<LetGo> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, LetGo { channel, was_in }: LetGo, _: &mut Context<Self>) {
+        if !self.channels.remove(&channel) {
+            return;
+        }
+        if was_in {
+            self.outlet.push(&Left { channel_id: channel.to_string() }.push());
+        }
+        self.remember_left(channel.clone());
+        // A join may have overtaken this, and been let in: the session is in what it counts, and in nothing else.
+        let leave = ChatCommand::Leave { session: self.session_id, reply: None };
+        self.realm.directory.oblige_channel(&channel, leave);
     }
 }
 

@@ -19,6 +19,7 @@ use crate::actors::notifications::notify;
 use crate::actors::realm::MatchOrder;
 use crate::actors::sessions::{EndSession, refusal_of};
 use crate::actors::votes::Oversee;
+use crate::engine::chat::Place;
 use crate::engine::matches::Phase;
 use crate::gateway::http::body::Fields;
 use crate::gateway::http::front_door::address_of;
@@ -372,8 +373,10 @@ pub(super) struct Room {
 pub(super) async fn set_room(state: State, req: HttpRequest, name: web::Path<String>, payload: Payload) -> Answer {
     let room: Room = Fields::read(payload).await?.typed()?;
     deed(&state, &req, "room.set", &name, &room, async {
-        if name.is_empty() || name.len() > 64 || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(Reason::InvalidChannelId.into());
+        // Else it would look done, and nobody could ever join it.
+        if Place::room(&name).is_err() {
+            let rule = "1 to 64 bytes without spaces, `:`, control characters or such as turn the direction of text";
+            return Err(Refusal::invalid("name", rule).into());
         }
         if room.members.len() > ROOM_MEMBERS_MAX {
             return Err(Refusal::invalid("members", "at most 10000 player ids").into());
