@@ -58,7 +58,7 @@ fn scripted(text: &str) -> Box<dyn Game> {
 fn lua_game(text: &str, allowance: Allowance) -> LuaGame {
     let sources = Arc::new(Sources::from_texts([("match.lua", text)]).expect("a script"));
     let script = Script::new("match.lua", sources, allowance);
-    LuaGame::new(script, &raw("{}"), Birth { seed: 1, unix_us: 0 }).expect("a game")
+    LuaGame::new(script, &raw("{}"), Birth::trial(1, 0)).expect("a game")
 }
 
 /// A match of two.
@@ -264,7 +264,7 @@ fn hostile_ticks(_: &mut Criterion) {
         let sources =
             Arc::new(Sources::from_texts([("match.lua", text.as_str()), ("large.lua", &large)]).expect("scripts"));
         let script = Script::new("match.lua", sources, allowance);
-        let game = match LuaGame::new(script, &raw("{}"), Birth { seed: 1, unix_us: 0 }) {
+        let game = match LuaGame::new(script, &raw("{}"), Birth::trial(1, 0)) {
             Ok(game) => game,
             Err(why) => {
                 println!("  {name:<28} does not begin: {why}");

@@ -129,7 +129,7 @@ pub fn try_games(config: &mut Config, origins: &Origins) -> Vec<config::Fault> {
             wrong.map_or(Ok(()), |fault| Err(("game", fault.to_string())))
         }
         _ => {
-            let birth = Birth { seed: 0, unix_us: Clock.unix_us() };
+            let birth = Birth::trial(0, Clock.unix_us());
             let key = |why: &str| match why {
                 _ if !catalogue.knows(&mode.game) => "game",
                 _ if why.starts_with("reconnect.") => "reconnect",
@@ -227,7 +227,7 @@ pub async fn start_with(
     games: Arc<GameBuilder>,
 ) -> Result<Server, StartError> {
     for (name, mode) in &config.modes {
-        let tried = games(mode, Birth { seed: 0, unix_us: Clock.unix_us() });
+        let tried = games(mode, Birth::trial(0, Clock.unix_us()));
         tried.map_err(|BuildError(why)| StartError::Game(format!("modes.{name}: {why}")))?;
     }
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.server.data)?);
@@ -481,8 +481,8 @@ impl Live for LiveRealm {
         ready(channels::may_join(&self.0, player, channel_id).is_ok()).boxed()
     }
 
-    fn is_in_match(&self, player: PlayerId, match_id: MatchId) -> BoxFuture<'static, bool> {
-        ready(self.0.is_in_match(player, match_id)).boxed()
+    fn was_in_match(&self, player: PlayerId, match_id: MatchId) -> BoxFuture<'static, bool> {
+        ready(self.0.was_in_match(player, match_id)).boxed()
     }
 
     fn is_listed(&self, match_id: MatchId) -> bool {

@@ -30,9 +30,10 @@ const CLIENTS: usize = 20;
 const EVENTS_EACH: u64 = 5_000;
 /// Connections that the proxy has to end before that counts as a trial.
 const CUTS_MIN: u64 = 1_000;
-/// Clients whose requests are cut, what each of them asks, and how much of it at once.
-const SPEAKERS: usize = 8;
-const SAID_EACH: u64 = 300;
+/// Clients whose requests are cut, what each of them asks (all of what a channel carries at once, and no more), and how
+/// much of it at once.
+const SPEAKERS: usize = 12;
+const SAID_EACH: u64 = 200;
 const IN_FLIGHT: u64 = 8;
 /// Connections that the proxy has to spoil on their way to the server before that counts as a trial.
 const CUTS_UP_MIN: u64 = 100;

@@ -382,13 +382,13 @@ async fn an_operator_keeps_order_in_the_chat() {
         let (status, body) = server.deed(&format!("players/{}/notify", ada.id), notice).await;
         assert_eq!((status, &body["error"]["details"]["field"]), (400, &json!(field)), "{body}");
     }
-    for (body, code) in [
-        (json!({"content": "x", "channel_id": "nowhere"}), "chat.invalid_channel_id"),
-        (json!({"content": "x", "channel_id": "room:none"}), "chat.invalid_channel_id"),
-        (json!({"content": ""}), "invalid_field"),
-        (json!({"text": "x"}), "invalid_field"),
+    for (body, status, code) in [
+        (json!({"content": "x", "channel_id": "nowhere"}), 400, "chat.invalid_channel_id"),
+        (json!({"content": "x", "channel_id": "room:none"}), 404, "chat.room_not_found"),
+        (json!({"content": ""}), 400, "invalid_field"),
+        (json!({"text": "x"}), 400, "invalid_field"),
     ] {
-        assert_eq!(server.refused("announce", body.clone()).await, (400, code.into()), "{body}");
+        assert_eq!(server.refused("announce", body.clone()).await, (status, code.into()), "{body}");
     }
 }
 

@@ -498,6 +498,44 @@ fn a_vote_that_is_refused_is_told_like_any_other_fault() {
 }
 
 #[test]
+fn a_line_that_is_not_said_is_told_like_any_other_fault() {
+    let folder = Folder::of(
+        "match_size = 2 tick_hz = 50
+         function tick(state)
+           if state.asked then return state end
+           state.asked = {
+             game.chat.send('nowhere', 'x', 'hello') == true,
+             game.chat.send('room:none', 'x', 'hello') == true,
+             game.chat.send('match:00000000-0000-7000-8000-000000000001', 'x', 'hello') == true,
+             game.chat.send('match:' .. game.match.id(), 'x', 'welcome') == true,
+           }
+           state.wrong = game.chat.send('lobby', 'x', 'bad\u{202e}').error
+           return state
+         end
+         function get_state(id, state) return state end",
+    );
+    let server = folder.serve(|config| config.server.dev_errors = true);
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, _b, match_id) = pair(&base, "default").await;
+        let asked = a.expect_where("match.state", |state| state["asked"].is_array()).await;
+        assert_eq!(asked["payload"]["asked"], json!([true, true, true, true]), "only the match finds out");
+        assert!(asked["payload"]["wrong"].as_str().unwrap().contains("U+202E"), "{asked}");
+        for (line, said) in [(5, "open one"), (6, "rooms/:name"), (7, "may have ended")] {
+            let error = a.expect("module.error").await["payload"].clone();
+            assert_eq!((&error["callback"], &error["line"]), (&json!("game.chat.send"), &json!(line)), "{error}");
+            assert!(error["message"].as_str().unwrap().contains(said), "{error}");
+        }
+        let seen = look(&base, &format!("matches/{match_id}")).await;
+        assert_eq!(seen["script_faults"].as_array().unwrap().len(), 3, "{seen}");
+        // What was said before anybody listened is there for who comes.
+        a.send("chat.join", json!({"channel_id": format!("match:{match_id}")})).await;
+        let joined = a.expect("chat.joined").await["payload"].clone();
+        assert_eq!(joined["history"][0]["content"], "welcome", "{joined}");
+    });
+}
+
+#[test]
 fn a_long_match_that_closes_its_votes_never_runs_out_of_them() {
     let folder = Folder::of(
         "match_size = 2 tick_hz = 40 state_strategy = 'shared'

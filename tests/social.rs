@@ -397,6 +397,7 @@ impl Game for Prim {
     fn judge_chat(&mut self, _: PlayerId, text: &str) -> FilterVerdict {
         match text {
             "darn" => FilterVerdict::Refuse,
+            "blank" => FilterVerdict::Replace(String::new()),
             _ if text.chars().any(char::is_uppercase) => FilterVerdict::Replace(text.to_lowercase()),
             _ => FilterVerdict::Pass,
         }
@@ -421,6 +422,7 @@ fn a_game_judges_what_is_said_in_its_match() {
         }
         let say = |content: &str| json!({"channel_id": channel, "content": content});
         assert_eq!(ann.refused("chat.send", say("darn")).await, "content_refused");
+        assert_eq!(ann.refused("chat.send", say("blank")).await, "content_refused", "nothing she wrote was empty");
         let sent = ann.ask("chat.send", say("GOOD Game")).await;
         assert_eq!(bob.hears("chat.message").await["content"], "good game");
         // An edit is judged as what it replaces was.

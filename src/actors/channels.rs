@@ -15,7 +15,7 @@ use actix::prelude::*;
 use super::directory::Member;
 use super::outlet::Outlet;
 use super::realm::Realm;
-use super::sessions::{SessionActor, SnapshotPart};
+use super::sessions::{LetGo, SessionActor, SnapshotPart};
 use crate::engine::chat::{Channel, ChannelRules, Content, Line, Place, Sender, Turns};
 use crate::ids::{ChannelId, MessageId, PlayerId, SessionId};
 use crate::limits::{HISTORY_SHOWN_BYTES_MAX, MAILBOX_MESSAGES_MAX, TURNS_WAITING_MAX};
@@ -24,11 +24,11 @@ use crate::wire::chat as says;
 use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 
-pub use direct::{Dm, deliver_dm, send_dm};
-pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, say, set_room};
+pub use direct::{DmAnswers, Letter, Sent, send_dm};
+pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, set_room};
 pub use said::Judged;
 
-use said::{By, not_content, not_said};
+use said::{Waits, not_content, not_said};
 
 /// What a message costs in a history beside its text: ids, times and names of fields.
 const MESSAGE_FRAME_BYTES: usize = 240;
@@ -118,6 +118,8 @@ pub enum ChatCommand {
         /// Told what became of it, on whatever thread that is known.
         done: Moderated,
     },
+    /// Either of the two of a direct channel writes to the other, joined or not.
+    Write(Letter),
     /// The server, a game or an operator says something.
     Announce {
         /// What.
@@ -137,6 +139,7 @@ impl ChatCommand {
             | Self::Type { who, .. }
             | Self::Answer { who, .. } => Some(who.session_id),
             Self::Leave { session, .. } => Some(*session),
+            Self::Write(letter) => letter.session,
             Self::Expel(_) | Self::Moderate { .. } | Self::Announce { .. } => None,
         }
     }
@@ -163,10 +166,10 @@ pub enum Welcome {
     },
 }
 
-/// The store told what was said before.
+/// The store told what was said before, or that there can be no such channel.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct HistoryLoaded(Vec<ChatRow>);
+struct Began(Result<Vec<ChatRow>, Reason>);
 
 /// The store told whether one side of a direct channel, who is typing, is blocked. Not knowing counts as blocked: nobody
 /// misses much.
@@ -205,6 +208,9 @@ pub struct ChannelActor {
     channel: Channel<Arc<Outlet>>,
     /// What waits for the history; `None` once it is there.
     early: Option<Vec<ChatCommand>>,
+    /// Why nobody hears or says anything here: a direct channel with nobody at one end. What was said before there was
+    /// such a rule can still be moderated.
+    shut: Option<Reason>,
     /// What sessions asked while something else they asked is on its way into the store.
     turns: Turns<SessionId, ChatCommand>,
     /// Messages on their way into the store.
@@ -222,18 +228,26 @@ impl ChannelActor {
             slow_mode_ms: u64::from(realm.rules.chat_slow_mode_s) * 1_000,
             ..ChannelRules::default()
         };
-        let channel = Channel::new(place, rules, realm.clock.now_ms());
+        let mut channel = Channel::new(place, rules, realm.clock.now_ms());
+        if let Some(pace) = realm.directory.take_pace(&name) {
+            channel.go_on_at(pace);
+        }
         let turns = Turns::new(TURNS_WAITING_MAX);
-        Self { realm, name, channel, early: Some(Vec::new()), turns, keeping: 0, heard: 0 }
+        Self { realm, name, channel, early: Some(Vec::new()), shut: None, turns, keeping: 0, heard: 0 }
     }
 
     /// One command, once the history is there: in its asker's turn.
     fn take(&mut self, command: ChatCommand, ctx: &mut Context<Self>) {
-        let Some(asker) = command.asker() else { return self.obey(command, ctx) };
         let must_wait = command.must_wait();
+        // What is written is looked at before whom it is for, wherever that is known.
+        let all_the_same = must_wait || matches!(command, ChatCommand::Moderate { .. } | ChatCommand::Write(_));
+        if let Some(reason) = self.shut.filter(|_| !all_the_same) {
+            return self.refuse(command, reason);
+        }
+        let Some(asker) = command.asker() else { return self.obey(command, ctx) };
         match self.turns.ask(asker, command, must_wait) {
             Ok(()) => self.go_on(asker, ctx),
-            Err(command) => self.no_room(command),
+            Err(command) => self.refuse(command, Reason::Busy),
         }
     }
 
@@ -260,20 +274,28 @@ impl ChannelActor {
                     reply.outlet.push(&left.frame(reply.cid.as_ref()));
                 }
             }
-            ChatCommand::Expel(player) => drop(self.channel.expel(player)),
+            ChatCommand::Expel(player) => {
+                for session in self.channel.expel(player) {
+                    self.let_go(player, session, true);
+                }
+            }
             ChatCommand::Say { who, cid, content } => self.say(&who, cid, &content, ctx),
             ChatCommand::Change { who, cid, message_id, content } => {
                 self.change(&who, cid, message_id, content.as_deref(), ctx);
             }
             ChatCommand::Type { who, cid } => self.typing(who, cid, ctx),
             ChatCommand::Answer { who, answer } => who.outlet.push_own(*answer),
+            ChatCommand::Write(letter) => self.write(letter, ctx),
             ChatCommand::Moderate { message_id, content, done } => {
                 self.moderate(message_id, content.as_deref(), done, ctx);
             }
             ChatCommand::Announce { content, done } => {
                 let now_ms = self.realm.clock.now_ms();
                 match (self.channel.admit(Sender::Server, &content, &(), now_ms), done) {
-                    (Ok(content), done) => self.keep(content, done.map_or(By::Game, By::Operator), ctx),
+                    (Ok(content), done) => {
+                        let waits = done.map_or(Waits::Nobody, Waits::Operator);
+                        self.keep(Sender::Server, content, waits, ctx);
+                    }
                     (Err(refused), Some(done)) => done(Err(not_said(refused))),
                     (Err(_), None) => {}
                 }
@@ -281,39 +303,60 @@ impl ChannelActor {
         }
     }
 
-    /// Says that a command which came too early cannot wait.
-    fn no_room(&self, command: ChatCommand) {
+    /// Says that a command is not done.
+    fn refuse(&self, command: ChatCommand, reason: Reason) {
         let reply = match command {
+            ChatCommand::Join { who, welcome } if self.shut.is_some() => {
+                return self.turn_away(&who, welcome, reason.into());
+            }
             ChatCommand::Join { who, welcome: Welcome::Joined(cid) }
             | ChatCommand::Say { who, cid, .. }
             | ChatCommand::Change { who, cid, .. }
             | ChatCommand::Type { who, cid } => Reply::to(&who, cid),
             ChatCommand::Answer { who, answer } => return who.outlet.push_own(*answer),
+            ChatCommand::Write(letter) => return (letter.sent)(Err(reason.into())),
             ChatCommand::Moderate { done, .. } | ChatCommand::Announce { done: Some(done), .. } => {
-                return done(Err(Reason::Busy.into()));
+                return done(Err(reason.into()));
             }
             // The snapshot is told without it, and a game that says something has no one waiting.
             _ => return,
         };
-        reply.refuse(&self.realm, Reason::Busy);
+        reply.refuse(&self.realm, reason);
     }
 
     fn join(&mut self, who: Listener, welcome: Welcome) {
-        let channel_id = self.name.to_string();
         // Asked again: it may have waited for its turn while the door was closed to them.
-        let may = may_join(&self.realm, who.player, &self.name);
-        match (welcome, may) {
-            (Welcome::Joined(cid), Err(refusal)) => {
-                return Reply::to(&who, cid).refuse(&self.realm, refusal);
-            }
-            (Welcome::Snapshot { to, .. }, Err(_)) => {
-                let history = Vec::new();
-                to.do_send(SnapshotPart::Channel(says::History { channel_id, history }));
-                return;
-            }
-            (welcome, Ok(_)) => self.welcome(&who, channel_id, welcome),
+        if let Err(reason) = may_join(&self.realm, who.player, &self.name) {
+            return self.turn_away(&who, welcome, reason.into());
         }
+        self.welcome(&who, self.name.to_string(), welcome);
         self.channel.join(who.session_id, who.player, who.outlet);
+    }
+
+    /// Does not let a session in, which counts the channel among its own since it asked.
+    fn turn_away(&self, who: &Listener, welcome: Welcome, refusal: Refusal) {
+        let was_in = match welcome {
+            Welcome::Joined(cid) => {
+                Reply::to(who, cid).refuse(&self.realm, refusal);
+                false
+            }
+            // The session before this one was in it; what it is told follows the snapshot.
+            Welcome::Snapshot { to, .. } => {
+                let (channel_id, history) = (self.name.to_string(), Vec::new());
+                to.do_send(SnapshotPart::Channel(says::History { channel_id, history }));
+                true
+            }
+        };
+        self.let_go(who.player, who.session_id, was_in);
+    }
+
+    /// Tells a session that the channel is none of its own.
+    fn let_go(&self, player: PlayerId, session: SessionId, was_in: bool) {
+        let member = self.realm.directory.member(player).filter(|member| member.session_id == session);
+        if let Some(member) = member {
+            // `do_send` on purpose: one for each join, and the place must not be lost to a full mailbox.
+            member.session.do_send(LetGo { channel: self.name.clone(), was_in });
+        }
     }
 
     fn welcome(&self, who: &Listener, channel_id: String, welcome: Welcome) {
@@ -374,10 +417,16 @@ impl ChannelActor {
         }
     }
 
-    /// Ends a channel that nobody is in, unless somebody is on the way into it.
+    /// Ends a channel that nobody is in, unless somebody is on the way into it. What it leaves behind is kept first: as
+    /// soon as it is out of the directory, another thread may begin it again.
     fn retire_if_empty(&mut self, ctx: &mut Context<Self>) {
         let busy = self.channel.members().len() > 0 || self.early.is_some() || self.keeping > 0;
-        if !busy && self.realm.directory.retire_channel(&self.name, self.heard) {
+        if busy {
+            return;
+        }
+        let now_ms = self.realm.clock.now_ms();
+        self.realm.directory.keep_pace(&self.name, self.channel.pace(now_ms), now_ms);
+        if self.realm.directory.retire_channel(&self.name, self.heard) {
             ctx.stop();
         }
     }
@@ -387,34 +436,46 @@ impl Actor for ChannelActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let me = ctx.address();
-        let (limit, channel) = (self.realm.rules.chat_history as u32, self.name.clone());
-        self.realm.store.chat_history(
-            self.name.to_string(),
-            limit,
-            // Once per channel.
-            Box::new(move |lines| {
-                let lines = lines.unwrap_or_else(|error| {
-                    tracing::error!(%channel, %error, "a channel begins without its history");
-                    Vec::new()
-                });
-                me.do_send(HistoryLoaded(lines));
-            }),
-        );
+        let (realm, channel, me) = (self.realm.clone(), self.name.clone(), ctx.address());
+        let Place::Dm(lo, hi) = *self.channel.place() else { return recall(&realm, channel, me) };
+        let checked = move |exist| match exist {
+            Ok(true) => recall(&realm, channel, me),
+            // `do_send` on purpose: once per channel.
+            Ok(false) => me.do_send(Began(Err(Reason::PlayerNotFound))),
+            Err(_) => me.do_send(Began(Err(Reason::Busy))),
+        };
+        direct::both_exist(&self.realm.store, lo, hi, Box::new(checked));
     }
 }
 
-impl Handler<HistoryLoaded> for ChannelActor {
+/// Asks the store what was said in a channel that begins.
+fn recall(realm: &Realm, channel: ChannelId, me: Addr<ChannelActor>) {
+    let (name, limit) = (channel.to_string(), realm.rules.chat_history as u32);
+    let told = move |lines: Result<_, _>| {
+        let lines = lines.unwrap_or_else(|error| {
+            tracing::error!(%channel, %error, "a channel begins without its history");
+            Vec::new()
+        });
+        // `do_send` on purpose: once per channel.
+        me.do_send(Began(Ok(lines)));
+    };
+    realm.store.chat_history(name, limit, Box::new(told));
+}
+
+impl Handler<Began> for ChannelActor {
     type Result = ();
 
-    fn handle(&mut self, HistoryLoaded(rows): HistoryLoaded, ctx: &mut Context<Self>) {
-        self.channel.recall(rows.into_iter().map(|row| Line {
-            message_id: row.message_id,
-            sender: row.sender_id,
-            content: row.content.into(),
-            sent_unix_ms: row.sent_unix_ms,
-            edited: row.edited_unix_ms.is_some(),
-        }));
+    fn handle(&mut self, Began(rows): Began, ctx: &mut Context<Self>) {
+        match rows {
+            Ok(rows) => self.channel.recall(rows.into_iter().map(|row| Line {
+                message_id: row.message_id,
+                sender: row.sender_id,
+                content: row.content.into(),
+                sent_unix_ms: row.sent_unix_ms,
+                edited: row.edited_unix_ms.is_some(),
+            })),
+            Err(reason) => self.shut = Some(reason),
+        }
         for command in self.early.take().unwrap_or_default() {
             self.take(command, ctx);
         }
@@ -448,7 +509,7 @@ impl Handler<ChatCommand> for ChannelActor {
                 self.retire_if_empty(ctx);
             }
             Some(early) if command.must_wait() || early.len() < MAILBOX_MESSAGES_MAX => early.push(command),
-            Some(_) => self.no_room(command),
+            Some(_) => self.refuse(command, Reason::Busy),
         }
     }
 }
@@ -464,8 +525,8 @@ fn message_of(channel: &str, line: &Line) -> says::Message {
     }
 }
 
-/// Content as it is stored and shown.
-fn clean(content: &str) -> Result<String, Refusal> {
+/// Content as it is stored and shown, whoever says it.
+pub fn clean(content: &str) -> Result<String, Refusal> {
     Content::new(content).map(|content| content.as_str().to_owned()).map_err(not_content)
 }
 

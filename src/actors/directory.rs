@@ -20,9 +20,11 @@ use super::matches::MatchActor;
 use super::outlet::Outlet;
 use super::sessions::SessionActor;
 use super::votes::VoteActor;
+use crate::engine::chat::{Pace, Paces};
 use crate::engine::matches::Phase;
 use crate::engine::matches::inputs::InputQueue;
 use crate::ids::{ChannelId, MatchId, PlayerId, SessionId, VoteId};
+use crate::limits::PACES_KEPT_MAX;
 use crate::store::rows::MuteRow;
 
 /// A signed-in player as others reach them: what to push to, and whom to tell.
@@ -54,6 +56,9 @@ pub struct MatchCard {
     pub created_ms: u64,
     /// What changes; set through [`Directory::update`], which keeps the list of matches with room true.
     pub state: Mutex<CardState>,
+    /// Whoever has or had a seat: what was said and voted there is theirs to read, now as when it is over. Grows as the
+    /// record that is written of them then.
+    pub seated: Mutex<HashSet<PlayerId>>,
     /// Seats promised to joins that are under way.
     pub promised: AtomicU32,
     /// What its players did since its last tick. Sessions put it here instead of telling the match: an input matters at
@@ -137,6 +142,15 @@ impl ChannelDoor {
     }
 }
 
+/// The paces of channels that ended.
+struct Paced(Mutex<Paces>);
+
+impl Default for Paced {
+    fn default() -> Self {
+        Self(Mutex::new(Paces::new(PACES_KEPT_MAX)))
+    }
+}
+
 /// The table.
 #[derive(Default)]
 pub struct Directory {
@@ -150,6 +164,8 @@ pub struct Directory {
     join_codes: DashMap<Arc<str>, MatchId>,
     votes: DashMap<VoteId, VotePlace>,
     channels: DashMap<ChannelId, ChannelDoor>,
+    /// What channels left behind that nobody is in.
+    paces: Paced,
     rooms: DashMap<ChannelId, Arc<HashSet<PlayerId>>>,
     /// Whose chat is silenced: the rows of one player, run out or not.
     mutes: DashMap<PlayerId, Vec<MuteRow>>,
@@ -406,6 +422,16 @@ impl Directory {
             Entry::Vacant(free) => free.insert(ChannelDoor::new(start)),
         };
         door.tell(command)
+    }
+
+    /// What a channel of that name left behind that ended lately.
+    pub fn take_pace(&self, channel: &ChannelId) -> Option<Pace> {
+        self.paces.0.lock().take(channel)
+    }
+
+    /// Keeps what a channel leaves behind. Before it is removed: from then on the next one may begin.
+    pub fn keep_pace(&self, channel: &ChannelId, pace: Option<Pace>, now_ms: u64) {
+        self.paces.0.lock().keep(channel, pace, now_ms);
     }
 
     /// Removes a channel that nobody is in, if it has heard everything that was sent to it.

@@ -142,7 +142,7 @@ impl MatchActor {
         let frustration = Frustration::new(mode.frustration_bonus_bp);
         let motions = Motions::new(&mode.motions, &realm.rules.motions, &realm.vote_templates());
         let built = realm
-            .build_game(&mode, seed)
+            .build_game(&mode, match_id, seed)
             .and_then(|game| Stage::new(match_id, mode_name.clone(), mode.clone(), game, seed));
         let (mut stage, broken) = match built {
             Ok(stage) => (stage, None),

@@ -277,8 +277,8 @@ impl Realm {
     }
 
     /// Builds a mode's game, on the thread that will play it.
-    pub fn build_game(&self, mode: &Mode, seed: u64) -> Result<Box<dyn Game>, BuildError> {
-        (self.games)(mode, Birth { seed, unix_us: self.clock.unix_us() })
+    pub fn build_game(&self, mode: &Mode, match_id: MatchId, seed: u64) -> Result<Box<dyn Game>, BuildError> {
+        (self.games)(mode, Birth { match_id, seed, unix_us: self.clock.unix_us() })
     }
 
     /// The threads that play matches.
@@ -346,6 +346,7 @@ impl Realm {
             join_code,
             created_ms: self.clock.unix_ms(),
             state: Mutex::new(CardState { phase: Phase::Waiting, players: 0, joinable: true }),
+            seated: Mutex::default(),
             promised: order.promised.into(),
             inputs: Mutex::default(),
             addr: Mail::new(addr),
@@ -371,6 +372,12 @@ impl Realm {
                 ChannelActor::new(realm, name)
             })
         })
+    }
+
+    /// Whether `player` may read what was said and voted in a running match: they watch it, or have or had a seat in it.
+    pub fn was_in_match(&self, player: PlayerId, match_id: MatchId) -> bool {
+        let had_seat = |card: Arc<MatchCard>| card.seated.lock().contains(&player);
+        self.is_in_match(player, match_id) || self.directory.card(match_id).is_some_and(had_seat)
     }
 
     /// Whether `player` may be in a `match:` channel: seated or watching there.

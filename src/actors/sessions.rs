@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
-use super::channels::{ChatCommand, Dm};
+use super::channels::{ChatCommand, DmAnswers};
 use super::connection::{CloseCode, Connection};
 use super::directory::{MatchCard, Member};
 use super::matches::{Leave, Parting, PlayerAway, PlayerBack, Resync};
@@ -20,14 +20,13 @@ use super::matchmaker::{FreezeTickets, ThawTickets, WithdrawPlayer};
 use super::outlet::Outlet;
 use super::presence::{InMatch, OutOfMatch, SessionBegan, SessionEnded};
 use super::realm::Realm;
-use crate::engine::chat::Turns;
 use crate::engine::rate::{Bucket, Rate};
 use crate::engine::sessions::Resent;
 use crate::ids::{ChannelId, MatchId, PlayerId, SessionId};
-use crate::limits::TURNS_WAITING_MAX;
 use crate::store::rows::Family;
+use crate::wire::chat::Left;
 use crate::wire::session::Resume;
-use crate::wire::{Reason, Refusal, Request};
+use crate::wire::{Outbound, Reason, Refusal, Request};
 
 pub use requests::{dialect_given_away, refusal_of};
 pub use snapshot::SnapshotPart;
@@ -109,10 +108,15 @@ pub struct SignedInAgain {
     pub resync: bool,
 }
 
-/// A direct message of the session was answered.
+/// A channel let the session go, or did not let it in.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct DmAnswered;
+pub struct LetGo {
+    /// Which.
+    pub channel: ChannelId,
+    /// Whether the client was told that it is in it: then it is told that it no longer is.
+    pub was_in: bool,
+}
 
 /// The session ends now: signed out, banned, kicked, replaced by another.
 #[derive(Message)]
@@ -146,8 +150,8 @@ pub struct SessionActor {
     channels: HashSet<ChannelId>,
     /// Those it left lately: they may still owe it answers.
     left: VecDeque<ChannelId>,
-    /// Direct messages that wait for the one before.
-    dms: Turns<(), Dm>,
+    /// Answers to direct messages that wait for the one before.
+    dms: Arc<DmAnswers>,
     joins: Bucket,
     not_in_match_told_ms: Option<u64>,
     overflow_told_ms: Option<u64>,
@@ -215,6 +219,7 @@ impl SessionActor {
             // Before the former one's end is told, so that nobody sees the player go.
             realm.presence().do_send(SessionBegan(player, session_id));
             let joins = Rate::per_minute(realm.rules.limits.joins_per_min, realm.rules.limits.joins_per_min);
+            let dms = DmAnswers::new(outlet.clone());
             Self {
                 joins: Bucket::full(joins, realm.clock.now_ms()),
                 gathering: snapshot.then(|| Gathering::begin(awaited, ctx)),
@@ -227,7 +232,7 @@ impl SessionActor {
                 seat: None,
                 channels: HashSet::new(),
                 left: VecDeque::new(),
-                dms: Turns::new(TURNS_WAITING_MAX),
+                dms,
                 not_in_match_told_ms: None,
                 overflow_told_ms: None,
                 grace: None,
@@ -346,6 +351,23 @@ impl Handler<Unseated> for SessionActor {
                 connection.set_frames_per_s_floor(0);
             }
         }
+    }
+}
+
+impl Handler<LetGo> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, LetGo { channel, was_in }: LetGo, _: &mut Context<Self>) {
+        if !self.channels.remove(&channel) {
+            return;
+        }
+        if was_in {
+            self.outlet.push(&Left { channel_id: channel.to_string() }.push());
+        }
+        self.remember_left(channel.clone());
+        // A join may have overtaken this, and been let in: the session is in what it counts, and in nothing else.
+        let leave = ChatCommand::Leave { session: self.session_id, reply: None };
+        self.realm.directory.oblige_channel(&channel, leave);
     }
 }
 

@@ -98,6 +98,13 @@ impl Bucket {
         later.level == rate.full()
     }
 
+    /// Milliseconds until the bucket says no more than a new one would.
+    pub fn full_in_ms(&self, rate: Rate, now_ms: u64) -> u64 {
+        let mut later = *self;
+        later.refill(rate, now_ms);
+        if rate.is_off() { 0 } else { (rate.full() - later.level).div_ceil(u64::from(rate.tokens)) }
+    }
+
     fn refill(&mut self, rate: Rate, now_ms: u64) {
         // A clock that steps back adds nothing; it does not take away either.
         let elapsed_ms = now_ms.saturating_sub(self.at_ms);

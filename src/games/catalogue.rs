@@ -357,7 +357,7 @@ mod tests {
     const GAME: &str = "function tick(s) return s end\n";
 
     fn birth() -> Birth {
-        Birth { seed: 1, unix_us: 0 }
+        Birth::trial(1, 0)
     }
 
     fn lua(file: &str) -> Mode {

@@ -60,6 +60,11 @@ pub trait Game {
         false
     }
 
+    /// A line that it asked for, there, could not be said; false where it has nobody to tell.
+    fn chat_refused(&mut self, _cx: &mut GameCx<'_>, _place: Option<&str>, _why: &str) -> bool {
+        false
+    }
+
     /// The templates that votes may be opened from, by name; told before the first call that may ask for one, and when
     /// they change.
     fn vote_templates(&mut self, _templates: &Arc<Templates>) {}
@@ -214,6 +219,8 @@ pub enum Effect {
         channel: String,
         /// What.
         content: String,
+        /// Where its author asked for it, as `file:line`, for [`Game::chat_refused`].
+        place: Option<String>,
     },
     /// A line for the author: bounded and rate limited by the match.
     Log(String),

@@ -367,6 +367,13 @@ impl Stage {
         told
     }
 
+    /// A line that the game asked for was refused; false where it has nobody to tell.
+    pub fn chat_refused(&mut self, place: Option<&str>, why: &str, unix_us: u64) -> bool {
+        let told = self.with_game(unix_us, |game, cx| game.chat_refused(cx, place, why));
+        self.settle();
+        told
+    }
+
     /// The templates there are for votes.
     pub fn vote_templates(&mut self, templates: &Arc<Templates>) {
         self.game.vote_templates(templates);

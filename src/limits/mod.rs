@@ -313,6 +313,11 @@ pub const BLOCKS_MAX: usize = 1_000;
 /// one it left first is refused at once.
 pub const CHANNELS_LEFT_MAX: usize = 32;
 
+/// Players' waits (slow mode, typing, mutes) that are kept of channels which nobody is in any more, and such channels.
+/// Over: those of the channel that would be done with waiting first are forgotten, as nobody is to keep others out of
+/// theirs by filling this.
+pub const PACES_KEPT_MAX: usize = 65_536;
+
 /// Live chat channels. Over: `busy`; channels end when their last member leaves.
 pub const CHANNELS_MAX: usize = 100_000;
 

@@ -75,6 +75,10 @@ pub const JUDGE_CPU_US: u64 = 4_000;
 /// Instructions of one judgement: a few hundred words looked for in a message of 2,000 bytes.
 pub const JUDGE_INSTRUCTIONS: u64 = 100_000;
 
+/// Bytes of a channel's id that a script speaks in: more than the longest there can be. Over: the call answers
+/// `{error=...}`.
+pub const CHANNEL_ID_BYTES_MAX: usize = 128;
+
 /// Characters of a log line. Over: cut.
 pub const LOG_CHARS_MAX: usize = 500;
 

@@ -40,13 +40,6 @@ pub fn may_join(realm: &Realm, player: PlayerId, name: &str) -> Result<ChannelId
     if may { Ok(place.id()) } else { Err(Reason::NotAuthorized) }
 }
 
-/// Says something in a channel on behalf of the server or a game; false when the channel does not live.
-pub fn say(realm: &Realm, channel: &str, content: &str) -> bool {
-    let Ok(content) = clean(content) else { return false };
-    let channel: ChannelId = channel.into();
-    realm.directory.tell_channel(&channel, ChatCommand::Announce { content, done: None }).is_ok()
-}
-
 /// Changes a message as an operator, or takes it back where `content` is `None`: whoever said it, and whether or not
 /// anybody is in its channel. The channel does it, so that everybody sees one order of changes.
 pub fn moderate(
@@ -60,27 +53,24 @@ pub fn moderate(
     realm.tell_channel(&name, ChatCommand::Moderate { message_id, content, done }).map_err(|_| Reason::Busy)
 }
 
-/// Says something as the server in any channel there could be but a direct one. One that nobody is in keeps it in its
-/// history. `done` is told once the store has it, or could not take it.
-pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str, done: Moderated) -> Result<(), Refusal> {
+/// Says something as the server, for an operator or a game, in any channel there is but a direct one. One that nobody is
+/// in keeps it in its history. `done`, where somebody waits to know, is told once the store has it or could not take it.
+pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str, done: Option<Moderated>) -> Result<(), Refusal> {
     let content = clean(content)?;
-    let name: ChannelId = channel.into();
-    let (content, done) = match realm.directory.tell_channel(&name, ChatCommand::Announce { content, done: Some(done) })
-    {
+    let place = place_of(realm, channel)?;
+    let name = place.id();
+    match place.door() {
+        Door::Two(..) => return Err(Reason::DirectChannel.into()),
+        Door::Members(_) if realm.directory.room(&name).is_none() => return Err(Reason::RoomNotFound.into()),
+        Door::Roster(match_id) if realm.directory.card(match_id).is_none() => return Err(Reason::MatchNotFound.into()),
+        Door::Anyone | Door::Members(_) | Door::Roster(_) => {}
+    }
+    let (content, done) = match realm.directory.tell_channel(&name, ChatCommand::Announce { content, done }) {
         Ok(()) => return Ok(()),
         Err(SendError::Full(_)) => return Err(Reason::Busy.into()),
-        Err(SendError::Closed(ChatCommand::Announce { content, done: Some(done) })) => (content, done),
+        Err(SendError::Closed(ChatCommand::Announce { content, done })) => (content, done),
         Err(SendError::Closed(_)) => return Err(Reason::Internal.into()),
     };
-    let known = match place_of(realm, channel)?.door() {
-        Door::Anyone => true,
-        Door::Members(_) => realm.directory.room(&name).is_some(),
-        Door::Roster(match_id) => realm.directory.card(match_id).is_some(),
-        Door::Two(..) => false,
-    };
-    if !known {
-        return Err(Reason::InvalidChannelId.into());
-    }
     let (message_id, now_ms) = realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
     let row = ChatRow {
         message_id,
@@ -91,7 +81,12 @@ pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str, done: Moderate
         sent_unix_ms: now_ms,
         edited_unix_ms: None,
     };
-    realm.store.append_chat(row, Box::new(|stored| done(stored.map(drop).map_err(|error| unkept(error).into()))));
+    let told = move |stored: Result<u64, StoreError>| match (stored, done) {
+        (stored, Some(done)) => done(stored.map(drop).map_err(|error| unkept(error).into())),
+        (Err(error), None) => tracing::error!(%message_id, %error, "a chat message could not be stored"),
+        (Ok(_), None) => {}
+    };
+    realm.store.append_chat(row, Box::new(told));
     Ok(())
 }
 

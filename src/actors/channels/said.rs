@@ -3,7 +3,7 @@
 
 use actix::prelude::*;
 
-use super::{ChannelActor, Listener, Moderated, Reply, message_of, muted};
+use super::{ChannelActor, Listener, Moderated, Reply, Sent, message_of, muted};
 use crate::actors::matches::JudgeChat;
 use crate::engine::chat::{
     ChangeRefused, Content, ContentRefused, Editor, FilterVerdict, Line, Place, SayRefused, Sender,
@@ -12,16 +12,39 @@ use crate::ids::{MessageId, PlayerId, SessionId};
 use crate::store::StoreError;
 use crate::store::rows::{Changed, ChatChange, ChatRow};
 use crate::wire::chat as says;
-use crate::wire::time::SentAt;
-use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
+use crate::wire::{Cid, Frame, Outbound, Reason, Refusal};
 
 /// The store has a message, or has not.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Kept {
     line: Line,
-    by: By,
+    sender: Sender,
+    waits: Waits,
     outcome: Result<(), Reason>,
+}
+
+/// Who waits to hear that something was said.
+pub(super) enum Waits {
+    /// Nobody: the server said it.
+    Nobody,
+    /// A member.
+    Member(Reply),
+    /// Whoever wrote a direct message, through a session or none.
+    Writer(Option<SessionId>, Sent),
+    /// An operator.
+    Operator(Moderated),
+}
+
+impl Waits {
+    /// The session whose turn it is until it hears.
+    fn asker(&self) -> Option<SessionId> {
+        match self {
+            Self::Nobody | Self::Operator(_) => None,
+            Self::Member(reply) => Some(reply.session),
+            Self::Writer(session, _) => *session,
+        }
+    }
 }
 
 /// The store has a change, or has not.
@@ -34,26 +57,15 @@ struct ChangeKept {
     outcome: Result<Changed, Reason>,
 }
 
-/// Who says or changes a message, and how they are told what became of it.
-pub(super) enum By {
+/// Who changes a message, and how they are told what became of it.
+enum By {
     Author(PlayerId, Reply),
     Operator(Moderated),
-    /// Nobody waits to know.
-    Game,
-}
-
-impl By {
-    fn sender(&self) -> Sender {
-        match self {
-            Self::Author(player, reply) => Sender::Player(*player, reply.session),
-            Self::Operator(_) | Self::Game => Sender::Server,
-        }
-    }
 }
 
 /// What waits for its game's judgement.
 enum Judging {
-    Say { player: PlayerId, reply: Reply },
+    Say { sender: Sender, reply: Reply },
     Edit { player: PlayerId, message_id: MessageId, reply: Reply },
 }
 
@@ -65,9 +77,10 @@ impl Judging {
         }
     }
 
-    fn player(&self) -> PlayerId {
+    fn player(&self) -> Option<PlayerId> {
         match self {
-            Self::Say { player, .. } | Self::Edit { player, .. } => *player,
+            Self::Say { sender, .. } => sender.player(),
+            Self::Edit { player, .. } => Some(*player),
         }
     }
 }
@@ -111,8 +124,7 @@ impl Handler<Verdict> for ChannelActor {
 
     fn handle(&mut self, Verdict { content, what, verdict }: Verdict, ctx: &mut Context<Self>) {
         self.keeping -= 1;
-        let filtered =
-            content.filtered(&|_: &Place, _, _: &str| verdict.clone(), self.channel.place(), Some(what.player()));
+        let filtered = content.filtered(&|_: &Place, _, _: &str| verdict.clone(), self.channel.place(), what.player());
         match filtered {
             Ok(content) => self.judged(content, what, ctx),
             Err(refused) => {
@@ -135,7 +147,7 @@ impl ChannelActor {
         match self.channel.admit(sender, content, &(), self.realm.clock.now_ms()) {
             Ok(content) => {
                 self.turns.begin(who.session_id);
-                self.judge(content, Judging::Say { player: who.player, reply }, ctx);
+                self.judge(content, Judging::Say { sender, reply }, ctx);
             }
             Err(refused) => reply.refuse(&self.realm, not_said(refused)),
         }
@@ -147,6 +159,7 @@ impl ChannelActor {
         let Place::Match(match_id) = self.channel.place() else { return self.judged(content, what, ctx) };
         let Some(card) = self.realm.directory.card(*match_id) else { return self.judged(content, what, ctx) };
         let (sender, text) = (what.player(), content.shared());
+        let Some(sender) = sender else { return self.judged(content, what, ctx) };
         let judged = Judged { to: ctx.address(), line: Some((content, what)) };
         self.keeping += 1;
         match card.addr.try_send(JudgeChat { sender, text, judged }) {
@@ -166,8 +179,8 @@ impl ChannelActor {
     /// Refuses what was admitted.
     fn unsaid(&mut self, what: Judging, why: impl Into<Refusal>) {
         match what {
-            Judging::Say { player, reply } => {
-                self.channel.withdraw(Sender::Player(player, reply.session));
+            Judging::Say { sender, reply } => {
+                self.channel.withdraw(sender);
                 reply.refuse(&self.realm, why);
             }
             Judging::Edit { reply, .. } => reply.refuse(&self.realm, why),
@@ -177,7 +190,7 @@ impl ChannelActor {
     /// What nobody minds is stored.
     fn judged(&mut self, content: Content, what: Judging, ctx: &mut Context<Self>) {
         match what {
-            Judging::Say { player, reply } => self.keep(content, By::Author(player, reply), ctx),
+            Judging::Say { sender, reply } => self.keep(sender, content, Waits::Member(reply), ctx),
             Judging::Edit { player, message_id, reply } => {
                 self.keep_change(By::Author(player, reply), message_id, Some(content), ctx);
             }
@@ -237,7 +250,7 @@ impl ChannelActor {
             message_id,
             only_sender: match &by {
                 By::Author(player, _) => Some(*player),
-                By::Operator(_) | By::Game => None,
+                By::Operator(_) => None,
             },
             content: content.as_ref().map(|content| content.as_str().to_owned()),
             unix_ms: self.realm.clock.unix_ms(),
@@ -271,10 +284,9 @@ impl ChannelActor {
     }
 
     /// Stores a message; it is said when [`Kept`] comes back.
-    pub(super) fn keep(&mut self, content: Content, by: By, ctx: &mut Context<Self>) {
+    pub(super) fn keep(&mut self, sender: Sender, content: Content, waits: Waits, ctx: &mut Context<Self>) {
         let (message_id, sent_unix_ms) = self.realm.make(|now_ms, rng| (MessageId::new(now_ms, rng), now_ms));
-        let sender = by.sender().player();
-        let line = Line { message_id, sender, content: content.shared(), sent_unix_ms, edited: false };
+        let line = Line { message_id, sender: sender.player(), content: content.shared(), sent_unix_ms, edited: false };
         let row = ChatRow {
             message_id,
             channel_id: self.name.to_string(),
@@ -287,9 +299,9 @@ impl ChannelActor {
         self.keeping += 1;
         let me = ctx.address();
         // `do_send` on purpose: what is on disk must be said, and no more of these come than were taken in.
-        let done = move |outcome| me.do_send(Kept { line, by, outcome });
+        let done = move |outcome| me.do_send(Kept { line, sender, waits, outcome });
         let store = self.realm.store.clone();
-        match sender.and_then(|player| self.other_of(player)) {
+        match sender.player().and_then(|player| self.other_of(player)) {
             Some((player, other)) => {
                 let then = store.clone();
                 let checked = move |blocked| match blocked {
@@ -326,21 +338,11 @@ impl ChannelActor {
         }
     }
 
-    /// A direct message reaches its other side in the channel or out of it.
+    /// What is said in a direct channel reaches its other side in the channel or out of it.
     fn tell_absent(&self, line: &Line) {
         let Some((sender, other)) = line.sender.and_then(|sender| self.other_of(sender)) else { return };
-        if self.channel.members().any(|(_, player, _)| player == other) {
-            return;
-        }
-        if let Some(member) = self.realm.directory.member(other) {
-            let message = says::DmMessage {
-                channel_id: self.name.to_string(),
-                message_id: line.message_id,
-                sender_id: sender.to_string(),
-                content: line.content.to_string(),
-                sent_at: SentAt::of(line.sent_unix_ms, Dialect::Latest),
-            };
-            member.outlet.push(&message.push());
+        if !self.channel.members().any(|(_, player, _)| player == other) {
+            self.tell_dm(line, sender, other);
         }
     }
 }
@@ -349,37 +351,45 @@ impl Handler<Kept> for ChannelActor {
     type Result = ();
 
     fn handle(&mut self, kept: Kept, ctx: &mut Context<Self>) {
-        let Kept { line, by, outcome } = kept;
+        let Kept { line, sender, waits, outcome } = kept;
         self.keeping -= 1;
-        let message_id = line.message_id;
+        let asker = waits.asker();
         match outcome {
             Ok(()) => {
-                self.push_all(&message_of(&self.name, &line).push());
-                self.tell_absent(&line);
-                self.channel.said(line);
-            }
-            Err(_) => self.channel.withdraw(by.sender()),
-        }
-        match by {
-            By::Author(_, reply) => {
-                match outcome {
-                    Ok(()) if reply.cid.is_some() => {
-                        let sent = says::Sent { channel_id: self.name.to_string(), message_id };
-                        reply.outlet.push(&sent.frame(reply.cid.as_ref()));
+                let (channel_id, message_id) = (self.name.to_string(), line.message_id);
+                match &waits {
+                    Waits::Writer(session, _) => self.tell_written(&line, *session),
+                    Waits::Member(_) | Waits::Operator(_) | Waits::Nobody => {
+                        self.push_all(&message_of(&self.name, &line).push());
+                        self.tell_absent(&line);
                     }
-                    Ok(()) => {}
-                    Err(reason) => reply.refuse(&self.realm, reason),
                 }
-                self.answered(reply.session, ctx);
-            }
-            By::Operator(done) => done(outcome.map_err(Refusal::from)),
-            By::Game => {
-                if outcome.is_err()
-                    && let Some(refused) = self.realm.meters.rows_lost.add(self.realm.clock.now_ms())
-                {
-                    tracing::error!(channel = %self.name, refused, "a message of the server could not be stored");
+                self.channel.said(line);
+                match waits {
+                    Waits::Writer(_, sent) => sent(Ok(says::DmSent { channel_id, message_id })),
+                    Waits::Member(reply) if reply.cid.is_some() => {
+                        reply.outlet.push(&says::Sent { channel_id, message_id }.frame(reply.cid.as_ref()));
+                    }
+                    Waits::Operator(done) => done(Ok(())),
+                    Waits::Member(_) | Waits::Nobody => {}
                 }
             }
+            Err(reason) => {
+                self.channel.withdraw(sender);
+                match waits {
+                    Waits::Writer(_, sent) => sent(Err(reason.into())),
+                    Waits::Member(reply) => reply.refuse(&self.realm, reason),
+                    Waits::Operator(done) => done(Err(reason.into())),
+                    Waits::Nobody => {
+                        if let Some(refused) = self.realm.meters.rows_lost.add(self.realm.clock.now_ms()) {
+                            tracing::error!(channel = %self.name, refused, "a message of the server could not be stored");
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(asker) = asker {
+            self.answered(asker, ctx);
         }
         self.retire_if_empty(ctx);
     }
@@ -416,7 +426,6 @@ impl Handler<ChangeKept> for ChannelActor {
                 self.answered(reply.session, ctx);
             }
             By::Operator(done) => done(refusal.map_or(Ok(()), |reason| Err(reason.into()))),
-            By::Game => {}
         }
         self.retire_if_empty(ctx);
     }
@@ -443,7 +452,7 @@ pub(super) fn not_content(refused: ContentRefused) -> Refusal {
     }
 }
 
-/// What whoever said it is told when the store did not take it.
+/// What a player is told whose message the store did not take.
 pub(super) fn unkept(error: StoreError) -> Reason {
     match error {
         StoreError::Busy | StoreError::Closed => Reason::Busy,

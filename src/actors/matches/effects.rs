@@ -11,7 +11,7 @@ use crate::ids::PlayerId;
 use crate::limits::{EVENT_BYTES_MAX, SCRIPT_FAULTS_KEPT_MAX};
 use crate::store::rows::KvRow;
 use crate::wire::notices::{ModuleError, ModuleMessage};
-use crate::wire::{Frame, Outbound};
+use crate::wire::{Frame, Outbound, Refusal};
 
 impl MatchActor {
     pub(super) fn effect(&mut self, effect: Effect, ctx: &mut Context<Self>) {
@@ -69,7 +69,14 @@ impl MatchActor {
                 }
                 is_bot
             }
-            Effect::Chat { channel, content } => channels::say(&self.realm, &channel, &content),
+            Effect::Chat { channel, content, place } => match channels::announce(&self.realm, &channel, &content, None)
+            {
+                Ok(()) => true,
+                Err(refusal) => {
+                    self.refuse_line(&channel, place.as_deref(), &refusal);
+                    false
+                }
+            },
             Effect::Notify { to, notification } => notifications::notify(&self.realm, &to, &notification),
             Effect::Backfill(seats) => {
                 let takes = self.takes_from_queue();
@@ -131,6 +138,15 @@ impl MatchActor {
             self.meters.effects_refused.fetch_add(1, Relaxed);
         }
         self.update_card();
+    }
+
+    /// Tells a game's author that a line was not said. The channel is named, as the line may have said it in a variable.
+    fn refuse_line(&mut self, channel: &str, place: Option<&str>, refusal: &Refusal) {
+        let problem = refusal.reason.row().message;
+        let why = format!("channel \"{channel}\": {problem}");
+        if !self.stage.chat_refused(place, &why, self.realm.clock.unix_us()) {
+            tracing::warn!(match_id = %self.stage.id, mode = %self.stage.mode_name, why, "a game's line was not said");
+        }
     }
 
     /// Tells a script's failure to the player whose message it was, or to everyone where it was nobody's.

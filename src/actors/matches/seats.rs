@@ -67,6 +67,9 @@ impl MatchActor {
         }
         if !spectator && !self.everyone.contains(&member.player) {
             self.everyone.push(member.player);
+            if let Some(card) = &self.card {
+                card.seated.lock().insert(member.player);
+            }
             if self.started_ms > 0 {
                 self.note_players(vec![member.player]);
             }

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
-use super::{DmAnswered, Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
-use crate::actors::channels::{self as chat, ChatCommand, Dm, Listener, Reply, Welcome};
+use super::{Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
+use crate::actors::channels::{self as chat, ChatCommand, Letter, Listener, Reply, Welcome};
 use crate::actors::directory::{Member, VotePlace};
 use crate::actors::lobby::{self, FindOrCreate};
 use crate::actors::mail::{Mail, Waiting};
@@ -106,11 +106,11 @@ impl SessionActor {
                 self.tell_channel(&send.channel_id, command, cid);
             }
             ClientMsg::DmSend(dm) => {
-                let dm = Dm { to: dm.recipient_id, content: dm.content, cid: cid.cloned() };
-                match self.dms.ask((), dm, false) {
-                    Ok(()) => self.next_dm(ctx),
-                    Err(_) => self.refuse(cid, Reason::Busy),
-                }
+                let Some(sent) = self.dms.place(&self.realm, cid.cloned()) else {
+                    return self.refuse(cid, Reason::Busy);
+                };
+                let (from, session) = (self.player, Some(self.session_id));
+                chat::send_dm(&self.realm, dm.recipient_id, Letter { from, session, content: dm.content, sent });
             }
             ClientMsg::VoteCast(cast) => self.cast(cast, received_ms, cid),
             ClientMsg::VoteVeto(veto) => self.veto(&veto.vote_id, cid),
@@ -388,14 +388,6 @@ impl SessionActor {
         }
     }
 
-    /// Sends the next direct message, unless one is on its way.
-    pub(super) fn next_dm(&mut self, ctx: &Context<Self>) {
-        if let Some(dm) = self.dms.next(&()) {
-            self.dms.begin(());
-            chat::send_dm(&self.realm, self.me(ctx), dm);
-        }
-    }
-
     /// Tells a channel that this session is in something, or says why it cannot.
     fn tell_channel(&self, name: &str, command: ChatCommand, cid: Option<&Cid>) {
         let Some(channel) = self.channels.get(name) else {
@@ -495,15 +487,6 @@ impl SessionActor {
                 }));
             }),
         );
-    }
-}
-
-impl Handler<DmAnswered> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, _: DmAnswered, ctx: &mut Context<Self>) {
-        self.dms.end(&());
-        self.next_dm(ctx);
     }
 }
 

@@ -36,6 +36,8 @@ impl Default for ChannelRules {
 pub enum Sender {
     /// A player, through one of their sessions.
     Player(PlayerId, SessionId),
+    /// One of the two players of a direct channel, who writes to the other without having joined it.
+    Writer(PlayerId),
     /// The server: a game or an operator. Bound by the content rules alone.
     Server,
 }
@@ -44,7 +46,7 @@ impl Sender {
     /// The player; `None` for the server.
     pub fn player(self) -> Option<PlayerId> {
         match self {
-            Self::Player(player, _) => Some(player),
+            Self::Player(player, _) | Self::Writer(player) => Some(player),
             Self::Server => None,
         }
     }
@@ -128,6 +130,26 @@ struct Standing {
     typed_ms: Option<u64>,
 }
 
+/// What is left of a channel that nobody is in any more: how lately who spoke, and how much all together.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    standing: HashMap<PlayerId, Standing>,
+    bucket: Bucket,
+    until_ms: u64,
+}
+
+impl Pace {
+    /// From then on a new channel knows as much.
+    pub(super) fn until_ms(&self) -> u64 {
+        self.until_ms
+    }
+
+    /// How much it takes to keep: a share for each player, and one.
+    pub(super) fn weight(&self) -> usize {
+        self.standing.len() + 1
+    }
+}
+
 /// A channel. `H` is how a member is reached: whatever its owner needs, never looked at here.
 #[derive(Debug)]
 pub struct Channel<H> {
@@ -179,9 +201,21 @@ impl<H> Channel<H> {
         self.members.iter().map(|(&session, member)| (session, member.player, &member.handle))
     }
 
-    /// Whether nobody is in it and nothing is known of anyone that a new channel would not know: it may be dropped.
-    pub fn is_forgettable(&self, now_ms: u64) -> bool {
-        self.members.is_empty() && self.standing.keys().all(|&player| self.muted(player, now_ms).is_none())
+    /// What a channel that ends must not forget, or whoever leaves and comes back need not wait: none where a new one
+    /// would know as much.
+    pub fn pace(&self, now_ms: u64) -> Option<Pace> {
+        let standing = self.standing.iter().map(|(&player, it)| (player, *it, self.counts_until_ms(it)));
+        let standing: Vec<_> = standing.filter(|(_, _, until_ms)| *until_ms > now_ms).collect();
+        let full_ms = now_ms + self.bucket.full_in_ms(self.rules.rate, now_ms);
+        let until_ms = standing.iter().map(|(_, _, until_ms)| *until_ms).fold(full_ms, u64::max);
+        let standing = standing.into_iter().map(|(player, it, _)| (player, it)).collect();
+        (until_ms > now_ms).then_some(Pace { standing, bucket: self.bucket, until_ms })
+    }
+
+    /// Goes on at the pace of the channel of that name before it.
+    pub fn go_on_at(&mut self, pace: Pace) {
+        self.standing = pace.standing;
+        self.bucket = pace.bucket;
     }
 
     /// Whether something may be said now, and as what. Counts it for slow mode and the channel's rate; whoever then
@@ -193,10 +227,17 @@ impl<H> Channel<H> {
         filter: &dyn Filter,
         now_ms: u64,
     ) -> Result<Content, SayRefused> {
-        let Sender::Player(player, session) = sender else {
-            return Ok(Content::new(text)?.filtered(filter, &self.place, None)?);
+        let player = match sender {
+            Sender::Server => return Ok(Content::new(text)?.filtered(filter, &self.place, None)?),
+            Sender::Player(player, session) => {
+                self.may_speak(player, session, now_ms)?;
+                player
+            }
+            Sender::Writer(player) => {
+                self.may_write(player, now_ms)?;
+                player
+            }
         };
-        self.may_speak(player, session, now_ms)?;
         let content = Content::new(text)?;
         let last_ms = self.standing.get(&player).and_then(|standing| standing.said_ms);
         let next_ms = last_ms.map_or(0, |last_ms| last_ms.saturating_add(self.rules.slow_mode_ms));
@@ -321,6 +362,18 @@ impl<H> Channel<H> {
         if self.members.get(&session).is_none_or(|member| member.player != player) {
             return Err(SayRefused::NotMember);
         }
+        self.not_muted(player, now_ms)
+    }
+
+    /// Whoever writes without having joined is one of two.
+    fn may_write(&self, player: PlayerId, now_ms: u64) -> Result<(), SayRefused> {
+        match self.place {
+            Place::Dm(lo, hi) if player == lo || player == hi => self.not_muted(player, now_ms),
+            _ => Err(SayRefused::NotMember),
+        }
+    }
+
+    fn not_muted(&self, player: PlayerId, now_ms: u64) -> Result<(), SayRefused> {
         match self.muted(player, now_ms) {
             Some(retry_ms) => Err(SayRefused::Muted { retry_ms }),
             None => Ok(()),
@@ -332,12 +385,15 @@ impl<H> Channel<H> {
         if self.standing.len() < 64.max(4 * self.members.len()) {
             return;
         }
-        let slow_ms = self.rules.slow_mode_ms;
-        self.standing.retain(|_, it| {
-            let recent = |at_ms: Option<u64>, for_ms: u64| at_ms.is_some_and(|at_ms| now_ms < at_ms + for_ms);
-            it.muted_until_ms.is_some_and(|until_ms| until_ms > now_ms)
-                || recent(it.said_ms, slow_ms)
-                || recent(it.typed_ms, limits::TYPING_EVERY_MS)
-        });
+        let mut standing = std::mem::take(&mut self.standing);
+        standing.retain(|_, it| self.counts_until_ms(it) > now_ms);
+        self.standing = standing;
+    }
+
+    /// Until when it matters what is known of a player: their mute, slow mode and typing.
+    fn counts_until_ms(&self, it: &Standing) -> u64 {
+        let after = |at_ms: Option<u64>, for_ms: u64| at_ms.map_or(0, |at_ms| at_ms.saturating_add(for_ms));
+        let typed_ms = after(it.typed_ms, limits::TYPING_EVERY_MS);
+        it.muted_until_ms.unwrap_or(0).max(after(it.said_ms, self.rules.slow_mode_ms)).max(typed_ms)
     }
 }

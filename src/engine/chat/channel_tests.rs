@@ -92,8 +92,8 @@ fn a_mute_ends_by_itself() {
     channel.mute(ann, 20_000);
     assert_eq!(channel.expel(ann), [SessionId::from_u128(11)]);
     channel.leave(SessionId::from_u128(12));
-    assert!(!channel.is_forgettable(19_999), "a mute outlives an empty channel");
-    assert!(channel.is_forgettable(20_000));
+    assert!(channel.pace(19_999).is_some(), "a mute outlives an empty channel");
+    assert!(channel.pace(20_000).is_none());
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn authors_and_moderators_change_what_was_said() {
     let message = MessageId::from_u128(1);
     let as_author = |sender: Sender| match sender {
         Sender::Player(player, session) => Editor::Author(player, session),
-        Sender::Server => Editor::Moderator,
+        Sender::Writer(_) | Sender::Server => Editor::Moderator,
     };
     let edit = |channel: &mut Channel<_>, by, text| channel.admit_edit(by, message, text, &(), 0);
     assert_eq!(edit(&mut channel, as_author(BOB), "ha"), Err(ChangeRefused::NotAuthor));
@@ -166,4 +166,23 @@ fn everyone_is_reached_in_one_order() {
     assert!(!again, "a session joins once");
     let handles: Vec<_> = channel.members().map(|(_, _, handle)| *handle).collect();
     assert_eq!(handles, ["ann", "bob's new socket"]);
+}
+
+#[test]
+fn either_of_two_writes_to_the_other_without_having_joined_and_waits_as_if_they_had() {
+    let [ann, bob, eve] = [1, 2, 3].map(PlayerId::from_u128);
+    let rules = ChannelRules { slow_mode_ms: 10_000, ..ChannelRules::default() };
+    let mut channel = Channel::new(Place::dm(ann, bob), rules, 0);
+    assert!(channel.join(SessionId::from_u128(11), ann, "ann"));
+    assert_eq!(say(&mut channel, 1, ANN, "one", 1_000), Ok(()));
+    assert_eq!(say(&mut channel, 2, Sender::Writer(bob), "two", 1_000), Ok(()));
+    let slow = Err(SayRefused::SlowMode { retry_ms: 9_000 });
+    assert_eq!(say(&mut channel, 3, Sender::Writer(ann), "three", 2_000), slow, "one slow mode for both ways in");
+    assert_eq!(say(&mut channel, 3, Sender::Writer(eve), "me too", 2_000), Err(SayRefused::NotMember));
+    channel.mute(bob, 90_000);
+    let muted = Err(SayRefused::Muted { retry_ms: 10_000 });
+    assert_eq!(say(&mut channel, 3, Sender::Writer(bob), "three", 80_000), muted);
+    assert_eq!(texts(&channel), ["one", "two"]);
+    let mut lobby = lobby(ChannelRules::default());
+    assert_eq!(say(&mut lobby, 3, Sender::Writer(ann), "psst", 0), Err(SayRefused::NotMember), "elsewhere one joins");
 }

@@ -58,7 +58,8 @@ impl Content {
     ) -> Result<Self, ContentRefused> {
         match filter.judge(place, sender, self.as_str()) {
             FilterVerdict::Pass => Ok(self),
-            FilterVerdict::Replace(text) => Self::new(&text),
+            // What a filter wrote is no fault of whoever said something else.
+            FilterVerdict::Replace(text) => Self::new(&text).map_err(|_| ContentRefused::Filtered),
             FilterVerdict::Refuse => Err(ContentRefused::Filtered),
         }
     }
@@ -101,7 +102,7 @@ fn is_invisible(c: char) -> bool {
 pub enum FilterVerdict {
     /// Said as it is.
     Pass,
-    /// Said like this instead; checked again like any text.
+    /// Said like this instead; checked again like any text, and not said if that may not be.
     Replace(String),
     /// Not said.
     Refuse,
@@ -180,8 +181,8 @@ mod tests {
         assert_eq!(said("vile", None), Ok("vile".into()));
         assert_eq!(
             said("hide", somebody),
-            Err(ContentRefused::Forbidden('\u{202E}')),
-            "a filter's text is checked too"
+            Err(ContentRefused::Filtered),
+            "a filter's text is checked too, and who said something else is not blamed for it"
         );
     }
 

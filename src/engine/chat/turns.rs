@@ -67,9 +67,69 @@ impl<K: Hash + Eq, C> Turns<K, C> {
     }
 }
 
+/// Answers that leave in the order in which they were asked for, whoever has theirs ready first. What is asked goes to
+/// those who do it at once: none of them waits for another, only the answers do.
+#[derive(Debug)]
+pub struct InOrder<A> {
+    waiting_max: usize,
+    /// The number of the first that waits.
+    first: u64,
+    waiting: VecDeque<Option<A>>,
+}
+
+impl<A> InOrder<A> {
+    /// With room for so many that wait.
+    pub fn new(waiting_max: usize) -> Self {
+        Self { waiting_max, first: 0, waiting: VecDeque::new() }
+    }
+
+    /// A place in line for the answer to what is asked now; none where too many wait.
+    pub fn ask(&mut self) -> Option<u64> {
+        if self.waiting.len() >= self.waiting_max {
+            return None;
+        }
+        self.waiting.push_back(None);
+        Some(self.first + self.waiting.len() as u64 - 1)
+    }
+
+    /// The answer for that place; what can leave now is what [`Self::pop`] gives.
+    pub fn answer(&mut self, place: u64, answer: A) {
+        let at = place.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(waiting) = at.and_then(|at| self.waiting.get_mut(at)) {
+            *waiting = Some(answer);
+        }
+    }
+
+    /// The next answer, unless it is not there yet.
+    pub fn pop(&mut self) -> Option<A> {
+        let answer = self.waiting.front_mut()?.take()?;
+        self.waiting.pop_front();
+        self.first += 1;
+        Some(answer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_leave_in_the_order_of_asking() {
+        let mut answers = InOrder::new(3);
+        let leave = |answers: &mut InOrder<char>| -> String { std::iter::from_fn(|| answers.pop()).collect() };
+        let [a, b, c] = ['a', 'b', 'c'].map(|_| answers.ask().expect("there is room"));
+        assert_eq!(answers.ask(), None, "three wait");
+        answers.answer(b, 'b');
+        assert_eq!(leave(&mut answers), "");
+        answers.answer(a, 'a');
+        assert_eq!(leave(&mut answers), "ab");
+        answers.answer(a, 'x');
+        let d = answers.ask().expect("there is room again");
+        answers.answer(d, 'd');
+        assert_eq!(leave(&mut answers), "");
+        answers.answer(c, 'c');
+        assert_eq!(leave(&mut answers), "cd");
+    }
 
     /// Asks and ends as the script says: a word asks (in capitals, what takes until `!`), and is seen when it is done.
     fn run(script: &str) -> String {

@@ -62,7 +62,7 @@ fn the_stage_says_when_nothing_ticks() {
     let text = "function get_state(id, state) for i = 1, 20000 do end return {seen = true} end";
     let tight =
         Allowance { instructions: 50_000, instructions_turn: 50_000, cpu_us: 10_000_000, ..Allowance::default() };
-    let game = LuaGame::new(script(&[("match.lua", text)], tight), &raw("{}"), Birth { seed: 1, unix_us: 0 }).unwrap();
+    let game = LuaGame::new(script(&[("match.lua", text)], tight), &raw("{}"), Birth::trial(1, 0)).unwrap();
     let mode = Arc::new(Mode { game: "lua:match.lua".into(), ..Mode::default() });
     let mut stage = Stage::new(MatchId::from_u128(1), "t".into(), mode, Box::new(game), 1).unwrap();
     let looks = |stage: &mut Stage| (0..4).filter(|_| stage.view(Some(id(1)), &mut Vec::new())).count();
@@ -125,7 +125,7 @@ fn loading_has_an_allowance_of_its_own_and_leaves_the_purse_full() {
     let files = [("match.lua", text), ("bots.lua", "for i = 1, 200000 do end names = {'A'} function think() end")];
     let begin = |cpu_load_us| {
         let allowance = Allowance { cpu_us: 8_000, cpu_load_us, ..Allowance::default() };
-        LuaGame::new(script(&files, allowance), &raw("{}"), Birth { seed: 1, unix_us: 0 })
+        LuaGame::new(script(&files, allowance), &raw("{}"), Birth::trial(1, 0))
     };
     assert_eq!(begin(2_000_000).unwrap().bot_names(), ["A"]);
     let told = begin(2_000).err().unwrap().to_string();

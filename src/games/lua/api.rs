@@ -9,11 +9,12 @@ use super::convert;
 use super::host::{Host, StoreKey};
 use super::rations::Row;
 use super::report;
+use crate::engine::chat::{Content, InvalidChannelId, Place as ChatPlace};
 use crate::engine::matches::events::{RESERVED_LEAVES, is_leaf};
 use crate::games::{Effect, Json};
 use crate::ids::{PlayerId, VoteId};
 use crate::limits::scripts::{
-    LOG_CHARS_MAX, META_BYTES_MAX, SCRIPT_NOTICES_BURST, STORED_BYTES_MAX, STORED_NAME_BYTES_MAX,
+    CHANNEL_ID_BYTES_MAX, LOG_CHARS_MAX, META_BYTES_MAX, SCRIPT_NOTICES_BURST, STORED_BYTES_MAX, STORED_NAME_BYTES_MAX,
 };
 use crate::limits::{EVENT_BYTES_MAX, NOTICE_TYPE_BYTES_MAX, OPS_TEXT_BYTES_MAX};
 
@@ -41,6 +42,7 @@ pub(super) const CALLS: &[(&str, &str, bool, Call)] = &[
     ("", "notify_many", false, notify_many),
     ("", "object", true, object),
     ("", "random", false, random),
+    ("match", "id", true, match_id),
     ("match", "set_joinable", false, set_joinable),
     ("match", "finish", false, finish),
     ("match", "backfill", false, backfill),
@@ -274,6 +276,11 @@ fn random(lua: &Lua, _: &Host, args: &[Value]) -> Answer {
     draw.call(Variadic::from_iter(args.iter().cloned())).map_err(said)
 }
 
+/// `game.match.id()`: what the match is called everywhere else, as in `match:<id>` or a web page of its own.
+fn match_id(lua: &Lua, host: &Host, _: &[Value]) -> Answer {
+    lua.create_string(host.birth().match_id.to_string()).map(Value::String).map_err(said)
+}
+
 /// `game.match.set_joinable(open)`.
 fn set_joinable(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     match args {
@@ -336,16 +343,21 @@ fn bots_list(lua: &Lua, host: &Host, _: &[Value]) -> Answer {
     list().map_err(said)
 }
 
-/// `game.chat.send(channel_id, sender_id, content)`: a line from the server; who it is said to be from is not asked.
+/// `game.chat.send(channel_id, sender_id, content)`: a line from the server; who it is said to be from is not asked. What
+/// can be known here is refused here; which rooms, matches and open names there are the match finds out, and tells.
 fn chat_send(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
     const WANTED: &str = "chat.send requires (channel_id, sender_id, content)";
     let (channel, content) = (text(args.first()).ok_or(WANTED)?, text(args.get(2)).ok_or(WANTED)?);
     text(args.get(1)).ok_or(WANTED)?;
-    if content.is_empty() || content.len() > 2_000 || channel.len() > 128 {
-        return Err("content is 1 to 2000 bytes".into());
+    let content = Content::new(&content).map_err(|refused| refused.to_string())?.as_str().to_owned();
+    match ChatPlace::parse(&channel, |_| true, |_| true) {
+        Ok(ChatPlace::Dm(..)) => return Err("a direct channel is between two players; game.notify reaches one".into()),
+        Ok(_) if (1..=CHANNEL_ID_BYTES_MAX).contains(&channel.len()) => {}
+        _ => return Err(InvalidChannelId.to_string()),
     }
     ration(lua, host, "game.chat.send", Row::Line, 1)?;
-    ask(host, Effect::Chat { channel, content })
+    let place = report::place_on_stack(lua).map(|place| place.to_string());
+    ask(host, Effect::Chat { channel, content, place })
 }
 
 /// `game.vote.open(config)`: the new vote's id.

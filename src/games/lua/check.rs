@@ -163,7 +163,7 @@ fn play(mode: &ScriptMode, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync)) ->
     // Nobody waits for this match, so it goes the same way on a busy machine.
     let script = Script::new(file, mode.script.sources(), mode.script.allowance().unhurried());
     let began_us = cpu_now_us();
-    let game = LuaGame::new(script, &options, Birth { seed: 1, unix_us: 0 }).map_err(|e| e.0)?;
+    let game = LuaGame::new(script, &options, Birth::trial(1, 0)).map_err(|e| e.0)?;
     let making_us = cpu_now_us().saturating_sub(began_us);
     let object = |value: &serde_json::Value| value.as_object().cloned().unwrap_or_default();
     let mut table = Table {

@@ -201,7 +201,7 @@ pub(super) fn probe(file: &str, sources: Arc<Sources>, allowance: Allowance) -> 
 fn quiet_machine(sources: Arc<Sources>, allowance: Allowance) -> mlua::Result<Machine> {
     // No match plays on this thread, so nobody is late: instructions alone decide.
     let allowance = allowance.unhurried();
-    Machine::new(sources, allowance, Host::new(Birth { seed: 0, unix_us: 0 }).into())
+    Machine::new(sources, allowance, Host::new(Birth::trial(0, 0)).into())
 }
 
 fn text(globals: &Table, name: &str) -> Option<String> {

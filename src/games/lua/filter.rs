@@ -16,7 +16,7 @@ use super::host::{Birth, Host};
 use super::play::LuaGame;
 use super::sandbox::Machine;
 use super::script::Script;
-use crate::engine::chat::FilterVerdict;
+use crate::engine::chat::{Content, FilterVerdict};
 use crate::ids::PlayerId;
 use crate::limits::scripts::{JUDGE_CPU_US, JUDGE_INSTRUCTIONS};
 
@@ -47,21 +47,28 @@ impl WordFilter {
         Ok(Self { machine, judge })
     }
 
-    fn judge(&self, sender: PlayerId, text: &str) -> mlua::Result<FilterVerdict> {
+    /// What the script makes of it, or what is wrong with what it gave back.
+    fn judge(&self, sender: PlayerId, text: &str) -> mlua::Result<Result<FilterVerdict, String>> {
         self.machine.entry(Entry::Callback, || match self.judge.call::<Value>((sender.to_string(), text))? {
-            Value::Nil | Value::Boolean(true) => Ok(FilterVerdict::Pass),
-            Value::Boolean(false) => Ok(FilterVerdict::Refuse),
-            Value::String(text) => Ok(FilterVerdict::Replace(text.to_str()?.to_owned())),
-            other => Err(mlua::Error::runtime(format!(
-                "judge_chat returned a {}, expected true, false or the text to say instead",
-                other.type_name()
-            ))),
+            Value::Nil | Value::Boolean(true) => Ok(Ok(FilterVerdict::Pass)),
+            Value::Boolean(false) => Ok(Ok(FilterVerdict::Refuse)),
+            Value::String(text) => {
+                let text = text.to_str()?.to_owned();
+                Ok(match Content::new(&text) {
+                    Ok(_) => Ok(FilterVerdict::Replace(text)),
+                    Err(refused) => Err(format!("judge_chat returned a text that may not be said: {refused}")),
+                })
+            }
+            other => {
+                let kind = other.type_name();
+                Ok(Err(format!("judge_chat returned a {kind}, expected true, false or the text to say instead")))
+            }
         })
     }
 }
 
 impl LuaGame {
-    /// Has the script judge what somebody says. A filter that fails lets nothing pass: nobody wants words to be read
+    /// Has the script judge what somebody says. A filter that fails, or writes what may not be said, lets nothing pass: nobody wants words to be read
     /// that it could not look at. Its author is told.
     pub(super) fn filter_chat(&mut self, sender: PlayerId, text: &str) -> FilterVerdict {
         if self.barred || self.lookup.find(JUDGE).is_none() {
@@ -76,7 +83,11 @@ impl LuaGame {
             self.filter = Some((version, made));
         }
         match self.filter.as_ref().and_then(|(_, filter)| Some(filter.as_ref()?.judge(sender, text))) {
-            Some(Ok(verdict)) => verdict,
+            Some(Ok(Ok(verdict))) => verdict,
+            Some(Ok(Err(wrong))) => {
+                let wrong = format!("{}{wrong}", self.begins_at(JUDGE));
+                self.not_judged(&mlua::Error::runtime(wrong))
+            }
             Some(Err(error)) => self.not_judged(&error),
             None => FilterVerdict::Refuse,
         }
@@ -152,7 +163,11 @@ mod tests {
         };
         check("error('no idea')", "match.lua:1 no idea");
         check("while true do end", "budget");
-        check("return 5", "expected true, false or the text");
+        check("return 5", "match.lua:1 judge_chat returned a integer, expected true, false or the text");
+        check("return ''", "match.lua:1 judge_chat returned a text that may not be said: a message needs content");
+        check("return ('x'):rep(2001)", "may have 2000 bytes");
+        check("return 'x\u{202e}y'", "U+202E");
+        check("return '\\255'", "");
         check("local s = text:rep(100) while true do s = s .. s end", "");
     }
 

@@ -19,7 +19,7 @@ use super::report::Place;
 use super::script::Sources;
 use crate::engine::votes::config::{Templates, VoteConfig};
 use crate::games::{Effect, GameCx, Json, OpenVote};
-use crate::ids::PlayerId;
+use crate::ids::{MatchId, PlayerId};
 use crate::limits::VOTES_OPEN_PER_MATCH_MAX;
 use crate::limits::scripts::{
     COMPLAINTS_MAX, EFFECT_BYTES_MAX, EFFECTS_MAX, LOGS_PER_S, STORED_KEYS_MAX, VITAL_BYTES_MAX, VITAL_MAX,
@@ -53,13 +53,22 @@ pub(super) struct Complaint {
     pub(super) text: String,
 }
 
-/// What a match is born with: everything its randomness and its clock come from.
+/// What a match is born with: everything its name, its randomness and its clock come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Birth {
+    /// The match itself, as a script may know it.
+    pub match_id: MatchId,
     /// Seeds `math.random` and ids.
     pub seed: u64,
     /// Unix microseconds at which the match's clock (`os.time`) begins.
     pub unix_us: u64,
+}
+
+impl Birth {
+    /// What a script is born with that is only tried: no match has its id.
+    pub fn trial(seed: u64, unix_us: u64) -> Self {
+        Self { match_id: MatchId::from_u128(0), seed, unix_us }
+    }
 }
 
 /// Whose value of which key: no owner is the game's own, shared by its matches.

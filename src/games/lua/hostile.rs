@@ -198,7 +198,7 @@ fn every_callback_is_metered_and_the_match_ends_after_so_many_in_a_row() {
     }
     let begun = guarded("init", || {
         let script = script(&[("match.lua", "function init() while true do end end")], tight());
-        LuaGame::new(script, &raw("{}"), Birth { seed: 1, unix_us: 0 }).err().map(|e| e.to_string())
+        LuaGame::new(script, &raw("{}"), Birth::trial(1, 0)).err().map(|e| e.to_string())
     });
     assert_eq!(begun.as_deref(), Some("match.lua:1: over its budget of instructions"));
 }

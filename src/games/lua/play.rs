@@ -223,7 +223,7 @@ impl LuaGame {
     }
 
     fn read_phases(&mut self, options: &RawValue) {
-        let Ok(config) = convert::decode(&self.machine.lua, options) else { return };
+        let Ok(config) = config(&self.machine, options) else { return };
         if let Some(list) = self.call::<Value>("phases", None, config).done() {
             match Phases::read(&list) {
                 Ok(phases) => self.phases = phases,
@@ -277,11 +277,20 @@ impl LuaGame {
 /// The state a match begins with: what `init` returns, or an empty table.
 fn begin(machine: &Machine, lookup: &Lookup, options: &RawValue) -> mlua::Result<Table> {
     let Some(init) = lookup.find("init") else { return machine.lua.create_table() };
-    let config = convert::decode(&machine.lua, options)?;
+    let config = config(machine, options)?;
     match machine.entry(Entry::Load, || init.call::<Value>(config))? {
         Value::Table(state) => Ok(state),
         other => Err(mlua::Error::runtime(format!("init returned a {}, expected the state", other.type_name()))),
     }
+}
+
+/// What `init` and `phases` are handed: the mode's options, and which match it is.
+fn config(machine: &Machine, options: &RawValue) -> mlua::Result<Value> {
+    let config = convert::decode(&machine.lua, options)?;
+    if let Value::Table(config) = &config {
+        config.raw_set("match_id", machine.host.birth().match_id.to_string())?;
+    }
+    Ok(config)
 }
 
 pub(super) fn audience(lookup: &Lookup) -> Audience {
@@ -441,6 +450,15 @@ impl Game for LuaGame {
             };
             let text = format!("{place}the vote is refused: {why}");
             game.fail(callback, None, &mlua::Error::runtime(text), Blame::None);
+        });
+        true
+    }
+
+    fn chat_refused(&mut self, cx: &mut GameCx<'_>, place: Option<&str>, why: &str) -> bool {
+        self.within(cx, |game| {
+            let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+            let text = format!("{place}the line is not said: {why}");
+            game.fail("game.chat.send", None, &mlua::Error::runtime(text), Blame::None);
         });
         true
     }

@@ -37,7 +37,7 @@ impl Played {
     }
 
     pub(super) fn of(script: Arc<Script>, seed: u64) -> Self {
-        let birth = Birth { seed, unix_us: 1_700_000_000_000_000 };
+        let birth = Birth { match_id: MatchId::from_u128(1), seed, unix_us: 1_700_000_000_000_000 };
         let mut game = LuaGame::new(script, &raw(r#"{"rounds":3}"#), birth).unwrap();
         game.vote_templates(&Arc::default());
         Self { game, players: vec![], tick: 0, effects: vec![], rng: ChaCha8Rng::seed_from_u64(1) }
@@ -124,7 +124,7 @@ fn said(effect: &Effect) -> String {
         Effect::RemoveBot(bot) => format!("unbot {}", bot.as_u128()),
         Effect::Backfill(n) => format!("backfill {n}"),
         Effect::Notify { to, notification } => format!("notify {} {}", names(to), notification.get()),
-        Effect::Chat { channel, content } => format!("chat {channel} {content}"),
+        Effect::Chat { channel, content, .. } => format!("chat {channel} {content}"),
         Effect::Log(line) => format!("log {line}"),
         Effect::Finish(result) => format!("finish {}", result.get()),
         Effect::Load { owner, collection, key } => format!("load {} {collection}/{key}", names(owner.as_slice())),

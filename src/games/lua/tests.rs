@@ -144,7 +144,11 @@ fn every_call_of_game_becomes_its_effect() {
             "assert(#game.notify_many({P, P}, 'a', 'b').ok == 2)",
             "notify 1,1 {\"type\":\"a\",\"subject\":\"b\",\"content\":{}}",
         ),
-        ("game.chat.send('match:x', P, 'hi')", "chat match:x hi"),
+        ("game.chat.send('room:red', P, 'hi')", "chat room:red hi"),
+        (
+            "game.chat.send('match:' .. game.match.id(), P, 'e\u{301}')",
+            "chat match:00000000-0000-0000-0000-000000000001 \u{e9}",
+        ),
         (
             "game.vote.open({vote_id = 'v', template = 't', options = {'a', 'b'}})",
             "vote {\"options\":[{\"id\":\"a\",\"label\":\"a\"},{\"id\":\"b\",\"label\":\"b\"}],\"template\":\"t\",\"vote_id\":\"v\"}",
@@ -161,6 +165,19 @@ fn every_call_of_game_becomes_its_effect() {
         }
         assert_eq!(told, [expected.replace('\t', " ")], "{body}");
     }
+}
+
+#[test]
+fn a_script_knows_its_own_match_from_the_start() {
+    let mut m = Played::new(
+        "body = game.match.id()
+         function init(config) return { body = body, config = config.match_id, rounds = config.rounds } end
+         function phases(config) told = config.match_id return {} end
+         function get_state(id, state) state.told, state.called = told, game.match.id() return state end",
+    );
+    let id = "00000000-0000-0000-0000-000000000001";
+    let expected = format!(r#"{{"body":"{id}","called":"{id}","config":"{id}","rounds":3,"told":"{id}"}}"#);
+    assert_eq!(m.view(Some(1)), expected);
 }
 
 #[test]
@@ -202,6 +219,14 @@ fn wrong_arguments_answer_an_error_where_they_are_given() {
         "game.notify('nobody', 'a', 'b')",
         "game.notify_many({'nobody'}, 'a', 'b')",
         "game.chat.send('c', 5, 'x')",
+        "game.chat.send('lobby', P, ' ')",
+        "game.chat.send('lobby', P, 'x\u{202e}y')",
+        "game.chat.send('lobby', P, 'two\\nlines')",
+        "game.chat.send('lobby', P, ('x'):rep(2001))",
+        "game.chat.send('match:x', P, 'hi')",
+        "game.chat.send('room:a b', P, 'hi')",
+        "game.chat.send('dm:' .. P .. ':' .. P, P, 'hi')",
+        "game.chat.send('', P, 'hi')",
         "game.match.finish((function() local t = {} t.t = t return t end)())",
         "game.match.backfill('two')",
         "game.match.set_joinable()",
@@ -435,7 +460,7 @@ fn marks_for_other_readers_of_a_file_are_passed_over() {
 fn a_script_that_cannot_begin_says_why() {
     let begin = |text: &str| {
         let script = script(&[("match.lua", text)], Allowance::default());
-        LuaGame::new(script, &raw("{}"), Birth { seed: 1, unix_us: 0 }).err().map(|e| e.to_string()).unwrap_or_default()
+        LuaGame::new(script, &raw("{}"), Birth::trial(1, 0)).err().map(|e| e.to_string()).unwrap_or_default()
     };
     assert_eq!(begin("x = = 1"), "match.lua:1: unexpected symbol near '='");
     assert_eq!(begin("error('no')"), "match.lua:1: no");
@@ -604,7 +629,7 @@ fn every_callback_may_fail_and_the_match_goes_on() {
     }
     let begin = |text: &str| {
         let script = script(&[("match.lua", text)], Allowance::default());
-        LuaGame::new(script, &raw("{}"), Birth { seed: 1, unix_us: 0 }).map(drop).map_err(|e| e.to_string())
+        LuaGame::new(script, &raw("{}"), Birth::trial(1, 0)).map(drop).map_err(|e| e.to_string())
     };
     assert_eq!(begin("function init() error('on purpose') end"), Err("match.lua:1: on purpose".into()));
     assert_eq!(begin("function phases() error('on purpose') end function tick() end"), Ok(()));

@@ -70,8 +70,8 @@ async fn channel_history(state: State, req: HttpRequest, channel_id: web::Path<S
     ok(&serde_json::json!({"messages": lines(&rows)}))
 }
 
-/// A direct channel belongs to its two players, a match's to those who are or were in it, a public one to everybody,
-/// and any other to its members of the moment. A channel that does not exist is nobody's.
+/// A direct channel belongs to its two players, a match's to whoever has or had a seat in it, while it runs as when it is
+/// over, and to spectators while they watch (nobody keeps who watched); a public one to everybody, and any other to its members of the moment. A channel that does not exist is nobody's.
 async fn may_read(state: &State, player: PlayerId, channel_id: &str) -> Result<bool, Refused> {
     if let Some(pair) = channel_id.strip_prefix("dm:") {
         let other = pair.split(':').filter_map(|id| id.parse().ok()).find(|id| *id != player);
@@ -81,7 +81,7 @@ async fn may_read(state: &State, player: PlayerId, channel_id: &str) -> Result<b
         return Ok(true);
     }
     if let Some(Ok(match_id)) = channel_id.strip_prefix("match:").map(str::parse)
-        && (state.live.is_in_match(player, match_id).await || took_part(state, match_id, player).await?)
+        && (state.live.was_in_match(player, match_id).await || took_part(state, match_id, player).await?)
     {
         return Ok(true);
     }

@@ -13,7 +13,7 @@ use super::path;
 use super::query::Params;
 use super::reply::{Answer, Refused, ok, success};
 use super::state::HttpState;
-use crate::actors::channels::deliver_dm;
+use crate::actors::channels::{Letter, send_dm as send_letter};
 use crate::actors::lobby::open_matches;
 use crate::actors::matchmaker::{DescribeTicket, Queue, Withdraw, may_take_along};
 use crate::ids::TicketId;
@@ -102,9 +102,9 @@ async fn send_dm(state: State, caller: Caller, payload: Payload) -> Answer {
         return Err(Reason::Internal.into());
     };
     let (answer, answered) = oneshot::channel();
-    deliver_dm(&state.running()?.realm, caller.id(), dm.recipient_id, &dm.content, move |outcome| {
-        let _ = answer.send(outcome);
-    });
+    let sent = Box::new(move |outcome| drop(answer.send(outcome)));
+    let letter = Letter { from: caller.id(), session: None, content: dm.content, sent };
+    send_letter(&state.running()?.realm, dm.recipient_id, letter);
     let sent = answered.await.map_err(|_| Reason::Busy)??;
     ok(&json!({"success": true, "channel_id": sent.channel_id, "message_id": sent.message_id}))
 }

@@ -104,7 +104,7 @@ async fn show(state: State, id: web::Path<String>, caller: Caller) -> Answer {
     let id: MatchId = id.parse().map_err(|_| Reason::MatchNotFound)?;
     let Some((row, players)) = ask(|done| state.store.match_record(id, done)).await? else {
         // Whoever could know that it is played is told so; to others it is like one that never was.
-        let id_known = state.live.is_listed(id) || state.live.is_in_match(caller.id(), id).await;
+        let id_known = state.live.is_listed(id) || state.live.was_in_match(caller.id(), id).await;
         return Err(if id_known { Reason::MatchNotOver } else { Reason::MatchNotFound }.into());
     };
     let took_part = players.iter().any(|part| part.player_id == caller.id());
@@ -149,9 +149,9 @@ async fn participants_vote(state: &State, id: &str, caller: &Caller) -> Result<V
     Ok(row)
 }
 
-/// Those who were in a finished match or are in a running one. A match that never was looks like one of others.
+/// Those who have or had a seat in a match, while it runs as when it is over, and whoever watches it. A match that never was looks like one of others.
 async fn only_participants(state: &State, id: MatchId, player: PlayerId) -> Result<(), Refused> {
-    if state.live.is_in_match(player, id).await || took_part(state, id, player).await? {
+    if state.live.was_in_match(player, id).await || took_part(state, id, player).await? {
         return Ok(());
     }
     Err(Reason::Forbidden.into())

@@ -179,8 +179,8 @@ pub trait Live: Send + Sync + 'static {
         ready(false).boxed()
     }
 
-    /// Whether the player has a seat, or watches, in that running match.
-    fn is_in_match(&self, _player: PlayerId, _match_id: MatchId) -> BoxFuture<'static, bool> {
+    /// Whether the player has or had a seat in that running match, or watches it.
+    fn was_in_match(&self, _player: PlayerId, _match_id: MatchId) -> BoxFuture<'static, bool> {
         ready(false).boxed()
     }
 

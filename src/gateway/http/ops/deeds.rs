@@ -19,6 +19,7 @@ use crate::actors::notifications::notify_and_tell;
 use crate::actors::realm::MatchOrder;
 use crate::actors::sessions::{EndSession, refusal_of};
 use crate::actors::votes::Oversee;
+use crate::engine::chat::Place;
 use crate::engine::matches::Phase;
 use crate::engine::modes::Json;
 use crate::gateway::http::body::Fields;
@@ -387,8 +388,10 @@ pub(super) struct Room {
 pub(super) async fn set_room(state: State, req: HttpRequest, name: web::Path<String>, payload: Payload) -> Answer {
     let room: Room = Fields::read(payload).await?.typed()?;
     deed(&state, &req, "room.set", &name, &room, async {
-        if name.is_empty() || name.len() > 64 || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(Reason::InvalidChannelId.into());
+        // Else it would look done, and nobody could ever join it.
+        if Place::room(&name).is_err() {
+            let rule = "1 to 64 bytes without spaces, `:`, control characters or such as turn the direction of text";
+            return Err(Refusal::invalid("name", rule).into());
         }
         if room.members.len() > ROOM_MEMBERS_MAX {
             return Err(Refusal::invalid("members", "at most 10000 player ids").into());
@@ -413,11 +416,13 @@ pub(super) async fn announce(state: State, req: HttpRequest, payload: Payload) -
     let target = announce.channel_id.clone().unwrap_or_else(|| "everyone".into());
     deed(&state, &req, "announce", target, &announce, async {
         let realm = &state.running()?.realm;
-        let content = short(announce.content.clone(), "content")?;
+        // The rules for what players say: one that turns the direction of text would do so in every client.
+        let content = channels::clean(&short(announce.content.clone(), "content")?)?;
         match &announce.channel_id {
             Some(channel) => {
                 let (tell, told) = oneshot::channel();
-                channels::announce(realm, channel, &content, Box::new(move |outcome| drop(tell.send(outcome))))?;
+                let told_it: channels::Moderated = Box::new(move |outcome| drop(tell.send(outcome)));
+                channels::announce(realm, channel, &content, Some(told_it))?;
                 told.await.map_err(|_| Reason::Busy)??;
                 success()
             }
