@@ -133,6 +133,20 @@ fn a_mode_of_a_script_is_checked_printed_and_tried_as_it_is_served() {
 }
 
 #[test]
+fn check_finds_in_a_games_folder_what_no_server_would_start_with() {
+    let game = "match_size = 2\nvote_templates = { m = { metod = 'ranked' } }
+        votes = { { when = 'sometimes', template = 'm', options = { 'a', 'b' } } }\nfunction tick(s) return s end";
+    let folder = games("rules-of-votes", &[("match.lua", game)]);
+    let out = tessera(&["check", &folder.display().to_string(), "--ticks", "5"]);
+    let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(1), "{printed}");
+    for said in ["vote_templates.m.metod", "did you mean \"method\"?", "modes.default.votes[0].when"] {
+        assert!(printed.contains(said), "{said} is not in {printed}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_demo_is_seen_whole_by_as_few_and_as_many_players_as_it_takes() {
     let demos = ["2", "8"].map(|players| {
         let args = ["demo", "--players", players];

@@ -114,7 +114,16 @@ fn games(folder: &Path, ticks: u64, config: Option<&Path>, out: &mut impl Write)
     for fault in &checked.faults {
         writeln!(out, "{fault}")?;
     }
-    match checked.faults.len() {
+    // What scripts say of their modes and votes is held to the same rules as a configuration: a server would not start.
+    let flags = Flags { games: Some(folder.display().to_string()), ..Flags::default() };
+    let refused = Config::load(config, process_env(), &flags, &try_games).err().unwrap_or_default();
+    let of_scripts = ["server.games", ".game", ".game_options"];
+    let rules: Vec<_> =
+        refused.iter().filter(|fault| !of_scripts.iter().any(|end| fault.path.ends_with(end))).collect();
+    for fault in &rules {
+        writeln!(out, "{}", explained(&folder.display().to_string(), fault))?;
+    }
+    match checked.faults.len() + rules.len() {
         0 => Ok(()),
         count => {
             Err(Failure::failed(format!("{count} fault{} in {}", if count == 1 { "" } else { "s" }, folder.display())))

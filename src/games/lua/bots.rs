@@ -6,6 +6,9 @@ use super::calls::Blame;
 use super::play::{LuaGame, beside};
 use crate::limits::scripts::{BOT_NAME_BYTES_MAX, BOT_NAMES_MAX};
 
+/// What bots are called whose script has no `names`, as in the public interface.
+const DEFAULT_NAMES: [&str; 5] = ["Spark", "Blitz", "Volt", "Neon", "Pulse"];
+
 impl LuaGame {
     /// Lets every bot look at what its players see and answers with an input.
     pub(super) fn think(&mut self) {
@@ -34,6 +37,7 @@ impl LuaGame {
     /// neither `game` nor the globals of the match.
     pub(super) fn load_bots(&mut self) {
         self.bots = None;
+        self.bot_names = DEFAULT_NAMES.map(str::to_owned).into();
         let lua = &self.machine.lua;
         let globals = lua.globals();
         let script = match globals.raw_get::<Value>("bots") {
@@ -79,7 +83,10 @@ impl LuaGame {
         self.host().set_loading(false);
         match loaded {
             Ok(env) => {
-                self.bot_names = names_of(&env);
+                let names = names_of(&env);
+                if !names.is_empty() {
+                    self.bot_names = names;
+                }
                 self.bots = Some(env);
             }
             Err(error) => self.fail("think", None, &error, Blame::None),

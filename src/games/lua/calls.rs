@@ -139,6 +139,17 @@ impl Lookup {
         self.names.iter().filter_map(|(name, _)| Some((*name, self.find(name)?))).collect()
     }
 
+    /// The file and the line where a callback begins.
+    fn begins(&self, callback: &str) -> Option<(String, u32)> {
+        let info = self.find(callback)?.info();
+        Some((info.source?.strip_prefix('@')?.to_owned(), u32::try_from(info.line_defined?).ok()?))
+    }
+
+    /// Where a callback begins, as `file:line: `, for what is wrong with what it gave back.
+    pub(super) fn begins_at(&self, callback: &str) -> String {
+        self.begins(callback).map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default()
+    }
+
     /// Removes a callback where it is still this function.
     pub(super) fn forget(&self, name: &str, old: &Function) -> mlua::Result<()> {
         for table in [&self.globals, &self.game] {
@@ -151,15 +162,9 @@ impl Lookup {
 }
 
 impl LuaGame {
-    /// The file and the line where a callback begins.
-    fn begins(&self, callback: &str) -> Option<(String, u32)> {
-        let info = self.lookup.find(callback)?.info();
-        Some((info.source?.strip_prefix('@')?.to_owned(), u32::try_from(info.line_defined?).ok()?))
-    }
-
-    /// Where a callback begins, as `file:line: `, for what is wrong with what it gave back.
+    /// As [`Lookup::begins_at`].
     pub(super) fn begins_at(&self, callback: &str) -> String {
-        self.begins(callback).map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default()
+        self.lookup.begins_at(callback)
     }
 
     /// Calls a callback on a fresh allowance.
@@ -323,7 +328,7 @@ impl LuaGame {
             let mut told = Told::of(error, self.script.file());
             if blame != Blame::None
                 && told.line.is_none()
-                && let Some((file, line)) = self.begins(callback)
+                && let Some((file, line)) = self.lookup.begins(callback)
             {
                 // What is wrong with what a callback gave back is wrong with the callback.
                 (told.file, told.line) = (file, Some(line));

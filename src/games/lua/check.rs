@@ -461,7 +461,7 @@ mod tests {
             (
                 "join",
                 "function join(id, s) return true end",
-                "match.lua: join: join returned a boolean, expected the state, or nil and a reason to refuse",
+                "match.lua:1: join: join returned a boolean, expected the state, or nil and a reason to refuse",
             ),
             (
                 "callback",

@@ -326,6 +326,77 @@ fn cpu() -> Duration {
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
+/// What a collector runs no hook reaches: one loop of it would hold the thread for ever.
+#[test]
+fn no_script_has_a_finaliser() {
+    let hang = "function() while true do end end";
+    for text in [
+        // By the mark of objects, which all of them share.
+        format!(
+            "function tick(state)
+               pcall(function() getmetatable(game.object({{}})).__gc = {hang} end)
+               for i = 1, 2000 do game.object({{}}) end
+               return state
+             end"
+        ),
+        // By a copy of a table that had none when its metatable was set.
+        format!(
+            "bots = {{}} local mt = {{}}
+             function init() return {{t = setmetatable({{}}, mt)}} end
+             function tick(state) mt.__gc = {hang} return state end
+             function think(id, state) local t = {{}} for i = 1, 2000 do t = {{}} end return {{}} end"
+        ),
+        format!(
+            "local t = setmetatable({{}}, {{}}) getmetatable(t).__gc = {hang} function tick(s) setmetatable({{}}, getmetatable(t)) return s end"
+        ),
+    ] {
+        guarded("finaliser", move || {
+            let mut m = Played::of(script(&[("match.lua", &text)], tight()), 1);
+            m.join(1, None).unwrap();
+            m.with(|game, cx| game.bot_added(cx, id(9), "Spark"));
+            m.ticks(20);
+            m.game.machine.lua.gc_collect().unwrap();
+        });
+    }
+}
+
+/// Steps that nothing interrupts, and that take far longer than what they work on is large.
+#[test]
+fn one_gross_step_ends_the_match() {
+    let chain = "local f = setmetatable({}, {}) getmetatable(f).__call = f pcall(f)";
+    // A hundredth of the usual time: a machine that is fast has to see it too.
+    let allowance = Allowance { cpu_us: 250, instructions: u64::MAX >> 8, instructions_turn: u64::MAX >> 8, ..tight() };
+    let text =
+        format!("function handle_input(id, input, state) {chain} return state end function tick(s) return s end");
+    let told = guarded("a __call that is itself", move || {
+        let mut m = Played::of(script(&[("match.lua", &text)], allowance), 1);
+        m.join(1, None).unwrap();
+        m.input(1, "{}");
+        m.ticks(1);
+        m.told()
+    });
+    assert!(told.iter().any(|line| line.contains("in one step")), "{told:#?}");
+    assert!(told.iter().any(|line| line.starts_with("finish") && line.contains("script_failed")), "{told:#?}");
+}
+
+#[test]
+fn a_module_that_ran_out_of_its_budget_is_read_again() {
+    let text = "function init() return {said = {}} end
+        function tick(state)
+          local ok, err = pcall(require, 'slow')
+          state.said = tostring(err)
+          return state
+        end
+        function get_state(id, state) return state end";
+    let slow = "FIRST = (FIRST or 0) + 1 if FIRST == 1 then while true do end end return 'read'";
+    let mut m = Played::of(script(&[("match.lua", text), ("slow.lua", slow)], tight()), 1);
+    m.join(1, None).unwrap();
+    m.ticks(1);
+    assert!(m.told()[0].contains("over its budget"), "the first time it hangs");
+    m.ticks(1);
+    assert_eq!(m.view(Some(1)), r#"{"said":"read"}"#);
+}
+
 #[cfg(unix)]
 #[test]
 fn no_script_costs_its_neighbours_more_than_its_budget() {

@@ -163,7 +163,8 @@ impl LuaGame {
             Value::Table(state) => self.state = state,
             Value::Nil => {}
             other => {
-                let text = format!("{callback} returned a {}, expected the state", other.type_name());
+                let (at, kind) = (self.begins_at(callback), other.type_name());
+                let text = format!("{at}{callback} returned a {kind}, expected the state");
                 self.fail(callback, None, &mlua::Error::runtime(text), Blame::None);
             }
         }
@@ -280,7 +281,10 @@ fn begin(machine: &Machine, lookup: &Lookup, options: &RawValue) -> mlua::Result
     let config = config(machine, options)?;
     match machine.entry(Entry::Load, || init.call::<Value>(config))? {
         Value::Table(state) => Ok(state),
-        other => Err(mlua::Error::runtime(format!("init returned a {}, expected the state", other.type_name()))),
+        other => {
+            let (at, kind) = (lookup.begins_at("init"), other.type_name());
+            Err(mlua::Error::runtime(format!("{at}init returned a {kind}, expected the state")))
+        }
     }
 }
 
@@ -332,7 +336,9 @@ impl Game for LuaGame {
                 Called::Done((returned, reason)) => {
                     if truthy(&returned) {
                         let kind = returned.type_name();
-                        let text = format!("join returned a {kind}, expected the state, or nil and a reason to refuse");
+                        let at = game.begins_at("join");
+                        let text =
+                            format!("{at}join returned a {kind}, expected the state, or nil and a reason to refuse");
                         game.fail("join", Some(player), &mlua::Error::runtime(text), Blame::None);
                     }
                     JoinRefused { reason: fit_reason(&reason) }

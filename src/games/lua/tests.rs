@@ -436,12 +436,77 @@ fn errors_are_told_with_their_place_and_the_match_plays_on() {
     let told = m.told();
     assert_eq!(
         told[0],
-        "fault join match.lua:? join returned a integer, expected the state, or nil and a reason to refuse"
+        "fault join match.lua:6 join returned a integer, expected the state, or nil and a reason to refuse"
     );
-    assert_eq!(told[1], "fault handle_input match.lua:? handle_input returned a string, expected the state");
+    assert_eq!(told[1], "fault handle_input match.lua:7 handle_input returned a string, expected the state");
     assert_eq!(told[2], "fault tick match.lua:4 attempt to perform arithmetic on a nil value");
     assert_eq!(told.len(), 1 + 1 + 6, "three in ten seconds, in fifteen seconds: {told:?}");
     assert_eq!(m.view(None), r#"{"n":150}"#);
+}
+
+#[test]
+fn what_a_save_leaves_out_is_gone_from_matches_that_play() {
+    let sources = |text: &str| Arc::new(Sources::from_texts([("match.lua", text)]).unwrap());
+    let old = "state_strategy = 'shared'
+        function init() later = function() end return {n = 0, left = 0} end
+        function tick(s) s.n = s.n + 1 return s end
+        function leave(id, s) s.left = s.left + 1 return s end
+        function get_state(s) return s end";
+    let script = Script::new("match.lua", sources(old), Allowance::default());
+    let mut m = Played::of(script.clone(), 1);
+    m.ticks(2);
+    m.with(|game, cx| game.leave(cx, id(2)));
+    assert_eq!(m.view(None), r#"{"left":1,"n":2}"#);
+    let new = "function tick(s) s.n = s.n + 100 return s end
+        function get_state(id, s) return {id = id, n = s.n, left = s.left, later = type(later)} end";
+    assert_eq!(script.replace(sources(new)), Ok(true));
+    m.ticks(3);
+    m.with(|game, cx| game.leave(cx, id(3)));
+    // Each player has a view of their own, nobody counts those who leave, and what it was given while it played stays.
+    assert_eq!(m.view(Some(1)), format!(r#"{{"id":"{}","later":"function","left":1,"n":302}}"#, id(1)));
+}
+
+#[test]
+fn bit32_is_as_in_lua_5_2() {
+    for (call, value) in [
+        ("band(0xFF, 0x0F)", "15"),
+        ("band()", "4294967295"),
+        ("bor(1, 2, 4)", "7"),
+        ("bxor(5, 1)", "4"),
+        ("bnot(0)", "4294967295"),
+        ("bnot(-1)", "0"),
+        ("btest(5, 2)", "false"),
+        ("btest(5, 4)", "true"),
+        ("lshift(1, 31)", "2147483648"),
+        ("lshift(1, 32)", "0"),
+        ("lshift(16, -4)", "1"),
+        ("rshift(0x80000000, 31)", "1"),
+        ("rshift(1, -4)", "16"),
+        ("rshift(1, 32)", "0"),
+        ("arshift(0x80000000, 31)", "4294967295"),
+        ("arshift(0x80000000, 4)", "4160749568"),
+        ("arshift(0x40000000, 4)", "67108864"),
+        ("arshift(1, -4)", "16"),
+        ("lrotate(0x80000001, 1)", "3"),
+        ("lrotate(0x80000001, 33)", "3"),
+        ("rrotate(3, 1)", "2147483649"),
+        ("extract(0xABCD, 4, 8)", "188"),
+        ("extract(0x80000000, 31)", "1"),
+        ("replace(0, 0xFF, 4, 8)", "4080"),
+        ("replace(0xFFFF, 0, 4, 8)", "61455"),
+        ("band(-1.0, 2^32 + 3)", "3"),
+        ("band('0x10', 0xFF)", "16"),
+    ] {
+        let text = format!("function tick(s) s.v = tostring(bit32.{call}) return s end");
+        let mut m = Played::new(&text);
+        m.ticks(1);
+        assert_eq!(m.view(None), format!(r#"{{"v":"{value}"}}"#), "{call}: {:?}", m.told());
+    }
+    for wrong in ["band({})", "lshift(1)", "extract(1, 32)", "extract(1, 0, 33)", "band(0/0)"] {
+        let mut m = Played::new(&format!("function tick(s)\n bit32.{wrong} return s end"));
+        m.ticks(1);
+        assert!(m.told()[0].starts_with("fault tick match.lua:2 "), "{wrong}: {:?}", m.told());
+    }
 }
 
 #[test]
@@ -464,7 +529,7 @@ fn a_script_that_cannot_begin_says_why() {
     };
     assert_eq!(begin("x = = 1"), "match.lua:1: unexpected symbol near '='");
     assert_eq!(begin("error('no')"), "match.lua:1: no");
-    assert_eq!(begin("function init() return 5 end"), "match.lua: init returned a integer, expected the state");
+    assert_eq!(begin("function init() return 5 end"), "match.lua:1: init returned a integer, expected the state");
     assert_eq!(begin("\x1bLua"), "match.lua: attempt to load a binary chunk (mode is 't')");
     assert_eq!(begin("x = game.broadcast('a', {}).error assert(x:find('while the file loads'))"), "");
 }
