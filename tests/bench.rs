@@ -251,7 +251,7 @@ fn a_server_that_takes_no_more_is_the_end_of_the_ladder() {
     figure(result, "knee");
     let notes = report["notes"].as_array().unwrap().iter().filter_map(Value::as_str);
     let whys: Vec<_> = notes.filter_map(|note| Some(note.split_once("the ladder ended because ")?.1)).collect();
-    let refused = |why: &str| why.starts_with("the server refused more") && why.contains("match_capacity_reached");
+    let refused = |why: &str| why.starts_with("the server refused more") && why.contains("server_busy");
     assert!(
         !whys.is_empty() && whys.iter().all(|why| refused(why) || *why == "less came than was asked for"),
         "{whys:?}"

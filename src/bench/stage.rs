@@ -61,17 +61,30 @@ pub async fn seat(cx: &Cx<'_>, mode: &str, from: usize, count: usize, board: &Bo
         })?
 }
 
+/// How often in a row, two seconds apart, a server says that it opens no matches before that is taken for its last word.
+const BUSY_MAX: u32 = 3;
+
 /// Waits for a frame of this type, or for a refusal, which is an error here: staging is not what is measured.
 ///
 /// # Errors
 /// When the server refuses, closes or breaks its protocol.
 pub async fn until(receiver: &mut Receiver, wanted: &str) -> Result<Vec<u8>, BenchError> {
+    let mut busy = 0;
     loop {
         match receiver.next().await? {
             Event::Text(range) => {
                 let text = receiver.bytes(range);
                 match &*kind(text) {
                     kind if kind == wanted => return Ok(text.to_vec()),
+                    "matchmaker.status"
+                        if text_after(text, b"\"why_not\":\"").is_some_and(|why| why == "server_busy") =>
+                    {
+                        busy += 1;
+                        if busy >= BUSY_MAX {
+                            let why = format!("kept in the queue while waiting for {wanted}");
+                            return Err(BenchError::refused(why, "server_busy"));
+                        }
+                    }
                     kind if sign_in::says_no(kind) => {
                         let code = refusal(&String::from_utf8_lossy(text)).unwrap_or_default();
                         return Err(BenchError::refused(format!("refused while waiting for {wanted}"), code));
