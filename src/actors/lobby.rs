@@ -1,19 +1,20 @@
 //! Finds a live match with a free seat or starts one, one request after the other, so that two players who ask at the
 //! same moment meet.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::prelude::*;
 
 use super::directory::{MatchCard, Member};
-use super::matches::Join;
+use super::matches::{Join, Leave};
 use super::realm::{MatchOrder, Realm};
 use super::sessions::refusal_of;
 use crate::engine::matches::Phase;
 use crate::engine::modes::{Json, Mode};
-use crate::ids::MatchId;
-use crate::limits::{FIND_TRIES_MAX, MATCH_LIST_ROWS_MAX, MODES_TOLD_MAX};
-use crate::wire::{Cid, Reason, Refusal};
+use crate::ids::{MatchId, PlayerId};
+use crate::limits::{FIND_TRIES_MAX, FOUND_REMEMBERED_MAX, MATCH_LIST_ROWS_MAX, MODES_TOLD_MAX};
+use crate::wire::{Cid, Outbound, Reason, Refusal};
 
 /// A player wants into any match of a mode.
 #[derive(Message, Clone)]
@@ -43,27 +44,37 @@ pub struct FindAgain(
     pub MatchId,
 );
 
+/// A player who asked for any match wants to leave it, and does not know yet which it is.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LeaveFound(
+    /// What the match is to be told.
+    pub Leave,
+);
+
 /// The actor.
 pub struct LobbyActor {
     realm: Arc<Realm>,
+    /// Who was sent where, the latest last.
+    sent: VecDeque<(PlayerId, Arc<MatchCard>)>,
 }
 
 impl LobbyActor {
     /// The one lobby.
     pub fn new(realm: Arc<Realm>) -> Self {
-        Self { realm }
+        Self { realm, sent: VecDeque::new() }
     }
 
     /// `but`: a match that could not take the player a moment ago.
-    fn find(&self, find: &FindOrCreate, but: Option<MatchId>) {
+    fn find(&mut self, find: &FindOrCreate, but: Option<MatchId>) {
         if self.realm.directory.seat(find.member.player).is_some() {
             return self.refuse(find, Reason::AlreadyInMatch.into());
         }
         if find.tries >= FIND_TRIES_MAX {
             return self.refuse(find, Reason::Busy.into());
         }
-        let card = match self.realm.directory.promise_seat(&find.mode, but) {
-            Some(card) => card,
+        let (card, founds) = match self.realm.directory.promise_seat(&find.mode, but) {
+            Some(card) => (card, false),
             None => {
                 let order = MatchOrder {
                     mode: find.mode.clone(),
@@ -75,7 +86,7 @@ impl LobbyActor {
                     insists: false,
                 };
                 match self.realm.start_match(order) {
-                    Ok(card) => card,
+                    Ok(card) => (card, true),
                     Err(no_match) => return self.refuse(find, refusal_of(no_match)),
                 }
             }
@@ -88,9 +99,15 @@ impl LobbyActor {
             // A match with a code is found by nobody: it was made for this player.
             invited: card.join_code.is_some(),
             promised: Some(FindOrCreate { tries: find.tries + 1, ..find.clone() }),
+            founds,
         };
         match card.addr.try_send(join) {
-            Ok(()) => {}
+            Ok(()) => {
+                if self.sent.len() >= FOUND_REMEMBERED_MAX {
+                    self.sent.pop_front();
+                }
+                self.sent.push_back((find.member.player, card));
+            }
             Err(_) => {
                 card.settle_promise();
                 self.refuse(find, Reason::Busy.into());
@@ -166,5 +183,20 @@ impl Handler<FindAgain> for LobbyActor {
 
     fn handle(&mut self, FindAgain(find, gone): FindAgain, _: &mut Self::Context) {
         self.find(&find, Some(gone));
+    }
+}
+
+impl Handler<LeaveFound> for LobbyActor {
+    type Result = ();
+
+    fn handle(&mut self, LeaveFound(leave): LeaveFound, _: &mut Self::Context) {
+        let at = self.sent.iter().rposition(|(player, _)| *player == leave.player);
+        let found = at.and_then(|at| self.sent.remove(at));
+        // Behind the join, which went the same way.
+        let reply = leave.reply.clone();
+        let told = found.is_some_and(|(_, card)| card.addr.try_send(leave).is_ok());
+        if let Some((outlet, cid)) = reply.filter(|_| !told) {
+            outlet.push(&crate::wire::matches::Left::default().frame(cid.as_ref()));
+        }
     }
 }

@@ -68,6 +68,8 @@ pub struct MatchActor {
     /// Open votes that players called, with their rules.
     called: HashMap<VoteId, VoteConfig>,
     enrolled: bool,
+    /// It was made for players who asked for it: without any it ends.
+    founded: bool,
     pace: Pace,
     /// The result of a match whose open votes are being called off.
     last_word: Option<Json>,
@@ -170,6 +172,7 @@ impl MatchActor {
             motions,
             called: HashMap::new(),
             enrolled: false,
+            founded: false,
             pace: Pace::default(),
             last_word: None,
             over: false,

@@ -164,9 +164,10 @@ impl MatchmakerActor {
         for mode in modes {
             let Some(pool) = self.pools.get_mut(&mode) else { continue };
             let polled = pool.poll(now_ms);
-            // Withdrawn from the other queues before those are looked at: nobody is matched twice in one look.
+            // Set aside in the other queues before those are looked at: nobody is matched twice. A seat withdraws those
+            // tickets; without one they go on.
             for player in polled.groups.iter().flat_map(|group| &group.players) {
-                self.withdraw(*player, true);
+                self.set_aside(*player);
             }
             groups.extend(polled.groups.into_iter().map(|group| (mode.clone(), group)));
             for ticket in polled.expired {
@@ -238,10 +239,6 @@ impl MatchmakerActor {
         // Team by team, so that whoever reads the order of seats sees the sides.
         let in_order = if queued.teams.is_empty() { players.clone() } else { queued.teams.concat() };
         let matched: Vec<_> = in_order.iter().filter_map(|player| directory.member(*player)).collect();
-        // Their tickets in other queues go before they are seated, so that nobody is matched twice.
-        for player in &players {
-            self.withdraw(*player, true);
-        }
         if let Some(match_id) = backfill {
             let Some(card) = self.realm.directory.card(match_id) else {
                 if let Some(pool) = self.pools.get_mut(&mode) {
@@ -278,6 +275,7 @@ impl MatchmakerActor {
                 Err(no_match) => {
                     let frame = says::Failed { reason: refusal_of(no_match).reason.row().word.into() }.push();
                     matched.iter().for_each(|member| member.outlet.push(&frame));
+                    players.iter().for_each(|player| self.take_up(*player));
                 }
             }
         }
@@ -291,8 +289,27 @@ impl MatchmakerActor {
         self.pools.values_mut().for_each(|pool| pool.hold(held));
     }
 
+    /// The player's tickets keep their places and are not matched until it is known whether a match has them.
+    fn set_aside(&mut self, player: PlayerId) {
+        for pool in self.pools.values_mut() {
+            pool.freeze(player);
+        }
+    }
+
+    /// The match has them not: what was set aside goes on.
+    fn take_up(&mut self, player: PlayerId) {
+        if self.realm.directory.is_connected(player) && self.realm.directory.seat(player).is_none() {
+            for pool in self.pools.values_mut() {
+                pool.unfreeze(player);
+            }
+        }
+    }
+
     /// Tickets of a group that came to nothing go back in their turn, but for those that have somebody who is `gone`.
     fn put_back(&mut self, mode: &Arc<str>, tickets: Vec<(Ticket, u64)>, gone: &[PlayerId]) {
+        for player in tickets.iter().flat_map(|(ticket, _)| &ticket.players).chain(gone) {
+            self.take_up(*player);
+        }
         for (ticket, turn) in tickets {
             let Some(pool) = self.pools.get_mut(mode) else { return };
             let ticket_id = ticket.ticket_id;

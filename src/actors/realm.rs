@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use actix::dev::channel;
 use actix::prelude::SendError;
-use actix::{Actor, Addr, ArbiterHandle, Context};
+use actix::{Addr, ArbiterHandle, Context};
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt};
@@ -367,10 +367,12 @@ impl Realm {
         self.directory.tell_or_start_channel(channel, command, CHANNELS_MAX, || {
             let at = channel.bytes().fold(0usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
             let (realm, name) = (self.clone(), channel.clone());
-            ChannelActor::start_in_arbiter(&self.arbiters[at % self.arbiters.len()].handle, move |ctx| {
-                ctx.set_mailbox_capacity(crate::limits::MAILBOX_MESSAGES_MAX);
-                ChannelActor::new(realm, name)
-            })
+            // Its mailbox has room from the first moment: whoever starts it may have more to say than actix would hold.
+            let (letters, inbox) = channel::channel(crate::limits::MAILBOX_MESSAGES_MAX);
+            self.arbiters[at % self.arbiters.len()].handle.spawn_fn(move || {
+                actix::spawn(Context::with_receiver(inbox).into_future(ChannelActor::new(realm, name)));
+            });
+            Addr::new(letters)
         })
     }
 

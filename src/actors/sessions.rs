@@ -130,6 +130,14 @@ pub struct EndSession {
     pub heir: Option<Addr<SessionActor>>,
 }
 
+/// Where a session asked for a seat.
+enum Joining {
+    /// In a match that it named, or that was made for it.
+    Match(Arc<MatchCard>),
+    /// In any match of a mode.
+    Any,
+}
+
 struct Seat {
     match_id: MatchId,
     card: Arc<MatchCard>,
@@ -147,6 +155,8 @@ pub struct SessionActor {
     connection: Option<Arc<Connection>>,
     opened: u64,
     seat: Option<Seat>,
+    /// Where it asked for a seat last, which may be on its way.
+    joining: Option<Joining>,
     channels: HashSet<ChannelId>,
     /// Those it left lately: they may still owe it answers.
     left: VecDeque<ChannelId>,
@@ -230,6 +240,7 @@ impl SessionActor {
                 connection: Some(connection),
                 opened,
                 seat: None,
+                joining: None,
                 channels: HashSet::new(),
                 left: VecDeque::new(),
                 dms,
@@ -325,6 +336,7 @@ impl Handler<Seated> for SessionActor {
         self.realm.matchmaker().do_send(WithdrawPlayer { player: self.player });
         let plays = (!spectator).then(|| card.mode.clone());
         self.realm.presence().do_send(InMatch { player: self.player, match_id: card.match_id, plays });
+        self.joining = None;
         self.seat = Some(Seat { match_id: card.match_id, card, spectator, grace_s });
         if self.connection.is_none() {
             // The socket went while the seat was being taken: the match has not been told yet.

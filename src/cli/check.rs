@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::{Config, Fault, Flags, Origin, Origins, process_env};
+use crate::engine::modes::Mode;
 use crate::server::{self, try_games};
 
 use super::{Failure, Outcome};
@@ -64,10 +65,18 @@ fn print(config: Config, origins: &Origins, name: &str, out: &mut impl Write) ->
     let mut whole = config.clone();
     server::games(&mut whole, origins).map_err(Failure::failed)?;
     let written: BTreeMap<_, _> = config.flat().into_iter().collect();
+    let plain = Config { modes: [("".to_owned(), Mode::default())].into(), ..Config::default() };
+    let plain: BTreeMap<_, _> = plain.flat().into_iter().collect();
+    let is_default = |path: &str, value: &str| {
+        let key = path.strip_prefix("modes.").and_then(|rest| rest.split_once('.'));
+        key.is_some_and(|(_, key)| plain.get(&format!("modes..{key}")).is_some_and(|default| default == value))
+    };
     for (path, value) in whole.flat() {
         let origin = match origins.of(&path) {
             Origin::Line(line) => format!("{name}:{line}"),
-            Origin::Default if written.get(&path) != Some(&value) => format!("{}/", config.server.games),
+            Origin::Default if written.get(&path) != Some(&value) && !is_default(&path, &value) => {
+                format!("{}/", config.server.games)
+            }
             other => other.to_string(),
         };
         writeln!(out, "{path} = {value}  # {origin}")?;

@@ -386,6 +386,10 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 /// comes again.
 pub const REQUESTS_REMEMBERED_MAX: usize = 32;
 
+/// Players whom the lobby remembers where it sent them, so that a leave right behind a find goes there too. Over: the oldest
+/// is forgotten, and such a leave finds no match.
+pub const FOUND_REMEMBERED_MAX: usize = 1_024;
+
 /// Tickets of each mode that operators are shown at once, the oldest. Over: the rest is a number.
 pub const QUEUE_ROWS_MAX: usize = 1_000;
 

@@ -96,7 +96,9 @@ impl MatchActor {
                     // Who only watched has no seat to play on in.
                     return self.leave(player, Parting::Expired.reason(), ctx);
                 }
-                self.tell_expired(player, "bot", true);
+                // Bots do not play on among themselves: then the match ends, and nothing is kept.
+                let kept = self.stage.roster.seats().iter().any(|seat| !seat.bot);
+                self.tell_expired(player, "bot", kept);
                 self.gone(player, true, Some("bot"));
                 self.carry_out(ctx);
             }

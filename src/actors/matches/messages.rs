@@ -56,6 +56,8 @@ pub struct Join {
     pub invited: bool,
     /// A seat was promised to them by the lobby, which wants them back if this match cannot take them.
     pub promised: Option<FindOrCreate>,
+    /// The match was made for them.
+    pub founds: bool,
 }
 
 /// Somebody leaves; answered with `match.left` where `reply` says so.

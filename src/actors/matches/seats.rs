@@ -121,12 +121,14 @@ impl MatchActor {
     }
 
     pub(super) fn join(&mut self, join: Join, ctx: &mut Context<Self>) {
-        let Join { member, cid, ctx: join_ctx, spectate, invited, promised } = join;
+        let Join { member, cid, ctx: join_ctx, spectate, invited, promised, founds } = join;
+        self.founded |= founds;
         let player = member.player;
         let outlet = member.outlet.clone();
         let reclaims = !self.over && !spectate && self.take_back(player);
-        let already =
-            !self.over && (self.stage.roster.is_seated(player) || (spectate && self.stage.roster.is_spectator(player)));
+        // A seat that a bot plays on in is theirs to take back, and no place where they are already.
+        let sits = self.stage.roster.is_seated(player) && !self.stage.roster.is_bot(player);
+        let already = !self.over && (sits || (spectate && self.stage.roster.is_spectator(player)));
         let outcome = if reclaims {
             Ok(true)
         } else if already {
@@ -184,6 +186,17 @@ impl MatchActor {
                 _ => self.refuse(&outlet, cid.as_ref(), refusal),
             },
         }
+        self.end_if_nobody_came(ctx);
+    }
+
+    /// A match that was made for players none of whom got in is nobody's.
+    fn end_if_nobody_came(&mut self, ctx: &mut Context<Self>) {
+        let nobody = self.stage.roster.seats().is_empty() && self.stage.roster.spectators().is_empty();
+        let none_on_the_way = || self.card.as_ref().is_some_and(|card| card.promised.load(Relaxed) == 0);
+        if self.founded && nobody && !self.over && self.stage.phase() == Phase::Waiting && none_on_the_way() {
+            self.stage.cancel("empty");
+            self.carry_out(ctx);
+        }
     }
 
     pub(super) fn spectate(&mut self, player: PlayerId) -> Result<bool, Refusal> {
@@ -196,7 +209,7 @@ impl MatchActor {
         }
         self.realm.directory.claim_seat(player, self.stage.id).map_err(|_| Refusal::from(Reason::AlreadyInMatch))?;
         self.stage.roster.spectate(player).map(|()| true).map_err(|no_place| {
-            if !self.stage.roster.is_seated(player) {
+            if !self.stage.roster.is_seated(player) || self.stage.roster.is_bot(player) {
                 self.realm.directory.release_seat(player, self.stage.id);
             }
             Refusal::from(match no_place {
@@ -214,6 +227,9 @@ impl MatchActor {
     ) -> Result<bool, Refusal> {
         if self.stage.roster.is_spectator(player) {
             return Err(Reason::Watching.into());
+        }
+        if self.take_back(player) {
+            return Ok(true);
         }
         self.realm.directory.claim_seat(player, self.stage.id).map_err(|_| Refusal::from(Reason::AlreadyInMatch))?;
         let clock = self.realm.clock;
@@ -336,6 +352,10 @@ impl MatchActor {
             self.ask_for_players();
             self.put_back(queued, gone);
             return;
+        }
+        if !gone.is_empty() {
+            // The others play; whoever is not among them waits on wherever else they waited.
+            self.realm.matchmaker().do_send(PutBack { mode: self.stage.mode_name.clone(), tickets: Vec::new(), gone });
         }
         self.traits.extend(known);
         if let Some(wanted) = self.wanted.as_mut().filter(|_| reinforces) {

@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
-use super::{Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
+use super::{Inbound, Joining, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
 use crate::actors::channels::{self as chat, ChatCommand, Letter, Listener, Reply, Welcome};
 use crate::actors::directory::{Member, VotePlace};
-use crate::actors::lobby::{self, FindOrCreate};
+use crate::actors::lobby::{self, FindOrCreate, LeaveFound};
 use crate::actors::mail::{Mail, Waiting};
 use crate::actors::matches::{CallVote, Join, Leave, Parting, Resync, SpendVeto};
 use crate::actors::matchmaker::{AddTicket, RemoveTicket, may_take_along};
@@ -189,7 +189,9 @@ impl SessionActor {
                     spectate: false,
                     invited: true,
                     promised: None,
+                    founds: true,
                 };
+                self.joining = Some(Joining::Match(card.clone()));
                 self.tell(&card.addr, join, cid, Reason::MatchNotFound);
             }
             Err(no_match) => self.refuse(cid, refusal_of(no_match)),
@@ -207,6 +209,7 @@ impl SessionActor {
             return;
         }
         let find = FindOrCreate::new(self.me(ctx), cid.cloned(), find.ctx.map(|ctx| ctx.get().to_owned()), mode_name);
+        self.joining = Some(Joining::Any);
         self.tell(self.realm.lobby(), find, cid, Reason::Busy);
     }
 
@@ -226,7 +229,9 @@ impl SessionActor {
             spectate: join.role == Role::Spectator,
             invited,
             promised: None,
+            founds: false,
         };
+        self.joining = Some(Joining::Match(card.clone()));
         self.tell(&card.addr, join, cid, Reason::MatchNotFound);
     }
 
@@ -278,15 +283,25 @@ impl SessionActor {
     }
 
     fn leave_match(&mut self, cid: Option<&Cid>) {
-        let told = self.seat.as_ref().map(|seat| {
-            let leave = Leave {
-                player: self.player,
-                session: Some(self.session_id),
-                why: Parting::Asked,
-                reply: Some((self.outlet.clone(), cid.cloned())),
-            };
-            (seat.match_id, seat.card.addr.try_send(leave))
-        });
+        let leave = || Leave {
+            player: self.player,
+            session: Some(self.session_id),
+            why: Parting::Asked,
+            reply: Some((self.outlet.clone(), cid.cloned())),
+        };
+        // Right behind a join, it goes where that went: it must not be answered first.
+        let joining = self.joining.take().filter(|_| self.seat.is_none());
+        let told = match (&self.seat, joining) {
+            (Some(seat), _) => Some((seat.match_id, seat.card.addr.try_send(leave()))),
+            (None, Some(Joining::Match(card))) => Some((card.match_id, card.addr.try_send(leave()))),
+            (None, Some(Joining::Any)) => {
+                if self.realm.lobby().try_send(LeaveFound(leave())).is_err() {
+                    self.refuse(cid, Reason::Busy);
+                }
+                return;
+            }
+            (None, None) => None,
+        };
         match told {
             // Free at once: what the client sends right behind the leave may already claim another seat. Not by a session
             // that another one has taken over from: the seat is that one's now.

@@ -26,7 +26,7 @@ const PRELUDE: &str = include_str!("prelude.lua");
 const NAMED: &str = "_LOADED";
 
 /// Live memory, in percent of what the last collection left, at which the next one begins.
-const GC_PAUSE_PERCENT: i32 = 115;
+const GC_PAUSE_PERCENT: i32 = 130;
 
 /// A machine ready to run a script's body.
 pub(super) struct Machine {
