@@ -26,6 +26,7 @@ use actix::prelude::*;
 pub use self::ending::Farewell;
 pub use self::messages::*;
 use super::directory::{CardState, MatchCard, Member};
+use super::matchmaker::PutBack;
 use super::outlet::Outlet;
 use super::realm::Realm;
 use super::ticker::{Enroll, Enrolled, Pace, Retire, SlowTick, Tick, Ticker};
@@ -329,6 +330,9 @@ impl Handler<Open> for MatchActor {
                 self.realm.directory.release_seat(member.player, self.stage.id);
                 member.outlet.push(&seats::failed("game_unavailable"));
             }
+            // Whatever else they wait for goes on.
+            let gone = waiting.iter().map(|member| member.player).collect();
+            self.realm.matchmaker().do_send(PutBack { mode: self.stage.mode_name.clone(), tickets: Vec::new(), gone });
             self.stage.cancel("game_unavailable");
             self.carry_out(ctx);
             return;

@@ -35,6 +35,8 @@ pub struct MatchmakerActor {
     pools: BTreeMap<Arc<str>, Pool>,
     /// Which pool a ticket is in.
     tickets: HashMap<TicketId, Arc<str>>,
+    /// Players whose other tickets are set aside, and since when: monotonic milliseconds.
+    aside: HashMap<PlayerId, u64>,
     /// The last ticket that was told how it stands, where there are too many to tell all at once.
     told_up_to: usize,
     recording: Recording,
@@ -54,6 +56,7 @@ impl MatchmakerActor {
             pools: pools.collect(),
             realm,
             tickets: HashMap::new(),
+            aside: HashMap::new(),
             told_up_to: 0,
             recording: Recording::default(),
             wake: None,
@@ -291,6 +294,7 @@ impl MatchmakerActor {
 
     /// The player's tickets keep their places and are not matched until it is known whether a match has them.
     fn set_aside(&mut self, player: PlayerId) {
+        self.aside.insert(player, self.realm.clock.now_ms());
         for pool in self.pools.values_mut() {
             pool.freeze(player);
         }
@@ -299,9 +303,24 @@ impl MatchmakerActor {
     /// The match has them not: what was set aside goes on.
     fn take_up(&mut self, player: PlayerId) {
         if self.realm.directory.is_connected(player) && self.realm.directory.seat(player).is_none() {
+            self.aside.remove(&player);
             for pool in self.pools.values_mut() {
                 pool.unfreeze(player);
             }
+        }
+    }
+
+    /// A match that ended or died before it had them says nothing of it: after a while the seat tells.
+    fn take_up_forgotten(&mut self, ctx: &mut Context<Self>) {
+        let now_ms = self.realm.clock.now_ms();
+        let directory = &self.realm.directory;
+        let is_over = |(player, since_ms): &(&PlayerId, &u64)| {
+            **since_ms + QUEUE_STATUS_EVERY_MS <= now_ms && directory.seat(**player).is_none()
+        };
+        let over: Vec<_> = self.aside.iter().filter(is_over).map(|(player, _)| *player).collect();
+        over.iter().for_each(|player| self.take_up(*player));
+        if !over.is_empty() {
+            self.look(ctx);
         }
     }
 
@@ -328,6 +347,7 @@ impl MatchmakerActor {
 
     /// Withdraws a player's tickets; everybody in them is told where `tell` says so.
     fn withdraw(&mut self, player: PlayerId, tell: bool) {
+        self.aside.remove(&player);
         for pool in self.pools.values_mut() {
             let Some(ticket) = pool.withdraw_player(player) else { continue };
             self.tickets.remove(&ticket.ticket_id);
@@ -385,7 +405,10 @@ impl Actor for MatchmakerActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(crate::limits::MAILBOX_MESSAGES_MAX);
         self.count();
-        ctx.run_interval(Duration::from_millis(QUEUE_STATUS_EVERY_MS), |this, _| this.tell_statuses());
+        ctx.run_interval(Duration::from_millis(QUEUE_STATUS_EVERY_MS), |this, ctx| {
+            this.take_up_forgotten(ctx);
+            this.tell_statuses();
+        });
     }
 }
 

@@ -155,8 +155,8 @@ pub struct SessionActor {
     connection: Option<Arc<Connection>>,
     opened: u64,
     seat: Option<Seat>,
-    /// Where it asked for a seat last, which may be on its way.
-    joining: Option<Joining>,
+    /// Where it asked for a seat lately, which may be on its way.
+    joining: VecDeque<Joining>,
     channels: HashSet<ChannelId>,
     /// Those it left lately: they may still owe it answers.
     left: VecDeque<ChannelId>,
@@ -240,7 +240,7 @@ impl SessionActor {
                 connection: Some(connection),
                 opened,
                 seat: None,
-                joining: None,
+                joining: VecDeque::new(),
                 channels: HashSet::new(),
                 left: VecDeque::new(),
                 dms,
@@ -336,7 +336,7 @@ impl Handler<Seated> for SessionActor {
         self.realm.matchmaker().do_send(WithdrawPlayer { player: self.player });
         let plays = (!spectator).then(|| card.mode.clone());
         self.realm.presence().do_send(InMatch { player: self.player, match_id: card.match_id, plays });
-        self.joining = None;
+        self.joining.retain(|one| !matches!(one, Joining::Match(joined) if joined.match_id == card.match_id));
         self.seat = Some(Seat { match_id: card.match_id, card, spectator, grace_s });
         if self.connection.is_none() {
             // The socket went while the seat was being taken: the match has not been told yet.

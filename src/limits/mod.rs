@@ -386,6 +386,10 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 /// comes again.
 pub const REQUESTS_REMEMBERED_MAX: usize = 32;
 
+/// Joins of one session that may be on their way at once, as a leave right behind them goes by. Over: the oldest is
+/// forgotten, and its seat is not left.
+pub const JOINS_REMEMBERED_MAX: usize = 8;
+
 /// Players whom the lobby remembers where it sent them, so that a leave right behind a find goes there too. Over: the oldest
 /// is forgotten, and such a leave finds no match.
 pub const FOUND_REMEMBERED_MAX: usize = 1_024;

@@ -302,7 +302,7 @@ impl MatchActor {
         for (team, players) in (1..).zip(queued.iter().flat_map(|queued| &queued.teams)) {
             players.iter().for_each(|player| self.stage.roster.place(*player, team));
         }
-        let (mut gone, mut shut_out) = (Vec::new(), 0);
+        let (mut gone, mut shut_out) = (Vec::new(), Vec::new());
         // Seats first, so that everybody is told of the same group.
         group.retain(|member| {
             if queued.is_some() && self.realm.directory.member(member.player).is_none() {
@@ -317,13 +317,13 @@ impl MatchActor {
                     if queued.is_some() && matches!(refusal.reason, Reason::MatchFull | Reason::MatchLocked) =>
                 {
                     // Ours to solve, not the player's: there was room when the group was made.
-                    shut_out += 1;
+                    shut_out.push(member.player);
                     false
                 }
                 Err(refusal) if reinforces && refusal.reason == Reason::JoinRefused => {
                     // They asked for a match, not for this one: they wait on, and are not sent here again.
                     self.turned_away.push(member.player);
-                    shut_out += 1;
+                    shut_out.push(member.player);
                     false
                 }
                 Err(refusal) => {
@@ -337,9 +337,9 @@ impl MatchActor {
         let known = came.flat_map(|ticket| ticket.players.iter().map(|player| (*player, ticket.traits.clone())));
         let known: Vec<_> = known.filter(|(player, _)| self.stage.roster.is_seated(*player)).collect();
         let short = self.stage.roster.seats().len() as u32 + bots < self.stage.mode.players.min;
-        if let Some(queued) = queued.filter(|_| !gone.is_empty() || shut_out > 0)
-            && (reinforces || short)
-        {
+        let is_whole = gone.is_empty() && shut_out.is_empty();
+        let mut queued = queued.filter(|_| !is_whole);
+        if let Some(queued) = queued.take_if(|_| reinforces || short) {
             for member in group {
                 self.stage.leave(member.player, self.realm.clock.unix_us());
                 self.realm.directory.release_seat(member.player, self.stage.id);
@@ -353,9 +353,11 @@ impl MatchActor {
             self.put_back(queued, gone);
             return;
         }
-        if !gone.is_empty() {
-            // The others play; whoever is not among them waits on wherever else they waited.
-            self.realm.matchmaker().do_send(PutBack { mode: self.stage.mode_name.clone(), tickets: Vec::new(), gone });
+        if let Some(mut queued) = queued {
+            // The others play. Whoever the door shut out waits on in their turn, and everybody wherever else they waited.
+            let roster = &self.stage.roster;
+            queued.tickets.retain(|(ticket, _)| !ticket.players.iter().any(|player| roster.is_seated(*player)));
+            self.put_back(queued, gone);
         }
         self.traits.extend(known);
         if let Some(wanted) = self.wanted.as_mut().filter(|_| reinforces) {

@@ -25,6 +25,7 @@ use crate::engine::votes::audit::Hash;
 use crate::engine::votes::record::AuditRecord;
 use crate::ids::{ChannelId, PlayerId, VoteId};
 use crate::limits::CHANNELS_LEFT_MAX;
+use crate::limits::JOINS_REMEMBERED_MAX;
 use crate::wire::matches::{Door, Role};
 use crate::wire::{self, Cid, ClientMsg, Dialect, Frame, Outbound, Reason, Refusal, Request};
 
@@ -191,7 +192,7 @@ impl SessionActor {
                     promised: None,
                     founds: true,
                 };
-                self.joining = Some(Joining::Match(card.clone()));
+                self.note_joining(Joining::Match(card.clone()));
                 self.tell(&card.addr, join, cid, Reason::MatchNotFound);
             }
             Err(no_match) => self.refuse(cid, refusal_of(no_match)),
@@ -209,7 +210,7 @@ impl SessionActor {
             return;
         }
         let find = FindOrCreate::new(self.me(ctx), cid.cloned(), find.ctx.map(|ctx| ctx.get().to_owned()), mode_name);
-        self.joining = Some(Joining::Any);
+        self.note_joining(Joining::Any);
         self.tell(self.realm.lobby(), find, cid, Reason::Busy);
     }
 
@@ -231,7 +232,7 @@ impl SessionActor {
             promised: None,
             founds: false,
         };
-        self.joining = Some(Joining::Match(card.clone()));
+        self.note_joining(Joining::Match(card.clone()));
         self.tell(&card.addr, join, cid, Reason::MatchNotFound);
     }
 
@@ -282,38 +283,49 @@ impl SessionActor {
         }
     }
 
+    /// Remembers where a seat may be on its way from.
+    fn note_joining(&mut self, joining: Joining) {
+        if self.joining.len() >= JOINS_REMEMBERED_MAX {
+            self.joining.pop_front();
+        }
+        self.joining.push_back(joining);
+    }
+
+    /// Leaves the seat there is, and every one that may be on its way: a leave goes behind each join, where that went, and is
+    /// answered by the last of them, so that it is never answered first.
     fn leave_match(&mut self, cid: Option<&Cid>) {
-        let leave = || Leave {
+        let leave = |reply: bool| Leave {
             player: self.player,
             session: Some(self.session_id),
             why: Parting::Asked,
-            reply: Some((self.outlet.clone(), cid.cloned())),
+            reply: reply.then(|| (self.outlet.clone(), cid.cloned())),
         };
-        // Right behind a join, it goes where that went: it must not be answered first.
-        let joining = self.joining.take().filter(|_| self.seat.is_none());
-        let told = match (&self.seat, joining) {
-            (Some(seat), _) => Some((seat.match_id, seat.card.addr.try_send(leave()))),
-            (None, Some(Joining::Match(card))) => Some((card.match_id, card.addr.try_send(leave()))),
-            (None, Some(Joining::Any)) => {
-                if self.realm.lobby().try_send(LeaveFound(leave())).is_err() {
-                    self.refuse(cid, Reason::Busy);
+        let mut places: Vec<_> = self.seat.iter().map(|seat| Joining::Match(seat.card.clone())).collect();
+        places.extend(self.joining.drain(..));
+        let last = places.len().saturating_sub(1);
+        let mut answered = false;
+        for (nth, place) in places.into_iter().enumerate() {
+            let leave = leave(nth == last);
+            let told = match place {
+                Joining::Match(card) => {
+                    let told = card.addr.try_send(leave).map_err(|error| matches!(error, SendError::Full(_)));
+                    // Free at once: what the client sends right behind the leave may already claim another seat. Not by
+                    // a session that another one has taken over from: the seat is that one's now.
+                    if told.is_ok() && self.realm.directory.is_current(self.player, self.session_id) {
+                        self.realm.directory.release_seat(self.player, card.match_id);
+                    }
+                    told
                 }
-                return;
+                Joining::Any => self.realm.lobby().try_send(LeaveFound(leave)).map_err(|_| true),
+            };
+            match told {
+                Ok(()) => answered |= nth == last,
+                Err(false) => {}
+                Err(true) => return self.refuse(cid, Reason::Busy),
             }
-            (None, None) => None,
-        };
-        match told {
-            // Free at once: what the client sends right behind the leave may already claim another seat. Not by a session
-            // that another one has taken over from: the seat is that one's now.
-            Some((match_id, Ok(()))) => {
-                if self.realm.directory.is_current(self.player, self.session_id) {
-                    self.realm.directory.release_seat(self.player, match_id);
-                }
-            }
-            Some((_, Err(SendError::Full(_)))) => self.refuse(cid, Reason::Busy),
-            Some((_, Err(SendError::Closed(_)))) | None => {
-                self.outlet.push(&wire::matches::Left::default().frame(cid));
-            }
+        }
+        if !answered {
+            self.outlet.push(&wire::matches::Left::default().frame(cid));
         }
     }
 
