@@ -203,6 +203,38 @@ fn the_usual_class_libraries_work() {
 }
 
 #[test]
+fn what_stands_between_is_never_handed_to_a_script() {
+    // Whoever asks whether two tables are equal asks their metatables.
+    let spy = "local seen, mine = {}, {}
+        local function own(t) mine[#mine + 1] = t return t end
+        local function note(...) for i = 1, select('#', ...) do local v = select(i, ...) if type(v) == 'table' then seen[#seen + 1] = v end end end
+        local function events(t)
+          for _, name in ipairs({'eq', 'lt', 'le', 'len', 'unm', 'concat', 'add', 'index', 'newindex', 'tostring', 'pairs', 'close'}) do
+            t['__' .. name] = function(...) note(...) end
+          end
+          return own(t)
+        end";
+    let check = "for _, s in ipairs(seen) do
+          local known = rawequal(s, _G)
+          for _, m in ipairs(mine) do known = known or rawequal(s, m) end
+          assert(known, 'a table of the host')
+        end";
+    for body in [
+        "local t = own(setmetatable({}, events({}))) setmetatable({}, t) setmetatable(t, nil) setmetatable(t, t)",
+        "local lock = own(setmetatable({}, events({}))) local t = own(setmetatable({}, own({__metatable = lock}))) setmetatable({}, t) getmetatable(t) pcall(setmetatable, t, nil) rawset(t, '__index', 1)",
+        "local lock = own(setmetatable({}, events({}))) local t = own(setmetatable({}, own({__metatable = lock, __call = print}))) setmetatable({}, t) getmetatable(t) rawset(t, '__sub', print)",
+        "local u = events({__call = print}) local t = own(setmetatable({__call = print}, u)) local o = own(setmetatable({}, t)) t.__add = print rawset(t, '__call', print) setmetatable(t, u) setmetatable(o, t) setmetatable(o, nil) pcall(tostring, t)",
+        "local u = own(setmetatable({}, events({}))) events(u) local t = own(setmetatable({}, u)) setmetatable({}, t) t.x = 1 t.__unm = print rawset(t, '__sub', print)",
+        "local t = events({}) setmetatable(t, t) setmetatable(t, t) setmetatable({}, t) t.__sub = print game.object(t) local _ = t.nothing",
+        "local t = events({__call = print}) setmetatable(t, t) setmetatable({}, t) t.__sub = print game.object(t) local _ = t.nothing setmetatable(t, nil)",
+        "local t = own(game.object()) pcall(setmetatable, own({}), t) local u = own(setmetatable({}, events({}))) game.object(u)",
+        "local t = own(setmetatable({}, events({}))) table.sort(own({1, 2})) table.unpack(t, 1, 2) pcall(table.concat, t) pcall(next, t)",
+    ] {
+        holds(&format!("{spy}\n{body}\n{check}"));
+    }
+}
+
+#[test]
 fn a_call_is_there_before_or_not_at_all() {
     for body in [
         "local t = setmetatable({}, {__call = function(self, ...) return select('#', ...) end}) assert(t(1, 2) == 2 and select(2, pcall(t, 1)) == 1)",

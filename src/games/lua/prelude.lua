@@ -2,7 +2,7 @@
 -- What is written in Lua is metered like any script, so it needs no bounds of its own.
 local host = ...
 
-local type, select, error, next, rawget, rawset = type, select, error, next, rawget, rawset
+local type, select, error, next, rawget, rawset, rawequal = type, select, error, next, rawget, rawset, rawequal
 local rawgetmetatable, rawsetmetatable, rawpcall, rawtostring = getmetatable, setmetatable, pcall, tostring
 local unpack, pack, find, gmatch, format, sqrt, floor = table.unpack, table.pack, string.find, string.gmatch, string.format, math.sqrt, math.floor
 local check, out_of_memory, error_text, charge = host.check, host.out_of_memory, host.error_text, host.charge
@@ -121,9 +121,8 @@ local NO_CHAIN = "__call must be a function"
 
 -- What Lua asks a metatable for; true for what is copied as it is.
 local EVENTS = { __index = false, __newindex = false, __call = false, __gc = false, __mode = false }
-for name in gmatch("tostring name len eq lt le concat unm bnot close add sub mul div idiv mod pow band bor bxor shl shr", "%l+") do
-  EVENTS["__" .. name] = true
-end
+local operators = "len concat eq lt le add sub mul div idiv mod pow unm band bor bxor bnot shl shr"
+for name in gmatch(operators .. " tostring name close", "%l+") do EVENTS["__" .. name] = true end
 
 -- Grows when copies of events may have grown old.
 local age = 0
@@ -131,10 +130,13 @@ local age = 0
 -- The guard of most: of tables that are real metatables and have none that a script set.
 local GUARD = { [SEEN] = false }
 
+-- Whether it is that one. An == would ask the other, which may be a script's, and give it away.
+local SHARED = { [GUARD] = true }
+
 -- What tables really get for this one; nothing where it serves as a metatable of none yet.
 local function served(mt)
   local guard = rawgetmetatable(mt)
-  if guard == GUARD then return mt end
+  if SHARED[guard] then return mt end
   return type(guard) == "table" and rawget(guard, REAL) or nil
 end
 
@@ -142,12 +144,13 @@ end
 local function put(t, k, v)
   local real = EVENTS[k] ~= nil and served(t)
   if real then
+    local shadowed = not rawequal(real, t)
     if v ~= nil then
       if k == "__gc" or k == "__mode" then return NO_COLLECTOR end
-      if k == "__call" and real == t then return "__call must be there before the metatable is set" end
+      if k == "__call" and not shadowed then return "__call must be there before the metatable is set" end
       if k == "__call" and type(v) ~= "function" then return NO_CHAIN end
     end
-    if real ~= t then real[k] = v end
+    if shadowed then real[k] = v end
     -- These two are never old: see below.
     if k ~= "__index" and k ~= "__newindex" then age = age + 1 end
   end
@@ -198,7 +201,7 @@ end
 
 -- The guard of a table for which others really get `real`, and which has `user` as its metatable, or none.
 local function guard_of(t, real, user)
-  if real == t and not user then return GUARD end
+  if not user and rawequal(real, t) then return GUARD end
   local guard = { [SEEN] = user or false, [REAL] = real, __newindex = GUARD.__newindex }
   if user then follow(guard, user, late_index) end
   return guard
@@ -209,7 +212,7 @@ local function serve(mt, guard)
   local real = guard ~= nil and served(mt)
   if real then
     if guard[SEEN] then follow(guard, guard[SEEN], late_index) end
-    if real ~= mt then follow_as_shadow(real, mt) end
+    if not rawequal(real, mt) then follow_as_shadow(real, mt) end
     return real
   end
   local call = rawget(mt, "__call")
@@ -221,11 +224,11 @@ local function serve(mt, guard)
     follow_as_shadow(real, mt)
   end
   if guard == nil then
-    rawsetmetatable(mt, real == mt and GUARD or guard_of(mt, real))
+    rawsetmetatable(mt, guard_of(mt, real))
   else
     -- It may be protected, which hides it here and would keep the guard away.
     local user = real_metatable(mt)
-    if user == MARK then error("what game.object marked cannot be a metatable", 3) end
+    if rawequal(user, MARK) then error("what game.object marked cannot be a metatable", 3) end
     set_real_metatable(mt, guard_of(mt, real, rawget(user, SEEN) or user))
   end
   return real
@@ -235,7 +238,7 @@ function setmetatable(t, mt)
   local guard = rawgetmetatable(mt)
   -- How most objects are made, of a class or with a metatable of their own: all of the below, in a few steps.
   if rawgetmetatable(t) == nil then
-    if guard == GUARD then return rawsetmetatable(t, mt) end
+    if SHARED[guard] then return rawsetmetatable(t, mt) end
     if guard == nil and type(mt) == "table" and type(t) == "table" and t ~= mt and rawget(mt, "__call") == nil
       and rawget(mt, "__gc") == nil and rawget(mt, "__mode") == nil then
       rawsetmetatable(mt, GUARD)
