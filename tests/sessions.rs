@@ -5,10 +5,11 @@ mod support;
 use serde_json::{Value, json};
 use support::{Client, pair, run, server, stranger};
 use tessera::actors::matches::{Leave, Parting};
+use tessera::actors::matchmaker::TakeUp;
 use tessera::actors::sessions::Inbound;
 use tessera::client::{Base, request};
 use tessera::engine::modes::{Matchmaking, Mode, Players, ScheduledVote};
-use tessera::ids::{PlayerId, SessionId};
+use tessera::ids::{MatchId, PlayerId, SessionId};
 use tessera::store::rows::BanRow;
 use tessera::wire;
 
@@ -207,13 +208,45 @@ fn a_session_that_was_taken_over_from_can_no_longer_leave_the_match() {
         let card = realm.directory.card(match_id.parse().unwrap()).expect("it lives");
         let player: PlayerId = ann.player.parse().unwrap();
         let older: SessionId = realm.make(SessionId::new);
-        let leave = |session| Leave { player, session: Some(session), why: Parting::Asked, reply: None };
+        let leave =
+            |session| Leave { player, session: Some(session), why: Parting::Asked, reply: None, by_lobby: false };
         card.addr.send(leave(older)).await.expect("it is handled");
         assert!(bob.heard_of("match.player_left").await.is_empty());
         assert!(realm.is_in_match(player, card.match_id));
         ann.expect("match.state").await;
         card.addr.send(leave(ann.session.parse().unwrap())).await.expect("it is handled");
         assert_eq!(bob.expect("match.player_left").await["payload"]["player_id"], ann.player.as_str());
+    });
+}
+
+/// A game may take its time to refuse a join, and the seat is claimed meanwhile.
+#[test]
+fn a_join_that_comes_to_nothing_costs_nobody_a_ticket() {
+    let server = server(|_| {});
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        for (first, second, is_told) in [("ann", "bob", true), ("cid", "dan", false)] {
+            let (mut ann, mut bob) = (Client::new(&base, first).await, Client::new(&base, second).await);
+            let player: PlayerId = ann.player.parse().unwrap();
+            ann.send("matchmaker.add", json!({"mode": "demo"})).await;
+            let ticket = ann.expect("matchmaker.queued").await["payload"]["ticket_id"].as_str().unwrap().to_owned();
+            let elsewhere = realm.make(MatchId::new);
+            realm.directory.claim_seat(player, elsewhere).expect("she has none");
+            bob.send("matchmaker.add", json!({"mode": "demo"})).await;
+            bob.expect("matchmaker.queued").await;
+            let bearer = format!("Bearer {}", ann.token);
+            let path = format!("/api/v1/matchmaker/{ticket}");
+            let answer = request(&base, "GET", &path, &[("Authorization", &bearer)], None).await.unwrap();
+            let waits: Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(waits["why"]["code"], "seating", "{waits}");
+            realm.directory.release_seat(player, elsewhere);
+            if is_told {
+                realm.matchmaker().try_send(TakeUp(player)).expect("it has room");
+            }
+            let matched = ann.expect("match.matched").await["payload"].clone();
+            assert_eq!(bob.expect("match.matched").await["payload"], matched);
+        }
     });
 }
 

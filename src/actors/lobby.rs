@@ -8,6 +8,7 @@ use actix::prelude::*;
 
 use super::directory::{MatchCard, Member};
 use super::matches::{Join, Leave};
+use super::outlet::Outlet;
 use super::realm::{MatchOrder, Realm};
 use super::sessions::refusal_of;
 use crate::engine::matches::Phase;
@@ -115,6 +116,19 @@ impl LobbyActor {
         }
     }
 
+    /// Where a player was sent last.
+    fn forget_sent(&mut self, player: PlayerId) -> Option<Arc<MatchCard>> {
+        let at = self.sent.iter().rposition(|(sent, _)| *sent == player)?;
+        self.sent.remove(at).map(|(_, card)| card)
+    }
+
+    fn refuse_leave(&self, reply: Option<(Arc<Outlet>, Option<Cid>)>) {
+        let Some((outlet, cid)) = reply else { return };
+        let refusal = Refusal::from(Reason::Busy);
+        self.realm.meters.refused(refusal.reason.row().code);
+        outlet.push(&refusal.frame(cid.as_ref(), None));
+    }
+
     fn refuse(&self, find: &FindOrCreate, refusal: Refusal) {
         self.realm.meters.refused(refusal.reason.row().code);
         find.member.outlet.push(&refusal.frame(find.cid.as_ref(), None));
@@ -190,12 +204,17 @@ impl Handler<LeaveFound> for LobbyActor {
     type Result = ();
 
     fn handle(&mut self, LeaveFound(leave): LeaveFound, _: &mut Self::Context) {
-        let at = self.sent.iter().rposition(|(player, _)| *player == leave.player);
-        let found = at.and_then(|at| self.sent.remove(at));
-        // Behind the join, which went the same way.
-        let reply = leave.reply.clone();
-        let told = found.is_some_and(|(_, card)| card.addr.try_send(leave).is_ok());
-        if let Some((outlet, cid)) = reply.filter(|_| !told) {
+        let mut leave = Leave { by_lobby: true, ..leave };
+        // Behind the join, which went the same way. A match that has them not sends it back to here, where the find that
+        // it sent on came before; each way there and back forgets a place, so it ends.
+        while let Some(card) = self.forget_sent(leave.player) {
+            leave = match card.addr.try_send(leave) {
+                Ok(()) => return,
+                Err(SendError::Closed(leave)) => leave,
+                Err(SendError::Full(Leave { reply, .. })) => return self.refuse_leave(reply),
+            };
+        }
+        if let Some((outlet, cid)) = leave.reply {
             outlet.push(&crate::wire::matches::Left::default().frame(cid.as_ref()));
         }
     }

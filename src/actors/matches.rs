@@ -324,7 +324,7 @@ impl Handler<Open> for MatchActor {
         self.card = Some(open.card);
         let (waiting, queued) = (open.matched, open.queued);
         let wanted = waiting.len();
-        if let Some(why) = self.broken.take() {
+        if let Some(why) = &self.broken {
             tracing::error!(match_id = %self.stage.id, mode = %self.stage.mode_name, %why, "a match's game could not be built");
             for member in &waiting {
                 self.realm.directory.release_seat(member.player, self.stage.id);

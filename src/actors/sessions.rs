@@ -281,7 +281,7 @@ impl SessionActor {
                 self.realm.presence().do_send(OutOfMatch { player: self.player, match_id: card.match_id });
                 // `do_send` on purpose: once per session, and the seat must not be lost to a full mailbox.
                 let session = Some(self.session_id);
-                card.addr.do_send(Leave { player: self.player, session, why, reply: None });
+                card.addr.do_send(Leave { player: self.player, session, why, reply: None, by_lobby: false });
             }
             self.realm.matchmaker().do_send(WithdrawPlayer { player: self.player });
         }

@@ -72,6 +72,8 @@ pub struct Leave {
     pub why: Parting,
     /// Where to answer.
     pub reply: Option<(Arc<Outlet>, Option<Cid>)>,
+    /// The lobby had sent the player here. A match that has them not asks it where they are by now.
+    pub by_lobby: bool,
 }
 
 /// Why a player goes.

@@ -6,8 +6,8 @@ use actix::prelude::*;
 
 use super::{Join, Leave, MatchActor, Parting, PlayerBack, QueuedGroup, Reinforce, Wanted, says};
 use crate::actors::directory::Member;
-use crate::actors::lobby::FindAgain;
-use crate::actors::matchmaker::{AskBackfill, PutBack};
+use crate::actors::lobby::{FindAgain, LeaveFound};
+use crate::actors::matchmaker::{AskBackfill, PutBack, TakeUp};
 use crate::actors::overload::Pressure;
 use crate::actors::sessions::{Seated, Unseated};
 use crate::engine::matches::Phase;
@@ -60,7 +60,8 @@ impl MatchActor {
                 Some(_) => {}
                 None => {
                     let session = Some(member.session_id);
-                    let leave = Leave { player: member.player, session, why: Parting::Expired, reply: None };
+                    let why = Parting::Expired;
+                    let leave = Leave { player: member.player, session, why, reply: None, by_lobby: false };
                     card.addr.do_send(leave);
                 }
             }
@@ -134,7 +135,7 @@ impl MatchActor {
         } else if already {
             Ok(false)
         } else if self.over {
-            Err(Refusal::from(Reason::MatchNotFound))
+            Err(Refusal::from(if self.broken.is_some() { Reason::GameUnavailable } else { Reason::MatchNotFound }))
         } else if self.card.as_ref().is_some_and(|card| card.join_code.is_some()) && !invited {
             Err(Refusal::from(Reason::MatchPrivate))
         } else if spectate {
@@ -183,7 +184,12 @@ impl MatchActor {
                 {
                     self.realm.lobby().do_send(FindAgain(again, self.stage.id));
                 }
-                _ => self.refuse(&outlet, cid.as_ref(), refusal),
+                _ => {
+                    self.refuse(&outlet, cid.as_ref(), refusal);
+                    // A group of the queue may have found the seat claimed while the game was asked. Should the queue be
+                    // too busy to hear it, it looks by itself after a while.
+                    let _ = self.realm.matchmaker().try_send(TakeUp(player));
+                }
             },
         }
         self.end_if_nobody_came(ctx);
@@ -465,6 +471,10 @@ impl Handler<Leave> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, leave: Leave, ctx: &mut Context<Self>) {
+        if leave.by_lobby && !self.members.contains_key(&leave.player) {
+            // `do_send` on purpose: it goes behind the find that was sent on from here.
+            return self.realm.lobby().do_send(LeaveFound(leave));
+        }
         let seated = self.members.get(&leave.player);
         let stale = seated.is_some_and(|member| leave.session.is_some_and(|said| said != member.session_id));
         if let Some((outlet, cid)) = &leave.reply {

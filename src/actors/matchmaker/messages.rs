@@ -67,6 +67,14 @@ pub struct WithdrawPlayer {
     pub player: PlayerId,
 }
 
+/// A match that a player went to by themselves has them not: tickets that waited for that go on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct TakeUp(
+    /// Who.
+    pub PlayerId,
+);
+
 /// A player's connection is gone: their tickets keep their places but are not matched.
 #[derive(Message)]
 #[rtype(result = "()")]

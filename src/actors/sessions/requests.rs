@@ -299,6 +299,7 @@ impl SessionActor {
             session: Some(self.session_id),
             why: Parting::Asked,
             reply: reply.then(|| (self.outlet.clone(), cid.cloned())),
+            by_lobby: false,
         };
         let mut places: Vec<_> = self.seat.iter().map(|seat| Joining::Match(seat.card.clone())).collect();
         places.extend(self.joining.drain(..));
