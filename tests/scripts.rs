@@ -99,6 +99,33 @@ fn a_saved_script_reaches_running_matches_and_a_bad_one_reaches_nobody() {
     });
 }
 
+/// It passes the look that the server takes at it as it starts.
+#[test]
+fn a_game_that_cannot_be_made_is_told_as_that_whatever_way_one_asks() {
+    let folder = Folder::of(
+        "quick_play = true
+         function init(config)
+           if config.match_id ~= '00000000-0000-0000-0000-000000000000' then error('no luck') end
+           return {}
+         end",
+    );
+    let server = folder.serve(|config| {
+        let mode = config.modes.entry("default".into()).or_default();
+        (mode.game, mode.create, mode.quick_play) = ("lua:match.lua".into(), true, true);
+        mode.matchmaking.size = Some(1);
+        mode.players = Players { min: 1, max: 2 };
+    });
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut a = Client::new(&base, "alice").await;
+        for kind in ["match.find_or_create", "match.create"] {
+            assert_eq!(a.refused(kind, json!({"mode": "default"})).await, "game_unavailable", "{kind}");
+        }
+        a.send("matchmaker.add", json!({"mode": "default"})).await;
+        assert_eq!(a.expect("match.matchmaker_failed").await["payload"]["reason"], "game_unavailable");
+    });
+}
+
 #[test]
 fn nothing_is_reloaded_where_that_is_off() {
     let folder = Folder::of(&counter("", "1"));

@@ -246,6 +246,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("presence.update", r#"{"status":7}"#, "invalid_field status"),
     ("presence.update", r#"{"status":""}"#, "invalid_field status"),
     ("presence.update", r#"{"status":"0123456789012345678901234567890123"}"#, "invalid_field status"),
+    ("presence.update", r#"{"status":"a\u202eb"}"#, "invalid_field status"),
     ("presence.update", r#"{"metadata":[]}"#, "invalid_field metadata"),
     ("presence.subscribe", "{}", "missing_field player_ids"),
     ("presence.subscribe", r#"{"player_ids":["nobody"]}"#, "invalid_field player_ids"),

@@ -324,15 +324,16 @@ impl Handler<Open> for MatchActor {
         self.card = Some(open.card);
         let (waiting, queued) = (open.matched, open.queued);
         let wanted = waiting.len();
-        if let Some(why) = self.broken.take() {
+        if let Some(why) = &self.broken {
             tracing::error!(match_id = %self.stage.id, mode = %self.stage.mode_name, %why, "a match's game could not be built");
             for member in &waiting {
                 self.realm.directory.release_seat(member.player, self.stage.id);
                 member.outlet.push(&seats::failed("game_unavailable"));
             }
-            // Whatever else they wait for goes on.
+            // Their tickets for this are gone, which is told; whatever else they wait for goes on.
             let gone = waiting.iter().map(|member| member.player).collect();
-            self.realm.matchmaker().do_send(PutBack { mode: self.stage.mode_name.clone(), tickets: Vec::new(), gone });
+            let tickets = queued.map(|queued| queued.tickets).unwrap_or_default();
+            self.realm.matchmaker().do_send(PutBack { mode: self.stage.mode_name.clone(), tickets, gone });
             self.stage.cancel("game_unavailable");
             self.carry_out(ctx);
             return;

@@ -136,16 +136,24 @@ impl MatchmakerActor {
             self.recording.came(added.ticket_id, mode.clone(), now_ms, party, properties);
         }
         self.tickets.insert(added.ticket_id, mode.clone());
-        self.freeze_absent(&mode, added.ticket_id);
+        self.keep_back(&mode, added.ticket_id);
         Ok(added)
     }
 
-    /// Who lost the connection meanwhile told a pool that did not have the ticket.
-    fn freeze_absent(&mut self, mode: &Arc<str>, ticket_id: TicketId) {
+    /// Keeps a ticket back that came into its pool now: who lost the connection meanwhile told a pool that did not have
+    /// it, and who has a seat may be about to be refused it.
+    fn keep_back(&mut self, mode: &Arc<str>, ticket_id: TicketId) {
         let Some(pool) = self.pools.get_mut(mode) else { return };
         let players = pool.get(ticket_id).map(|ticket| ticket.players.clone()).unwrap_or_default();
-        for player in players.into_iter().filter(|player| !self.realm.directory.is_connected(*player)) {
-            pool.freeze(player);
+        let (directory, now_ms) = (&self.realm.directory, self.realm.clock.now_ms());
+        for player in players {
+            if !directory.is_connected(player) {
+                pool.freeze(player);
+            }
+            if directory.seat(player).is_some() {
+                pool.set_aside(player);
+                self.aside.insert(player, now_ms);
+            }
         }
     }
 
@@ -233,9 +241,9 @@ impl MatchmakerActor {
         let waits: Vec<_> = tickets.iter().map(|ticket| now_ms.saturating_sub(ticket.added_ms)).collect();
         let queued = QueuedGroup { tickets: tickets.into_iter().zip(turns).collect(), teams };
         let directory = &self.realm.directory;
-        let gone = |player: &PlayerId| directory.member(*player).is_none() || directory.seat(*player).is_some();
-        let gone: Vec<_> = players.iter().copied().filter(gone).collect();
-        if !gone.is_empty() {
+        let gone: Vec<_> = players.iter().copied().filter(|player| directory.member(*player).is_none()).collect();
+        // Whoever has a seat by now may be about to be refused it: their ticket waits for that.
+        if !gone.is_empty() || players.iter().any(|player| directory.seat(*player).is_some()) {
             self.put_back(&mode, queued.tickets, &gone);
             return false;
         }
@@ -265,20 +273,18 @@ impl MatchmakerActor {
             };
             match self.realm.start_match(order) {
                 Ok(_) => {}
-                Err(NoMatch::Overloaded | NoMatch::Capacity) => {
-                    // Sooner than we were told to hold; that we may go on will be told.
-                    self.hold(true);
+                Err(no_match @ (NoMatch::Overloaded | NoMatch::Capacity | NoMatch::SeatTaken(_))) => {
+                    if !matches!(no_match, NoMatch::SeatTaken(_)) {
+                        // Sooner than we were told to hold; that we may go on will be told.
+                        self.hold(true);
+                    }
                     self.put_back(&mode, tickets, &[]);
-                    return false;
-                }
-                Err(NoMatch::SeatTaken(player)) => {
-                    self.put_back(&mode, tickets, &[player]);
                     return false;
                 }
                 Err(no_match) => {
                     let frame = says::Failed { reason: refusal_of(no_match).reason.row().word.into() }.push();
                     matched.iter().for_each(|member| member.outlet.push(&frame));
-                    players.iter().for_each(|player| self.take_up(*player));
+                    self.put_back(&mode, tickets, &players);
                 }
             }
         }
@@ -296,16 +302,15 @@ impl MatchmakerActor {
     fn set_aside(&mut self, player: PlayerId) {
         self.aside.insert(player, self.realm.clock.now_ms());
         for pool in self.pools.values_mut() {
-            pool.freeze(player);
+            pool.set_aside(player);
         }
     }
 
     /// The match has them not: what was set aside goes on.
     fn take_up(&mut self, player: PlayerId) {
-        if self.realm.directory.is_connected(player) && self.realm.directory.seat(player).is_none() {
-            self.aside.remove(&player);
+        if self.realm.directory.seat(player).is_none() && self.aside.remove(&player).is_some() {
             for pool in self.pools.values_mut() {
-                pool.unfreeze(player);
+                pool.take_up(player);
             }
         }
     }
@@ -335,7 +340,7 @@ impl MatchmakerActor {
             let players = ticket.players.clone();
             if !players.iter().any(|player| gone.contains(player)) && pool.put_back(ticket, turn) {
                 self.tickets.insert(ticket_id, mode.clone());
-                self.freeze_absent(mode, ticket_id);
+                self.keep_back(mode, ticket_id);
                 continue;
             }
             let frame = says::Removed::of(ticket_id).push();
@@ -416,7 +421,7 @@ impl Handler<AddTicket> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, message: AddTicket, ctx: &mut Self::Context) {
-        let AddTicket { member, cid, add } = message;
+        let AddTicket { member, cid, add, turn: _turn } = message;
         let (outlet, realm) = (member.outlet.clone(), self.realm.clone());
         self.queue(&member, add, ctx, |outcome| match outcome {
             Ok(queued) => outlet.push(&queued.frame(cid.as_ref())),
@@ -432,7 +437,7 @@ impl Handler<RemoveTicket> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, message: RemoveTicket, _: &mut Self::Context) {
-        let RemoveTicket { member, cid, ticket_id } = message;
+        let RemoveTicket { member, cid, ticket_id, turn: _turn } = message;
         match self.remove(ticket_id, member.player) {
             Ok(()) => member.outlet.push(&says::Removed::reply().frame(cid.as_ref())),
             Err(refusal) => {
@@ -468,6 +473,17 @@ impl Handler<WithdrawPlayer> for MatchmakerActor {
     fn handle(&mut self, message: WithdrawPlayer, ctx: &mut Self::Context) {
         self.withdraw(message.player, true);
         self.sleep(ctx);
+    }
+}
+
+impl Handler<TakeUp> for MatchmakerActor {
+    type Result = ();
+
+    fn handle(&mut self, TakeUp(player): TakeUp, ctx: &mut Self::Context) {
+        if self.aside.contains_key(&player) {
+            self.take_up(player);
+            self.look(ctx);
+        }
     }
 }
 

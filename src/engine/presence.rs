@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::chat::is_plain;
 use crate::ids::{MatchId, PlayerId, SessionId};
 use crate::limits;
 use crate::limits::{METADATA_BYTES_MAX, STATUS_BYTES_MAX};
@@ -159,7 +160,7 @@ impl Presence {
         metadata: Option<&str>,
         now_ms: u64,
     ) -> Result<Vec<Change>, PresenceRefused> {
-        if status.is_empty() || status.len() > STATUS_BYTES_MAX || status.chars().any(char::is_control) {
+        if status.is_empty() || status.len() > STATUS_BYTES_MAX || !is_plain(status) {
             return Err(PresenceRefused::Status);
         }
         if metadata.is_some_and(|metadata| metadata.len() > METADATA_BYTES_MAX) {
@@ -480,7 +481,7 @@ mod tests {
     fn what_is_refused_and_what_is_off() {
         let mut presence = friends();
         let long = "x".repeat(33);
-        for bad in ["", "a\nb", long.as_str()] {
+        for bad in ["", "a\nb", "a\u{202e}b", long.as_str()] {
             assert_eq!(presence.update(ANN, bad, None, 0), Err(PresenceRefused::Status), "{bad:?}");
         }
         let heavy = "x".repeat(METADATA_BYTES_MAX + 1);

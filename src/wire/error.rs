@@ -101,6 +101,7 @@ reasons! {
     MatchLocked "match_locked" "match.locked" 409 later None, "The match takes no new players now";
     MatchPrivate "match_private" "match.private" 403 never None, "The match is private; join with its join_code";
     JoinRefused "join_refused" "match.join_refused" 403 never None, "The game refused this join; see details.refused_reason";
+    GameUnavailable "game_unavailable" "match.game_unavailable" 503 later None, "This mode's game could not be started; the server's log says why, and its operator can mend it";
     AlreadyInMatch "already_in_match" "match.already_in_match" 409 later None, "A player holds one seat at a time; leave the other match first";
     Watching "already_in_match" "match.already_in_match" 409 later None, "You watch this match; send match.leave, then join it to play";
     NotInMatch "not_in_match" "match.not_in_match" 409 never None, "You are not in a match; join or queue first";

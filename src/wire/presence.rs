@@ -7,6 +7,7 @@ use super::decode::Fields;
 use super::error::Refusal;
 use super::frame::{Cid, Outbound};
 use super::messages::Inbound;
+use crate::engine::chat::is_plain;
 use crate::ids::PlayerId;
 use crate::limits::{METADATA_BYTES_MAX, STATUS_BYTES_MAX};
 
@@ -24,8 +25,8 @@ impl Inbound for Update {
     fn read(_: Option<&Cid>, fields: &Fields<'_>) -> Result<Self, Refusal> {
         fields.whole()?;
         let status = fields.opt_text("status")?.unwrap_or_else(|| "online".into());
-        if status.is_empty() || status.len() > STATUS_BYTES_MAX || status.chars().any(char::is_control) {
-            return Err(Refusal::invalid("status", "1 to 32 bytes without control characters"));
+        if status.is_empty() || status.len() > STATUS_BYTES_MAX || !is_plain(&status) {
+            return Err(Refusal::invalid("status", "1 to 32 bytes without control or bidi characters"));
         }
         let metadata = fields.opt_object("metadata", METADATA_BYTES_MAX, "an object of at most 1024 bytes")?;
         Ok(Self { status, metadata })

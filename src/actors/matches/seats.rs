@@ -7,7 +7,7 @@ use actix::prelude::*;
 use super::{Join, Leave, MatchActor, Parting, PlayerBack, QueuedGroup, Reinforce, Wanted, says};
 use crate::actors::directory::Member;
 use crate::actors::lobby::FindAgain;
-use crate::actors::matchmaker::{AskBackfill, PutBack};
+use crate::actors::matchmaker::{AskBackfill, PutBack, TakeUp};
 use crate::actors::overload::Pressure;
 use crate::actors::sessions::{Seated, Unseated};
 use crate::engine::matches::Phase;
@@ -60,7 +60,8 @@ impl MatchActor {
                 Some(_) => {}
                 None => {
                     let session = Some(member.session_id);
-                    let leave = Leave { player: member.player, session, why: Parting::Expired, reply: None };
+                    let why = Parting::Expired;
+                    let leave = Leave { player: member.player, session, why, reply: None, turn: None };
                     card.addr.do_send(leave);
                 }
             }
@@ -121,7 +122,8 @@ impl MatchActor {
     }
 
     pub(super) fn join(&mut self, join: Join, ctx: &mut Context<Self>) {
-        let Join { member, cid, ctx: join_ctx, spectate, invited, promised, founds } = join;
+        // Given back when all that comes of this is said.
+        let Join { member, cid, ctx: join_ctx, spectate, invited, promised, founds, turn: _turn } = join;
         self.founded |= founds;
         let player = member.player;
         let outlet = member.outlet.clone();
@@ -134,7 +136,7 @@ impl MatchActor {
         } else if already {
             Ok(false)
         } else if self.over {
-            Err(Refusal::from(Reason::MatchNotFound))
+            Err(Refusal::from(if self.broken.is_some() { Reason::GameUnavailable } else { Reason::MatchNotFound }))
         } else if self.card.as_ref().is_some_and(|card| card.join_code.is_some()) && !invited {
             Err(Refusal::from(Reason::MatchPrivate))
         } else if spectate {
@@ -183,7 +185,12 @@ impl MatchActor {
                 {
                     self.realm.lobby().do_send(FindAgain(again, self.stage.id));
                 }
-                _ => self.refuse(&outlet, cid.as_ref(), refusal),
+                _ => {
+                    self.refuse(&outlet, cid.as_ref(), refusal);
+                    // A group of the queue may have found the seat claimed while the game was asked. Should the queue be
+                    // too busy to hear it, it looks by itself after a while.
+                    let _ = self.realm.matchmaker().try_send(TakeUp(player));
+                }
             },
         }
         self.end_if_nobody_came(ctx);
@@ -418,7 +425,10 @@ impl MatchActor {
         let patient = self.turned_away.len() < TURNED_AWAY_PER_MATCH_MAX;
         let mut seats = Vec::new();
         if self.takes_from_queue() && playing && patient && self.stage.joinable() {
-            seats = self.stage.roster.free_in_teams(mode.matchmaking.size.unwrap_or(mode.players.max));
+            let (size, max) = (mode.matchmaking.size.unwrap_or(mode.players.max), mode.players.max);
+            // A game may ask for more than a match begins with, and the queue sends that many at a time.
+            seats = self.stage.roster.free_in_teams(if self.wanted.is_some() { max } else { size });
+            seats.iter_mut().for_each(|free| *free = size.min(*free));
             let mut too_many = seats.iter().sum::<u32>().saturating_sub(self.wanted.unwrap_or(u32::MAX));
             // The fullest teams are the last to be helped.
             while too_many > 0

@@ -35,6 +35,9 @@ pub struct Churn {
     /// Visit without a match: sign in, connect, authenticate, close
     #[arg(long)]
     pub(super) no_match: bool,
+    /// Milliseconds that a visitor stays away between two visits
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
+    pub(super) pause_ms: u64,
     /// Which of the load's accounts the first visitor has.
     #[arg(skip)]
     #[serde(skip)]
@@ -44,7 +47,8 @@ pub struct Churn {
 impl Churn {
     pub(super) fn cases(&self) -> Vec<String> {
         let what = if self.no_match { ", without a match" } else { "" };
-        vec![format!("{} visitors at once{what}", self.visitors)]
+        let pause = if self.pause_ms > 0 { format!(", {} ms apart", self.pause_ms) } else { String::new() };
+        vec![format!("{} visitors at once{pause}{what}", self.visitors)]
     }
 
     pub(super) fn server_config(&self) -> String {
@@ -67,6 +71,7 @@ impl Churn {
         let visitors: Vec<_> = (0..self.visitors as usize)
             .map(|place| {
                 let (target, seen, first) = (cx.target.clone(), seen.clone(), self.first_player);
+                let pause = Duration::from_millis(self.pause_ms);
                 tokio::task::spawn_local(async move {
                     let mut visits = 0;
                     while Instant::now() < seen.board.until() {
@@ -75,6 +80,9 @@ impl Churn {
                             seen.board.refused(&why);
                         }
                         visits += 1;
+                        if !pause.is_zero() {
+                            tokio::time::sleep(pause).await;
+                        }
                     }
                 })
             })

@@ -29,12 +29,19 @@ pub struct Soak {
     /// Casts per second in all of those
     #[arg(long, value_name = "N", default_value_t = 200.0, value_parser = super::rate)]
     casts_per_s: f64,
-    /// Fail when the server holds more than so many MiB more in the last quarter than in the first
+    /// Fail when the server holds more than so many MiB more in the last quarter than in the first, of what is measured
+    /// after --settle-s
     #[arg(long, value_name = "MIB", value_parser = super::rate)]
     flat_within: Option<f64>,
+    /// Seconds that memory may take to fill up what every session may ask for again, and that do not count for flatness
+    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = super::rate)]
+    settle_s: f64,
     /// Visitors who come and go
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     visitors: u32,
+    /// Milliseconds that a visitor stays away between two visits; with 0 signing in takes all that a core has left
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
+    pause_ms: u64,
 }
 
 impl Soak {
@@ -76,6 +83,7 @@ impl Soak {
             visitors: self.visitors,
             mode: "bench_churn".into(),
             no_match: false,
+            pause_ms: self.pause_ms,
             first_player: voters + 2 * self.vote_matches as usize,
         };
         (ticks, votes, churn)
@@ -107,7 +115,7 @@ impl Soak {
                 round.add_latency(latency);
             }
         }
-        if let Some(gained) = gained_mib(&usage.memory_over_time) {
+        if let Some(gained) = gained_mib(&usage.memory_over_time, self.settle_s) {
             round.tell("memory gained, first quarter to last", "MiB", Better::Lower, gained);
             round.faults.extend(grown(gained, self.flat_within));
         }
@@ -129,8 +137,9 @@ fn grown(gained_mib: f64, flat_within_mib: Option<f64>) -> Option<String> {
     Some(format!("the server's memory grew by {gained_mib:.1} MiB, more than the {allowed} allowed by --flat-within"))
 }
 
-/// The mean of the last quarter less that of the first.
-fn gained_mib(memory: &[[f64; 2]]) -> Option<f64> {
+/// The mean of the last quarter less that of the first, of what came after so many seconds.
+fn gained_mib(memory: &[[f64; 2]], settle_s: f64) -> Option<f64> {
+    let memory = &memory[memory.partition_point(|point| point[0] < settle_s)..];
     let quarter = memory.len().div_ceil(4);
     let mean = |part: &[[f64; 2]]| part.iter().map(|point| point[1]).sum::<f64>() / part.len() as f64;
     (quarter > 0).then(|| mean(&memory[memory.len() - quarter..]) - mean(&memory[..quarter]))
@@ -142,9 +151,12 @@ mod tests {
 
     #[test]
     fn memory_gained_is_between_the_quarters() {
-        let memory: Vec<_> = [10.0, 12.0, 50.0, 50.0, 50.0, 50.0, 20.0, 22.0].map(|mib| [0.0, mib]).to_vec();
-        assert_eq!(gained_mib(&memory), Some(10.0));
-        assert_eq!((gained_mib(&[]), gained_mib(&[[0.0, 5.0]])), (None, Some(0.0)));
+        let memory = [1.0, 2.0, 10.0, 12.0, 50.0, 50.0, 50.0, 50.0, 20.0, 22.0];
+        let memory: Vec<_> = (0..).zip(memory).map(|(at, mib)| [f64::from(at), mib]).collect();
+        assert_eq!(gained_mib(&memory, 2.0), Some(10.0));
+        assert_eq!(gained_mib(&memory[2..], 0.0), Some(10.0));
+        assert_eq!(gained_mib(&memory, 10.0), None);
+        assert_eq!((gained_mib(&[], 0.0), gained_mib(&[[0.0, 5.0]], 0.0)), (None, Some(0.0)));
         assert!(grown(10.0, Some(9.5)).is_some());
         assert_eq!((grown(9.5, Some(9.5)), grown(-3.0, Some(0.0)), grown(10.0, None)), (None, None, None));
     }

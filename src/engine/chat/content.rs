@@ -75,6 +75,12 @@ impl Content {
     }
 }
 
+/// Whether a text that is shown beside others, and is no message of its own, leaves them as they are: no control and no
+/// bidi characters.
+pub fn is_plain(text: &str) -> bool {
+    !text.contains(is_forbidden)
+}
+
 /// Characters that end up changing what stands around them: controls, line separators, and those that turn the
 /// direction of text.
 pub(super) fn is_forbidden(c: char) -> bool {

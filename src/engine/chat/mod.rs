@@ -20,7 +20,7 @@ mod places;
 mod turns;
 
 pub use channel::{ChangeRefused, Channel, ChannelRules, Editor, Line, Pace, SayRefused, Sender};
-pub use content::{Content, ContentRefused, Filter, FilterVerdict};
+pub use content::{Content, ContentRefused, Filter, FilterVerdict, is_plain};
 pub use paces::Paces;
 pub use places::{Door, InvalidChannelId, Place, Places};
 pub use turns::{InOrder, Turns};

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use unicode_normalization::is_nfc;
+
 use crate::ids::{ChannelId, MatchId, PlayerId};
 use crate::limits::CHANNEL_NAME_BYTES_MAX;
 
@@ -90,7 +92,8 @@ impl Place {
         Self::Dm(a.min(b), a.max(b))
     }
 
-    /// The channel of a room, if it may have this name: 1 to 64 bytes without spaces, control characters or `:`.
+    /// The channel of a room, if it may have this name: 1 to 64 bytes in normal form C without
+    /// spaces, control characters or `:`.
     pub fn room(name: &str) -> Result<Self, InvalidChannelId> {
         if is_name(name) { Ok(Self::Room(name.into())) } else { Err(InvalidChannelId) }
     }
@@ -136,7 +139,8 @@ impl fmt::Display for Place {
 
 fn is_name(name: &str) -> bool {
     let plain = |c: char| c != ':' && !c.is_whitespace() && !super::content::is_forbidden(c);
-    (1..=CHANNEL_NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(plain)
+    // One way to write it: what looks like one room is one.
+    (1..=CHANNEL_NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(plain) && is_nfc(name)
 }
 
 #[cfg(test)]
@@ -174,6 +178,8 @@ mod tests {
             "room:a b".into(),
             "room:a:b".into(),
             "room:\u{202e}".into(),
+            // Looks like the one above.
+            "room:U\u{308}ni\u{308}ted-1".into(),
             format!("room:{}", "x".repeat(65)),
             format!("dm:{b}:{a}"),
             format!("dm:{a}"),

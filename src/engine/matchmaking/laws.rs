@@ -33,8 +33,9 @@ enum Event {
         map: bool,
     },
     Remove(usize),
-    Freeze(usize),
-    Unfreeze(usize),
+    /// Somebody is kept back: disconnected, or (`true`) on the way into another match.
+    KeepBack(usize, bool),
+    LetGo(usize, bool),
     /// A running match asks; who plays in it is taken from who waits.
     Ask {
         seats: [u32; 2],
@@ -52,8 +53,8 @@ fn event() -> impl Strategy<Value = Event> {
             Event::Add { party, skill: skill * 20, region, ping: ping * 20, map }
         }),
         1 => any::<usize>().prop_map(Event::Remove),
-        1 => any::<usize>().prop_map(Event::Freeze),
-        1 => any::<usize>().prop_map(Event::Unfreeze),
+        1 => any::<(usize, bool)>().prop_map(|(nth, seating)| Event::KeepBack(nth, seating)),
+        1 => any::<(usize, bool)>().prop_map(|(nth, seating)| Event::LetGo(nth, seating)),
         1 => (any::<[u32; 2]>(), prop::collection::vec(any::<usize>(), 0..3))
             .prop_map(|(seats, playing)| Event::Ask { seats, playing }),
         1 => any::<usize>().prop_map(Event::Unask),
@@ -175,10 +176,15 @@ impl Asked {
     }
 }
 
-/// The queue as a list: what waits, and since when somebody of it is absent.
+/// Why a ticket is kept back, if it is: its leader is disconnected, or on the way into another match, or both.
+type Kept = [bool; 2];
+
+const FREE: Kept = [false; 2];
+
+/// The queue as a list: what waits, and what keeps it back.
 #[derive(Default)]
 struct Model {
-    waiting: BTreeMap<TicketId, (Ticket, bool)>,
+    waiting: BTreeMap<TicketId, (Ticket, Kept)>,
     asked: Vec<Asked>,
     next: u128,
     now_ms: u64,
@@ -204,20 +210,26 @@ impl Model {
                 let ticket_id = TicketId::from_u128(self.next);
                 let ticket = Ticket { ticket_id, players, traits, added_ms: self.now_ms };
                 prop_assert_eq!(pool.add(ticket.clone(), self.now_ms), Ok(Added { ticket_id, already_queued: false }));
-                self.waiting.insert(ticket_id, (ticket, false));
+                self.waiting.insert(ticket_id, (ticket, FREE));
             }
             Event::Remove(nth) => {
                 let Some(ticket) = self.nth(nth) else { return Ok(()) };
                 prop_assert_eq!(pool.remove(ticket.ticket_id, ticket.players[0]), Ok(ticket.clone()));
                 self.waiting.remove(&ticket.ticket_id);
             }
-            Event::Freeze(nth) | Event::Unfreeze(nth) => {
+            Event::KeepBack(nth, seating) | Event::LetGo(nth, seating) => {
                 let Some(ticket) = self.nth(nth) else { return Ok(()) };
-                let freeze = matches!(event, Event::Freeze(_));
+                let keep = matches!(event, Event::KeepBack(..));
                 let who = ticket.players[0];
-                let told = if freeze { pool.freeze(who) } else { pool.unfreeze(who) };
+                let told = match (keep, seating) {
+                    (true, false) => pool.freeze(who),
+                    (true, true) => pool.set_aside(who),
+                    (false, false) => pool.unfreeze(who),
+                    (false, true) => pool.take_up(who),
+                };
                 prop_assert_eq!(told, Some(ticket.ticket_id));
-                self.waiting.insert(ticket.ticket_id, (ticket, freeze));
+                let kept = &mut self.waiting.get_mut(&ticket.ticket_id).expect("it waits").1;
+                kept[usize::from(seating)] = keep;
             }
             Event::Ask { seats, ref playing } => {
                 self.next += 1;
@@ -269,13 +281,13 @@ impl Model {
     }
 
     fn free(&self) -> Vec<&Ticket> {
-        self.waiting.values().filter(|(_, frozen)| !frozen).map(|(it, _)| it).collect()
+        self.waiting.values().filter(|(_, kept)| *kept == FREE).map(|(it, _)| it).collect()
     }
 
-    /// Only who waits is matched, once, and nobody frozen.
+    /// Only who waits is matched, once, and nobody kept back.
     fn taken(&mut self, group: &Group) -> Result<(), TestCaseError> {
         for ticket in &group.tickets {
-            prop_assert_eq!(self.waiting.remove(&ticket.ticket_id), Some((ticket.clone(), false)));
+            prop_assert_eq!(self.waiting.remove(&ticket.ticket_id), Some((ticket.clone(), FREE)));
         }
         Ok(())
     }
@@ -364,10 +376,10 @@ impl Model {
             (is_mixed, if rules.strategy.better == Better::Closer { spread } else { 0 })
         };
         for (nth, member) in group.iter().enumerate() {
-            for (older, frozen) in self.waiting.range(..member.ticket_id).map(|(_, waits)| waits) {
+            for (older, kept) in self.waiting.range(..member.ticket_id).map(|(_, waits)| waits) {
                 let mut other = group.to_vec();
                 other[nth] = older;
-                let as_good = !frozen
+                let as_good = *kept == FREE
                     && older.players.len() == member.players.len()
                     && may_meet(rules, &other, self.now_ms)
                     && apart(&other) <= apart(group);
@@ -396,7 +408,12 @@ impl Model {
         }
         for ticket in &waiting {
             let why = pool.why_not(ticket.ticket_id);
-            prop_assert!(why.is_some_and(|why| !matches!(why, WhyNot::AboutToMatch | WhyNot::Frozen)));
+            let kept = |why| matches!(why, WhyNot::AboutToMatch | WhyNot::Frozen | WhyNot::Seating);
+            prop_assert!(why.is_some_and(|why| !kept(why)));
+        }
+        for (ticket, kept) in self.waiting.values().filter(|(_, kept)| *kept != FREE) {
+            let why = if kept[0] { WhyNot::Frozen } else { WhyNot::Seating };
+            prop_assert_eq!(pool.why_not(ticket.ticket_id), Some(why));
         }
         let in_line: Vec<TicketId> = pool.statuses(self.now_ms).map(|status| status.ticket_id).collect();
         prop_assert_eq!(in_line, self.waiting.keys().copied().collect::<Vec<_>>());
@@ -413,7 +430,7 @@ proptest! {
         let mut model = Model::default();
         for event in &events {
             model.happen(&mut pool, event)?;
-            model.look(&mut pool, matches!(event, Event::Add { .. } | Event::Unfreeze(_)))?;
+            model.look(&mut pool, matches!(event, Event::Add { .. } | Event::LetGo(..)))?;
         }
     }
 

@@ -69,15 +69,29 @@ pub(super) struct Entry {
     pub(super) place: i64,
     pub(super) home: u32,
     pub(super) anywhere: Option<u32>,
-    absent: Vec<PlayerId>,
+    kept_back: Vec<(PlayerId, KeptBack)>,
     due_ms: Option<u64>,
 }
 
 impl Entry {
-    /// Whether it can be matched: everybody in it is connected.
+    /// Whether it can be matched: everybody in it is connected, and on their way to no other match.
     pub(super) fn is_listed(&self) -> bool {
-        self.absent.is_empty()
+        self.kept_back.is_empty()
     }
+
+    /// Whether one of its players is disconnected.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.kept_back.iter().any(|(_, why)| *why == KeptBack::Disconnected)
+    }
+}
+
+/// Why somebody's ticket keeps its place and is not matched meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeptBack {
+    /// The connection is lost.
+    Disconnected,
+    /// Another match may have them in a moment.
+    Seating,
 }
 
 /// The tickets of one mode.
@@ -198,8 +212,8 @@ impl Pool {
         for &player in &ticket.players {
             self.by_player.insert(player, slot);
         }
-        let absent = Vec::new();
-        let entry = Entry { ticket, seq, size, place, home: 0, anywhere: None, absent, due_ms: None };
+        let kept_back = Vec::new();
+        let entry = Entry { ticket, seq, size, place, home: 0, anywhere: None, kept_back, due_ms: None };
         self.entries[slot as usize] = Some(entry);
         slot
     }
@@ -260,11 +274,30 @@ impl Pool {
     /// A player lost the connection: their ticket cannot be matched until every absent player of it is back. It keeps
     /// its place and expires as ever. The ticket's name if they wait in one.
     pub fn freeze(&mut self, player: PlayerId) -> Option<TicketId> {
+        self.keep_back(player, KeptBack::Disconnected)
+    }
+
+    /// The player is back. The ticket's name if they wait in one.
+    pub fn unfreeze(&mut self, player: PlayerId) -> Option<TicketId> {
+        self.let_go(player, KeptBack::Disconnected)
+    }
+
+    /// A player is on the way into another match: as [`Self::freeze`], until it is known whether that match has them.
+    pub fn set_aside(&mut self, player: PlayerId) -> Option<TicketId> {
+        self.keep_back(player, KeptBack::Seating)
+    }
+
+    /// That match has them not. The ticket's name if they wait in one.
+    pub fn take_up(&mut self, player: PlayerId) -> Option<TicketId> {
+        self.let_go(player, KeptBack::Seating)
+    }
+
+    fn keep_back(&mut self, player: PlayerId, why: KeptBack) -> Option<TicketId> {
         let slot = *self.by_player.get(&player)?;
         let entry = self.entries[slot as usize].as_mut()?;
-        let was_listed = entry.absent.is_empty();
-        if !entry.absent.contains(&player) {
-            entry.absent.push(player);
+        let was_listed = entry.is_listed();
+        if !entry.kept_back.contains(&(player, why)) {
+            entry.kept_back.push((player, why));
         }
         let ticket_id = entry.ticket.ticket_id;
         if was_listed {
@@ -273,13 +306,12 @@ impl Pool {
         Some(ticket_id)
     }
 
-    /// The player is back. The ticket's name if they wait in one.
-    pub fn unfreeze(&mut self, player: PlayerId) -> Option<TicketId> {
+    fn let_go(&mut self, player: PlayerId, why: KeptBack) -> Option<TicketId> {
         let slot = *self.by_player.get(&player)?;
         let entry = self.entries[slot as usize].as_mut()?;
-        let was_frozen = !entry.absent.is_empty();
-        entry.absent.retain(|&absent| absent != player);
-        let (back, ticket_id) = (was_frozen && entry.absent.is_empty(), entry.ticket.ticket_id);
+        let was_kept = !entry.is_listed();
+        entry.kept_back.retain(|kept| *kept != (player, why));
+        let (back, ticket_id) = (was_kept && entry.is_listed(), entry.ticket.ticket_id);
         if back {
             self.list(slot);
         }
@@ -384,7 +416,7 @@ impl Pool {
                 waited_ms,
                 estimate_ms: self.waits.remaining_ms(waited_ms),
                 expires_ms: self.expires_ms(entry),
-                frozen: !entry.absent.is_empty(),
+                frozen: entry.is_frozen(),
             }
         })
     }
@@ -405,7 +437,7 @@ impl Pool {
     }
 
     fn is_listed(&self, seq: u64, slot: u32) -> bool {
-        self.live(seq, slot).is_some_and(|entry| entry.absent.is_empty())
+        self.live(seq, slot).is_some_and(|entry| entry.is_listed())
     }
 
     fn expires_ms(&self, entry: &Entry) -> Option<u64> {
@@ -445,7 +477,7 @@ impl Pool {
 
     /// Takes a ticket out for good.
     fn take(&mut self, slot: u32) -> Option<Ticket> {
-        if self.entries[slot as usize].as_ref()?.absent.is_empty() {
+        if self.entries[slot as usize].as_ref()?.is_listed() {
             self.unlist(slot);
         }
         let entry = self.entries[slot as usize].take()?;
@@ -575,10 +607,10 @@ impl Pool {
     }
 
     fn why(&self, entry: &Entry) -> WhyNot {
-        if self.held && entry.absent.is_empty() {
+        if self.held && entry.is_listed() {
             return WhyNot::Held;
         }
-        if self.fresh.iter().any(|&(seq, _)| seq == entry.seq) && entry.absent.is_empty() {
+        if self.fresh.iter().any(|&(seq, _)| seq == entry.seq) && entry.is_listed() {
             return WhyNot::AboutToMatch;
         }
         let Self { rules, parts, entries, players, now_ms, .. } = self;

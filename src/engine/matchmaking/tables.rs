@@ -25,13 +25,13 @@ fn letter(ticket: &Ticket) -> char {
 
 /// Runs a script and tells what came of it. Words of a script, separated by blanks:
 /// `!` holds the pool and `.` lets it go on; `a` queues ticket a, `b*3` a party of three, `c=1200` of that skill, `d/eu` from a region, `e{"map":"x"}` with
-/// properties; `@5000` lets time pass; `-a` removes, `~a` freezes, `^a` unfreezes it. Told: `ab` these tickets form a
+/// properties; `@5000` lets time pass; `-a` removes, `~a` freezes, `^a` unfreezes it, `>a` sets it aside, `<a` takes it up. Told: `ab` these tickets form a
 /// group, `a+3` with three bots, `[ad][bc]` in teams, `x:a` it expired, `@5000:` when it happened if not at 0.
 fn told(pool: &mut Pool, script: &str) -> String {
     let mut story = Vec::new();
     let mut now_ms = 0;
     for word in script.split_whitespace() {
-        let name = word.trim_start_matches(['-', '~', '^']).chars().next().expect("a word");
+        let name = word.trim_start_matches(['-', '~', '^', '>', '<']).chars().next().expect("a word");
         let of = player(name as u128 * 1_000);
         match word.as_bytes()[0] {
             b'!' => pool.hold(true),
@@ -40,6 +40,8 @@ fn told(pool: &mut Pool, script: &str) -> String {
             b'-' => drop(pool.remove(ticket_id(name), of).expect("it waits")),
             b'~' => drop(pool.freeze(of).expect("it waits")),
             b'^' => drop(pool.unfreeze(of).expect("it waits")),
+            b'>' => drop(pool.set_aside(of).expect("it waits")),
+            b'<' => drop(pool.take_up(of).expect("it waits")),
             _ => drop(pool.add(ticket(pool.rules(), word), now_ms).expect("it is taken")),
         }
         let polled = pool.poll(now_ms);
@@ -218,6 +220,16 @@ fn a_frozen_ticket_keeps_its_place_and_matches_nobody() {
 }
 
 #[test]
+fn a_ticket_set_aside_waits_until_its_player_is_known_to_have_no_seat() {
+    check("size = 2", "a >a b c d <a", "bc ad");
+    // Coming back does not bring somebody back who is being seated, nor the other way round.
+    check("size = 2", "a >a ~a b ^a c", "bc");
+    check("size = 2", "a >a ~a b <a c", "bc");
+    check("size = 2", "a >a ~a b <a ^a", "ab");
+    check("size = 2\nexpire_s = 9", "a >a @9000", "@9000:x:a");
+}
+
+#[test]
 fn a_party_is_frozen_until_all_of_it_is_back() {
     let mut pool = Pool::new(rules("size = 4"), 10);
     assert_eq!(told(&mut pool, "a*2"), "");
@@ -366,6 +378,12 @@ fn a_ticket_can_say_why_it_waits() {
         assert_eq!(format!("{}: {why}", why.code()), expected, "\n  rules: {table}\n  script: {script}");
     };
     why("size = 4", "a b", "too_few: 2 more players must queue");
+    why(
+        "size = 2",
+        "a >a b",
+        "seating: one of its players is being seated in another match; it goes on from its place if that match has them not",
+    );
+    why("size = 2", "a ~a >a", "frozen: one of its players is disconnected; it keeps its place meanwhile");
     why("size = 2", "a ~a", "frozen: one of its players is disconnected; it keeps its place meanwhile");
     why(
         "size = 2\nrequire = ['map']",

@@ -16,6 +16,8 @@ pub enum WhyNot {
     AboutToMatch,
     /// One of its players is disconnected; it keeps its place.
     Frozen,
+    /// One of its players is on the way into another match; it keeps its place.
+    Seating,
     /// The server has too much to do to open matches; it keeps its place.
     Held,
     /// Too few players are waiting at all.
@@ -64,6 +66,7 @@ impl WhyNot {
         match self {
             Self::AboutToMatch => "about_to_match",
             Self::Frozen => "frozen",
+            Self::Seating => "seating",
             Self::Held => "server_busy",
             Self::TooFew { .. } => "too_few",
             Self::Properties { .. } => "properties",
@@ -77,7 +80,7 @@ impl WhyNot {
     /// How many more players would do; 0 where more players are not what is missing.
     pub fn needed(&self) -> u32 {
         match *self {
-            Self::AboutToMatch | Self::Frozen | Self::Held | Self::PartySize { .. } => 0,
+            Self::AboutToMatch | Self::Frozen | Self::Seating | Self::Held | Self::PartySize { .. } => 0,
             Self::TooFew { needed }
             | Self::Properties { needed }
             | Self::Region { needed, .. }
@@ -94,6 +97,9 @@ impl fmt::Display for WhyNot {
         match self {
             Self::AboutToMatch => f.write_str("it is about to be matched"),
             Self::Frozen => f.write_str("one of its players is disconnected; it keeps its place meanwhile"),
+            Self::Seating => f.write_str(
+                "one of its players is being seated in another match; it goes on from its place if that match has them not",
+            ),
             Self::Held => f.write_str("the server is too busy to open matches; it keeps its place until it is not"),
             Self::TooFew { needed } => write!(f, "{} must queue", players(*needed)),
             Self::Properties { needed } => write!(f, "{} must queue with the same properties", players(*needed)),
@@ -127,8 +133,11 @@ pub(super) struct Look<'a> {
 impl Look<'_> {
     /// The first rule that leaves the ticket too few players.
     pub(super) fn why(&self, entry: &Entry) -> WhyNot {
-        if !entry.is_listed() {
+        if entry.is_frozen() {
             return WhyNot::Frozen;
+        }
+        if !entry.is_listed() {
+            return WhyNot::Seating;
         }
         let missing = |players: u32| Some(self.rules.size.saturating_sub(players)).filter(|&needed| needed > 0);
         if let Some(needed) = missing(self.players) {

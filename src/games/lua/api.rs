@@ -8,7 +8,7 @@ use mlua::{Lua, Table, Value, Variadic};
 use super::host::{Host, StoreKey};
 use super::rations::Row;
 use super::{clock, convert, report};
-use crate::engine::chat::{Content, InvalidChannelId, Place as ChatPlace};
+use crate::engine::chat::{Content, InvalidChannelId, Place as ChatPlace, is_plain};
 use crate::engine::matches::events::{RESERVED_LEAVES, is_leaf};
 use crate::games::{Effect, Json};
 use crate::ids::{PlayerId, VoteId};
@@ -213,11 +213,15 @@ fn send(_: &Lua, host: &Host, args: &[Value]) -> Answer {
 fn notification(host: &Host, args: &[Value], wanted: &str) -> Result<Json, String> {
     let (kind, subject) = (text(args.get(1)).ok_or(wanted)?, text(args.get(2)).ok_or(wanted)?);
     // As for an operator's: whoever lists notifications need not care who wrote them.
-    if kind.is_empty() || kind.len() > NOTICE_TYPE_BYTES_MAX {
-        return Err(format!("a notification's type is 1 to {NOTICE_TYPE_BYTES_MAX} bytes"));
+    if kind.is_empty() || kind.len() > NOTICE_TYPE_BYTES_MAX || !is_plain(&kind) {
+        return Err(format!(
+            "a notification's type is 1 to {NOTICE_TYPE_BYTES_MAX} bytes without control or bidi characters"
+        ));
     }
-    if subject.len() > OPS_TEXT_BYTES_MAX {
-        return Err(format!("a notification's subject is at most {OPS_TEXT_BYTES_MAX} bytes"));
+    if subject.len() > OPS_TEXT_BYTES_MAX || !is_plain(&subject) {
+        return Err(format!(
+            "a notification's subject is at most {OPS_TEXT_BYTES_MAX} bytes without control or bidi characters"
+        ));
     }
     let content = match args.get(3) {
         None | Some(Value::Nil) => "{}".to_owned(),

@@ -9,6 +9,9 @@ use crate::limits::scripts::{BOT_NAME_BYTES_MAX, BOT_NAMES_MAX};
 /// What bots are called whose script has no `names`, as in the public interface.
 const DEFAULT_NAMES: [&str; 5] = ["Spark", "Blitz", "Volt", "Neon", "Pulse"];
 
+/// What bots do without a script.
+const PLAIN: &str = include_str!("bots.lua");
+
 impl LuaGame {
     /// Lets every bot look at what its players see and answers with an input.
     pub(super) fn think(&mut self) {
@@ -33,19 +36,20 @@ impl LuaGame {
         }
     }
 
-    /// Runs the script that `bots = {script = "..."}` names, in an environment of its own: it sees the library but
-    /// neither `game` nor the globals of the match.
+    /// Runs the script that `bots = {script = "..."}` names, or [`PLAIN`] where `bots` names none and the match has no
+    /// `think` of its own, in an environment of its own: it sees the library but neither `game` nor the globals of the
+    /// match.
     pub(super) fn load_bots(&mut self) {
         self.bots = None;
         self.bot_names = DEFAULT_NAMES.map(str::to_owned).into();
         let lua = &self.machine.lua;
         let globals = lua.globals();
-        let script = match globals.raw_get::<Value>("bots") {
-            Ok(Value::Table(bots)) => bots.raw_get::<Option<String>>("script").ok().flatten(),
-            _ => None,
+        let Ok(Value::Table(bots)) = globals.raw_get::<Value>("bots") else { return };
+        let file = match bots.raw_get::<Option<String>>("script").ok().flatten() {
+            Some(script) => Some(beside(self.script.file(), &script)),
+            None if self.lookup.find("think").is_some() => return,
+            None => None,
         };
-        let Some(script) = script else { return };
-        let file = beside(self.script.file(), &script);
         self.host().set_loading(true);
         let loaded = (|| {
             let env = lua.create_table()?;
@@ -77,7 +81,10 @@ impl LuaGame {
                 env.raw_set(name, globals.raw_get::<Value>(name)?)?;
             }
             env.raw_set("_G", &env)?;
-            self.machine.run(&file, &env)?;
+            match &file {
+                Some(file) => drop(self.machine.run(file, &env)?),
+                None => self.machine.run_own(PLAIN, &env)?,
+            }
             Ok(env)
         })();
         self.host().set_loading(false);

@@ -26,7 +26,7 @@ use mlua::{HookTriggers, Lua, VmState};
 use super::purse::{Purse, purse_us};
 use super::report::{Place, place_on_stack};
 use crate::limits::Scripts;
-use crate::limits::scripts::{SCRIPT_GROSS_TIMES, SCRIPT_STEP_BYTES_MAX};
+use crate::limits::scripts::{JUDGE_CPU_US, SCRIPT_GROSS_TIMES, SCRIPT_STEP_BYTES_MAX};
 
 /// What scripts of one game may cost: [`Scripts`] in the units that are counted here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub struct Allowance {
     /// Processor microseconds that making a match may take: bodies, modules, `init` and bots together. Over: there is
     /// no match.
     pub cpu_load_us: u64,
+    /// Processor microseconds that one judgement of a message may take, and all of them in a tenth of a second. Over: it is
+    /// not said.
+    pub cpu_judge_us: u64,
     /// Bytes the whole machine of one match may hold. Over: "not enough memory", and the callback is stopped.
     pub memory_bytes: usize,
     /// Bytes by which the machine may grow between two looks at the meter: no single string or table of a surprise can be
@@ -70,6 +73,7 @@ impl From<&Scripts> for Allowance {
             instructions_turn: 2 * scripts.instructions,
             cpu_us: u64::from(scripts.cpu_ms) * 1_000,
             cpu_load_us: u64::from(scripts.load_cpu_ms) * 1_000,
+            cpu_judge_us: JUDGE_CPU_US.min(u64::from(scripts.cpu_ms) * 1_000),
             memory_bytes,
             growth_bytes: (memory_bytes / 4).min(SCRIPT_STEP_BYTES_MAX),
             callback_bytes: memory_bytes / 4,
@@ -83,7 +87,12 @@ impl Allowance {
     /// far beyond anything that could be played is stopped by the clock all the same.
     pub(super) fn unhurried(self) -> Self {
         let more = |us: u64| us.saturating_mul(UNHURRIED);
-        Self { cpu_us: more(self.cpu_us), cpu_load_us: more(self.cpu_load_us), ..self }
+        Self {
+            cpu_us: more(self.cpu_us),
+            cpu_load_us: more(self.cpu_load_us),
+            cpu_judge_us: more(self.cpu_judge_us),
+            ..self
+        }
     }
 }
 

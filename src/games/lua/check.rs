@@ -206,6 +206,9 @@ fn play(mode: &ScriptMode, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync)) ->
         }
     }
     table.digest_frames();
+    if !stopped {
+        table.come_back();
+    }
     let digest: [u8; 32] = table.shown.finalize().into();
     let ended = match (table.finished, stopped) {
         (true, _) => "finished",
@@ -295,6 +298,19 @@ impl Table<'_> {
         self.pace.ticks_us.push(std::mem::take(&mut self.used_us));
         self.frames.push(b'\n');
         self.digest_frames();
+    }
+
+    /// Whether what `snapshot` saves is what `restore` brings back: saved again, it has to read the same.
+    fn come_back(&mut self) {
+        let Some(saved) = self.call(|game, _| game.snapshot()) else { return };
+        let text = if !self.call(|game, _| game.restore(&saved)) {
+            "restore does not take what snapshot returned, or returns no table"
+        } else if self.call(|game, _| game.snapshot()).is_none_or(|again| again != saved) {
+            "restore(snapshot(state)) is another state: saved once more it reads differently"
+        } else {
+            return;
+        };
+        self.warn(Fault::of_file(self.mode.script.file(), text));
     }
 
     /// Shows `viewer` (or everyone, or spectators) what there is to see.
@@ -486,6 +502,30 @@ mod tests {
         ] {
             let (told, _) = told(name, text, 20);
             assert!(told.iter().any(|line| line.starts_with(expected)), "{name}: {told:#?}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_does_not_come_back_is_said() {
+        let script = |restore: &str| {
+            format!(
+                "function init() return {{ n = 0, hidden = 7 }} end
+                 function tick(s) s.n = s.n + 1 return s end
+                 function snapshot(s) return {{ n = s.n, hidden = s.hidden }} end {restore}"
+            )
+        };
+        for (name, restore, expected) in [
+            ("restores", "function restore(data) return data end", None),
+            ("restores-not", "", Some("match.lua: restore does not take what snapshot returned")),
+            (
+                "restores-half",
+                "function restore(data) return { n = data.n, hidden = 0 } end",
+                Some("match.lua: restore(snapshot(state)) is another state"),
+            ),
+        ] {
+            let (told, _) = told(name, &script(restore), 20);
+            let said = |expected| told.iter().any(|line: &String| line.starts_with(expected));
+            assert!(expected.map_or(told.is_empty(), said), "{name}: {told:#?}");
         }
     }
 

@@ -18,7 +18,7 @@ use super::sandbox::Machine;
 use super::script::Script;
 use crate::engine::chat::{Content, FilterVerdict};
 use crate::ids::PlayerId;
-use crate::limits::scripts::{JUDGE_CPU_US, JUDGE_INSTRUCTIONS};
+use crate::limits::scripts::JUDGE_INSTRUCTIONS;
 
 /// What the callback is called.
 pub(super) const JUDGE: &str = "judge_chat";
@@ -34,7 +34,7 @@ impl WordFilter {
         let given = script.allowance();
         let allowance = Allowance {
             instructions: given.instructions.min(JUDGE_INSTRUCTIONS),
-            cpu_us: given.cpu_us.min(JUDGE_CPU_US),
+            cpu_us: given.cpu_judge_us,
             // A match that plays waits for it.
             cpu_load_us: given.cpu_load_us.min(given.cpu_us),
             ..given

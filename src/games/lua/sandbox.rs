@@ -101,6 +101,14 @@ impl Machine {
         })
     }
 
+    /// Runs a file of the host's own with globals of `env`.
+    pub(super) fn run_own(&self, text: &str, env: &Table) -> mlua::Result<()> {
+        self.entry(Entry::Own, || {
+            let chunk = self.lua.load(text).set_name("=bots").set_mode(ChunkMode::Text);
+            chunk.set_environment(env.clone()).call::<()>(())
+        })
+    }
+
     /// Runs `work` on a fresh allowance; an error that a script swallowed still counts once the allowance is spent.
     pub(super) fn entry<T>(&self, entry: Entry, work: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
         self.meter.begin(&self.lua, entry);

@@ -381,6 +381,59 @@ fn bots_think_with_what_players_see() {
 }
 
 #[test]
+fn bots_without_a_script_chase_shoot_and_wander_where_a_game_has_places() {
+    let arena = |globals: &str| {
+        format!(
+            "{globals}
+             function init() return {{ players = {{}}, phase = 'playing', boon_offers = {{ {{ id = 'fire' }} }} }} end
+             function join(id, state) state.players[id] = {{ x = 0, y = 0, hp = 1 }} return state end
+             function handle_input(id, input, state)
+               if type(input.place) == 'table' then
+                 local p = input.place
+                 state.players[id], state.phase = {{ x = p.x, y = p.y, hp = p.hp }}, p.phase
+               else
+                 state.last = input
+               end
+               return state
+             end
+             function get_state(id, state) return state end"
+        )
+    };
+    let mut m = Played::new(&arena("bots = {}"));
+    m.join(1, None).unwrap();
+    m.join(9, None).unwrap();
+    m.with(|game, cx| game.bot_added(cx, id(9), "A"));
+    let mut sees = |place: &str| {
+        m.input(1, &format!("{{\"place\":{place}}}"));
+        m.ticks(1);
+        assert_eq!(m.told(), [""; 0], "{place}");
+        let seen: serde_json::Value = serde_json::from_str(&m.view(Some(1))).unwrap();
+        seen["last"].clone()
+    };
+    let near = sees(r#"{"x":100,"y":-100,"hp":5}"#);
+    assert_eq!(
+        (&near["right"], &near["left"], &near["up"], &near["down"]),
+        (&true.into(), &false.into(), &true.into(), &false.into())
+    );
+    assert_eq!(near["shoot"], true, "{near}");
+    assert!((90.0..=110.0).contains(&near["aim_x"].as_f64().unwrap()), "{near}");
+    assert_eq!(sees(r#"{"x":-300,"y":0,"hp":5}"#)["shoot"], false);
+    let nobody = sees(r#"{"x":100,"y":0,"hp":0}"#);
+    assert_eq!((&nobody["shoot"], nobody.get("aim_x")), (&false.into(), None), "{nobody}");
+    let boon = sees(r#"{"x":0,"y":0,"hp":1,"phase":"boon_pick"}"#);
+    assert_eq!(boon, serde_json::json!({"type": "boon_pick", "boon_id": "fire"}));
+
+    // A game of another kind, and one that has not asked for bots, hears nothing of theirs.
+    for text in [arena(""), arena("bots = {}").replace("x = 0, y = 0", "cards = 3")] {
+        let mut m = Played::new(&text);
+        m.join(9, None).unwrap();
+        m.with(|game, cx| game.bot_added(cx, id(9), "A"));
+        m.ticks(2);
+        assert!(!m.view(Some(9)).contains("last"), "{}", m.view(Some(9)));
+    }
+}
+
+#[test]
 fn phases_run_and_end_the_match() {
     let mut m = Played::new(
         r#"

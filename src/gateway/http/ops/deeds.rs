@@ -19,7 +19,7 @@ use crate::actors::notifications::notify_and_tell;
 use crate::actors::realm::MatchOrder;
 use crate::actors::sessions::{EndSession, refusal_of};
 use crate::actors::votes::Oversee;
-use crate::engine::chat::Place;
+use crate::engine::chat::{Place, is_plain};
 use crate::engine::matches::Phase;
 use crate::engine::modes::Json;
 use crate::gateway::http::body::Fields;
@@ -64,6 +64,14 @@ fn short(text: String, field: &'static str) -> Result<String, Refused> {
     match text.len() <= OPS_TEXT_BYTES_MAX && !text.trim().is_empty() {
         true => Ok(text),
         false => Err(Refusal::invalid(field, "a text of 1 to 2000 bytes").into()),
+    }
+}
+
+/// As [`short`], for what is shown to the player in a client's own words.
+fn shown(text: String, field: &'static str) -> Result<String, Refused> {
+    match is_plain(&text) {
+        true => short(text, field),
+        false => Err(Refusal::invalid(field, "a text without control or bidi characters").into()),
     }
 }
 
@@ -221,6 +229,9 @@ pub(super) struct Kick {
 pub(super) async fn kick(state: State, req: HttpRequest, id: web::Path<String>, payload: Payload) -> Answer {
     let kick: Kick = Fields::read_or_empty(payload).await?.typed()?;
     deed(&state, &req, "player.kick", &id, &kick, async {
+        if !is_plain(&kick.reason) {
+            return Err(Refusal::invalid("reason", "a text without control or bidi characters").into());
+        }
         let reason = kick.reason.chars().take(256).collect::<String>();
         let id = player_id(&id)?;
         if end_session(&state, id, Reason::Kicked.with("reason", reason))? {
@@ -248,7 +259,7 @@ pub(super) async fn ban(state: State, req: HttpRequest, id: web::Path<String>, p
         let now_unix_ms = state.clock.now().unix_ms;
         let row = BanRow {
             player_id: id,
-            reason: short(ban.reason.clone(), "reason")?,
+            reason: shown(ban.reason.clone(), "reason")?,
             until_unix_ms: ban.seconds.map(|seconds| now_unix_ms + u64::from(seconds) * 1_000),
             created_unix_ms: now_unix_ms,
         };
@@ -297,7 +308,7 @@ pub(super) async fn mute(state: State, req: HttpRequest, id: web::Path<String>, 
         let row = MuteRow {
             player_id: id,
             channel_id: mute.channel_id.clone(),
-            reason: short(mute.reason.clone(), "reason")?,
+            reason: shown(mute.reason.clone(), "reason")?,
             // Lifted means lifted, whoever's clock is a millisecond behind.
             until_unix_ms: match mute.seconds {
                 0 => 0,
@@ -328,11 +339,12 @@ pub(super) async fn notify_player(state: State, req: HttpRequest, id: web::Path<
     let notice: Notice = Fields::read(payload).await?.typed()?;
     deed(&state, &req, "player.notify", &id, &notice, async {
         let id = player_id(&id)?;
-        if notice.kind.is_empty() || notice.kind.len() > NOTICE_TYPE_BYTES_MAX {
-            return Err(Refusal::invalid("type", "a text of 1 to 64 bytes").into());
+        if notice.kind.is_empty() || notice.kind.len() > NOTICE_TYPE_BYTES_MAX || !is_plain(&notice.kind) {
+            return Err(Refusal::invalid("type", "a text of 1 to 64 bytes without control or bidi characters").into());
         }
-        if notice.subject.len() > OPS_TEXT_BYTES_MAX {
-            return Err(Refusal::invalid("subject", "a text of at most 2000 bytes").into());
+        if notice.subject.len() > OPS_TEXT_BYTES_MAX || !is_plain(&notice.subject) {
+            let wanted = "a text of at most 2000 bytes without control or bidi characters";
+            return Err(Refusal::invalid("subject", wanted).into());
         }
         if notice.content.to_string().len() > NOTICE_BYTES_MAX {
             return Err(Refusal::invalid("content", "at most 16384 bytes of JSON").into());
