@@ -207,14 +207,17 @@ local function guard_of(t, real, user)
   return guard
 end
 
+local function renewed(real, mt, guard)
+  local user = guard[SEEN]
+  if user then follow(guard, user, late_index) end
+  if not rawequal(real, mt) then follow_as_shadow(real, mt) end
+  return real
+end
+
 -- What tables are really to get for `mt`, which is guarded from here on.
 local function serve(mt, guard)
   local real = guard ~= nil and served(mt)
-  if real then
-    if guard[SEEN] then follow(guard, guard[SEEN], late_index) end
-    if not rawequal(real, mt) then follow_as_shadow(real, mt) end
-    return real
-  end
+  if real then return renewed(real, mt, guard) end
   local call = rawget(mt, "__call")
   if rawget(mt, "__gc") ~= nil or rawget(mt, "__mode") ~= nil then error(NO_COLLECTOR, 3) end
   real = mt
@@ -236,7 +239,7 @@ end
 
 function setmetatable(t, mt)
   local guard = rawgetmetatable(mt)
-  -- How most objects are made, of a class or with a metatable of their own: all of the below, in a few steps.
+  -- How objects are made, of classes or with a metatable of their own: all of the below, in a few steps.
   if rawgetmetatable(t) == nil then
     if SHARED[guard] then return rawsetmetatable(t, mt) end
     if guard == nil and type(mt) == "table" and type(t) == "table" and t ~= mt and rawget(mt, "__call") == nil
@@ -244,6 +247,8 @@ function setmetatable(t, mt)
       rawsetmetatable(mt, GUARD)
       return rawsetmetatable(t, mt)
     end
+    local real = type(guard) == "table" and rawget(guard, REAL)
+    if real then return rawsetmetatable(t, renewed(real, mt, guard)) end
   end
   is_table(t, "setmetatable")
   if mt ~= nil and type(mt) ~= "table" then error("bad argument #2 to 'setmetatable' (nil or table expected)", 2) end
