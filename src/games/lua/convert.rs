@@ -184,7 +184,7 @@ impl Encoder<'_> {
             )));
         }
         self.tables += 1;
-        if self.tables % TABLES_UNASKED == 0 {
+        if self.tables.is_multiple_of(TABLES_UNASKED) {
             self.rules.meter.in_time()?;
         }
         let marked = t.metatable().is_some_and(|mt| mt == *self.rules.object);

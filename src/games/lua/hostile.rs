@@ -296,7 +296,9 @@ fn views_and_messages_are_bounded() {
     ] {
         let text = format!("function tick(state) {body} end");
         let told = guarded(body, move || {
-            let mut m = Played::of(script(&[("match.lua", &text)], tight()), 1);
+            // What is held is the bytes, however busy the machine.
+            let allowance = Allowance { cpu_us: 10_000_000, ..tight() };
+            let mut m = Played::of(script(&[("match.lua", &text)], allowance), 1);
             m.ticks(1);
             assert_eq!(m.view(None), "", "nothing half-written is sent");
             m.told().join(" | ")
