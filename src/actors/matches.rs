@@ -295,7 +295,13 @@ impl MatchActor {
     /// Hands the stage what its players did, in the order in which it came.
     fn take_inputs(&mut self, now_us: u64) {
         let Some(card) = &self.card else { return };
-        let inputs = card.inputs.lock().take();
+        let (inputs, heard) = {
+            let mut waiting = card.inputs.lock();
+            (waiting.take(), waiting.take_heard())
+        };
+        for player in heard {
+            self.stage.roster.heard(player, now_us);
+        }
         let max = self.realm.rules.limits.inputs_per_player_max;
         for input in inputs {
             // Who has left meanwhile is not heard.

@@ -390,6 +390,9 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 /// comes again.
 pub const REQUESTS_REMEMBERED_MAX: usize = 256;
 
+/// Players who are remembered as invisible after they went. Over: the one who went first is shown when they come back.
+pub const UNSEEN_REMEMBERED_MAX: usize = 100_000;
+
 /// Requests of one session that wait while the one before them takes or frees a seat or a ticket. Over: `busy`.
 pub const REQUESTS_WAITING_MAX: usize = 64;
 

@@ -420,6 +420,8 @@ impl SessionActor {
     /// The open vote of the player's own match, or why not.
     fn vote(&self, vote_id: &VoteId) -> Result<Arc<Mail<VoteActor>>, Reason> {
         let seat = self.seat.as_ref().ok_or(Reason::NotInMatch)?;
+        // Whoever votes is there.
+        seat.card.inputs.lock().hear(self.player);
         match self.realm.directory.vote(vote_id) {
             Some(place) if place.match_id() != seat.match_id => Err(Reason::VoteNotFound),
             Some(VotePlace::Open(_, addr)) => Ok(addr),
@@ -463,6 +465,7 @@ impl SessionActor {
 
     fn call_vote(&self, call: wire::votes::Call, cid: Option<&Cid>) {
         let Some(seat) = &self.seat else { return self.refuse(cid, Reason::NotInMatch) };
+        seat.card.inputs.lock().hear(self.player);
         let message = CallVote {
             player: self.player,
             outlet: self.outlet.clone(),
