@@ -127,12 +127,18 @@ fn split_whole(error: &mlua::Error) -> (String, String) {
         mlua::Error::MemoryError(_) => ("not enough memory".into(), String::new()),
         mlua::Error::RuntimeError(text) | mlua::Error::SyntaxError { message: text, .. } => {
             match text.split_once("\nstack traceback:") {
-                Some((message, traceback)) => (message.to_owned(), traceback.trim().to_owned()),
-                None => (text.clone(), String::new()),
+                Some((message, traceback)) => (head(message), traceback.trim().to_owned()),
+                None => (head(text), String::new()),
             }
         }
         other => (other.to_string(), String::new()),
     }
+}
+
+/// As much of a message as could be shown of it, and the place before it: a script may raise one of any length, and it is
+/// looked through a few times.
+fn head(message: &str) -> String {
+    message[..message.floor_char_boundary(4 * FAULT_BYTES_MAX)].to_owned()
 }
 
 /// `file.lua:12: rest` taken apart.
