@@ -530,9 +530,10 @@ pub fn clean(content: &str) -> Result<String, Refusal> {
     Content::new(content).map(|content| content.as_str().to_owned()).map_err(not_content)
 }
 
-/// `muted` with the time left, when the player is silenced in that channel.
+/// `muted` with the time left and what for, when the player is silenced in that channel.
 fn muted(realm: &Realm, player: PlayerId, channel: &str) -> Option<Refusal> {
     let now_ms = realm.clock.unix_ms();
-    let until_ms = realm.directory.muted_until(player, channel, now_ms)?;
-    Some(Reason::Muted.with("retry_ms", until_ms - now_ms))
+    let mute = realm.directory.mute_of(player, channel, now_ms)?;
+    let refusal = Reason::Muted.with("retry_ms", mute.until_unix_ms - now_ms);
+    Some(if mute.reason.is_empty() { refusal } else { refusal.with("reason", mute.reason) })
 }

@@ -139,7 +139,7 @@ reasons! {
     DirectChannel "not_authorized" "chat.direct_channel" 403 never None, "A direct channel is between two players; leave either a notification, or say it in another channel";
     RoomNotFound "not_found" "chat.room_not_found" 404 never None, "No room has this name; an operator makes it with PUT /ops/v1/rooms/:name";
     TooManyChannels "too_many_channels" "chat.too_many_channels" 429 never None, "You are in as many channels as allowed; leave one first";
-    Muted "muted" "chat.muted" 403 later None, "You are muted; see details.retry_ms where given";
+    Muted "muted" "chat.muted" 403 later None, "You are muted; see details.retry_ms and details.reason where given";
     SlowMode "slow_mode" "chat.slow_mode" 429 later None, "This channel is in slow mode; see details.retry_ms";
     ContentEmpty "content_empty" "chat.content_empty" 400 never None, "A message needs content";
     ContentTooLarge "content_too_large" "chat.content_too_large" 413 never None, "A message may have 2000 bytes";
