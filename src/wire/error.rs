@@ -151,6 +151,7 @@ reasons! {
     Blocked "blocked" "dm.blocked" 403 never None, "The recipient takes no messages from you";
     TooManyBlocks "too_many_blocks" "player.too_many_blocks" 429 never None, "You have blocked as many players as allowed; lift a block first";
     PlayerNotFound "player_not_found" "player.not_found" 404 never None, "No such player";
+    OwnBlock "blocked" "dm.blocked" 403 never None, "You have blocked this player, and neither of you writes to the other then; lift the block to write";
     PlayerOffline "player_offline" "player.offline" 409 later None, "The player is not online; there is no session to end";
     // Votes
     VoteNotFound "vote_not_found" "vote.not_found" 404 never None, "No such vote is open in this match";

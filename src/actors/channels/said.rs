@@ -10,7 +10,7 @@ use crate::engine::chat::{
 };
 use crate::ids::{MessageId, PlayerId, SessionId};
 use crate::store::StoreError;
-use crate::store::rows::{Changed, ChatChange, ChatRow};
+use crate::store::rows::{Block, Changed, ChatChange, ChatRow};
 use crate::wire::chat as says;
 use crate::wire::{Cid, Frame, Outbound, Reason, Refusal};
 
@@ -265,8 +265,8 @@ impl ChannelActor {
             Some((player, other)) => {
                 let then = store.clone();
                 let checked = move |blocked| match blocked {
-                    Ok(false) => then.change_chat(change, Box::new(move |kept| done(kept.map_err(unkept)))),
-                    Ok(true) => done(Err(Reason::Blocked)),
+                    Ok(None) => then.change_chat(change, Box::new(move |kept| done(kept.map_err(unkept)))),
+                    Ok(Some(block)) => done(Err(blocked_by(block))),
                     Err(error) => done(Err(unkept(error))),
                 };
                 store.blocked_between(player, other, Box::new(checked));
@@ -305,8 +305,8 @@ impl ChannelActor {
             Some((player, other)) => {
                 let then = store.clone();
                 let checked = move |blocked| match blocked {
-                    Ok(false) => then.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
-                    Ok(true) => done(Err(Reason::Blocked)),
+                    Ok(None) => then.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
+                    Ok(Some(block)) => done(Err(blocked_by(block))),
                     Err(error) => done(Err(unkept(error))),
                 };
                 store.blocked_between(player, other, Box::new(checked));
@@ -449,6 +449,14 @@ pub(super) fn not_content(refused: ContentRefused) -> Refusal {
         ContentRefused::Forbidden(_) | ContentRefused::Filtered => {
             Reason::ContentRefused.with("problem", refused.to_string())
         }
+    }
+}
+
+/// What a player is told who writes to somebody in spite of a block: of their own, which they can lift, or of the other's.
+pub(super) fn blocked_by(block: Block) -> Reason {
+    match block {
+        Block::Own => Reason::OwnBlock,
+        Block::Theirs => Reason::Blocked,
     }
 }
 
