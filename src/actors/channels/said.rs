@@ -321,7 +321,8 @@ impl ChannelActor {
         }
     }
 
-    /// Tells everyone a change; the one who made it finds their `cid` on it.
+    /// Tells everyone a change; the one who made it finds their `cid` on it. What is said in a direct channel reaches
+    /// either of the two in the channel or out of it, and so does what becomes of it.
     fn push_change(&self, change: &impl Outbound, by: &By) {
         let answered = match by {
             By::Author(_, reply) if reply.cid.is_some() => Some(reply),
@@ -331,6 +332,15 @@ impl ChannelActor {
         for (session, _, outlet) in self.channel.members() {
             if answered.is_none_or(|reply| reply.session != session) {
                 outlet.push(&frame);
+            }
+        }
+        if let Place::Dm(lo, hi) = *self.channel.place() {
+            let both = [Some(lo), Some(hi).filter(|hi| *hi != lo)];
+            for member in both.into_iter().flatten().filter_map(|player| self.realm.directory.member(player)) {
+                let was_told = answered.is_some_and(|reply| reply.session == member.session_id);
+                if !was_told && !self.channel.has(member.session_id) {
+                    member.outlet.push(&frame);
+                }
             }
         }
         if let Some(reply) = answered {
