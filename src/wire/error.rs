@@ -101,6 +101,7 @@ reasons! {
     MatchLocked "match_locked" "match.locked" 409 later None, "The match takes no new players now";
     MatchPrivate "match_private" "match.private" 403 never None, "The match is private; join with its join_code";
     JoinRefused "join_refused" "match.join_refused" 403 never None, "The game refused this join; see details.refused_reason";
+    JoinRefusedUnsaid "join_refused" "match.join_refused" 403 never None, "The game refused this join and gave no reason that can be passed on";
     GameUnavailable "game_unavailable" "match.game_unavailable" 503 later None, "This mode's game could not be started; the server's log says why, and its operator can mend it";
     AlreadyInMatch "already_in_match" "match.already_in_match" 409 later None, "A player holds one seat at a time; leave the other match first";
     Watching "already_in_match" "match.already_in_match" 409 later None, "You watch this match; send match.leave, then join it to play";
@@ -149,9 +150,9 @@ reasons! {
     DmEmpty "content_empty" "dm.content_empty" 400 never None, "A direct message needs content";
     DmTooLarge "content_too_large" "dm.content_too_large" 413 never None, "A direct message may have 2000 bytes";
     Blocked "blocked" "dm.blocked" 403 never None, "The recipient takes no messages from you";
+    OwnBlock "blocked" "dm.blocked" 403 never None, "You have blocked this player, and neither of you writes to the other then; lift the block to write";
     TooManyBlocks "too_many_blocks" "player.too_many_blocks" 429 never None, "You have blocked as many players as allowed; lift a block first";
     PlayerNotFound "player_not_found" "player.not_found" 404 never None, "No such player";
-    OwnBlock "blocked" "dm.blocked" 403 never None, "You have blocked this player, and neither of you writes to the other then; lift the block to write";
     PlayerOffline "player_offline" "player.offline" 409 later None, "The player is not online; there is no session to end";
     // Votes
     VoteNotFound "vote_not_found" "vote.not_found" 404 never None, "No such vote is open in this match";
