@@ -64,7 +64,7 @@ async fn channel_history(state: State, req: HttpRequest, channel_id: web::Path<S
     let channel_id = channel_id.into_inner();
     if !may_read(&state, caller.id(), &channel_id).await? {
         let possible = state.running.as_ref().is_none_or(|running| is_channel_id(&running.realm, &channel_id));
-        return Err(if possible { Reason::Forbidden } else { Reason::InvalidChannelId }.into());
+        return Err(if possible { Reason::NotLetIn } else { Reason::InvalidChannelId }.into());
     }
     let rows = ask(|done| state.store.chat_history(channel_id, limit, done)).await?;
     ok(&serde_json::json!({"messages": lines(&rows)}))
