@@ -226,6 +226,7 @@ impl ChannelActor {
         let rules = ChannelRules {
             history_max: realm.rules.chat_history,
             slow_mode_ms: u64::from(realm.rules.chat_slow_mode_s) * 1_000,
+            rate_each: realm.rules.chat_rate_each,
             ..ChannelRules::default()
         };
         let mut channel = Channel::new(place, rules, realm.clock.now_ms());

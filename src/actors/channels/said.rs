@@ -447,7 +447,9 @@ pub(super) fn not_said(refused: SayRefused) -> Refusal {
         SayRefused::NotMember => Reason::NotAuthorized.into(),
         SayRefused::Muted { retry_ms } => Reason::Muted.with("retry_ms", retry_ms),
         SayRefused::SlowMode { retry_ms } => Reason::SlowMode.with("retry_ms", retry_ms),
-        SayRefused::Busy { retry_ms } => Reason::RateLimited.with("retry_ms", retry_ms),
+        SayRefused::TooFast { retry_ms } | SayRefused::Busy { retry_ms } => {
+            Reason::RateLimited.with("retry_ms", retry_ms)
+        }
         SayRefused::Content(refused) => not_content(refused),
     }
 }
