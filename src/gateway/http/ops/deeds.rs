@@ -402,7 +402,8 @@ pub(super) async fn set_room(state: State, req: HttpRequest, name: web::Path<Str
     deed(&state, &req, "room.set", &name, &room, async {
         // Else it would look done, and nobody could ever join it.
         if Place::room(&name).is_err() {
-            let rule = "1 to 64 bytes without spaces, `:`, control characters or such as turn the direction of text";
+            let rule = "1 to 64 bytes in Unicode's normal form C without spaces, `:`, control characters or such as turn \
+                        the direction of text";
             return Err(Refusal::invalid("name", rule).into());
         }
         if room.members.len() > ROOM_MEMBERS_MAX {
