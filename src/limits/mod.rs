@@ -465,6 +465,10 @@ pub const NOTICE_BYTES_MAX: usize = 16_384;
 /// Members of a room. Over: as above.
 pub const ROOM_MEMBERS_MAX: usize = 10_000;
 
+/// Bytes of the request that names a room's members, which only operators send: an id in quotes and what stands around
+/// it, on a line of its own, for as many as a room may have. Over: 413 `payload_too_large`.
+pub const ROOM_BODY_BYTES_MAX: usize = 1 << 20;
+
 /// Votes of one match that are listed at most. Over: the latest are.
 pub const VOTES_LISTED_MAX: u32 = 50;
 
