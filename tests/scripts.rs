@@ -337,6 +337,31 @@ function handle_input(id, input, state)
 end
 "#;
 
+/// A match begins with two, and its game may ask for as many as have a place.
+#[test]
+fn a_game_may_ask_the_queue_for_more_than_it_began_with() {
+    let folder = Folder::of(
+        "match_size = 2 max_players = 4
+         function handle_input(id, input, state) game.match.backfill(input.want) return state end",
+    );
+    let server = folder.serve(|config| {
+        let mode = config.modes.entry("default".into()).or_default();
+        mode.game = "lua:match.lua".into();
+        mode.players = Players { min: 2, max: 4 };
+        (mode.matchmaking.size, mode.matchmaking.backfill) = (Some(2), true);
+    });
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, _b, match_id) = pair(&base, "default").await;
+        a.send("match.input", json!({"want": 2})).await;
+        for name in ["carol", "dave"] {
+            let mut client = Client::new(&base, name).await;
+            client.send("matchmaker.add", json!({"mode": "default"})).await;
+            assert_eq!(client.expect("match.matched").await["payload"]["match_id"], match_id.as_str(), "{name}");
+        }
+    });
+}
+
 #[test]
 fn bots_bring_a_match_to_min_players() {
     let folder = Folder::of(&WITH_BOTS.replace("bots/idler.lua\"", "bots/idler.lua\", min_players = 4"));

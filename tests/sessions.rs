@@ -5,7 +5,7 @@ mod support;
 use serde_json::{Value, json};
 use support::{Client, pair, run, server, stranger};
 use tessera::actors::matches::{Leave, Parting};
-use tessera::actors::matchmaker::TakeUp;
+use tessera::actors::matchmaker::{TakeUp, WithdrawPlayer};
 use tessera::actors::sessions::Inbound;
 use tessera::client::{Base, request};
 use tessera::engine::modes::{Matchmaking, Mode, Players, ScheduledVote};
@@ -208,14 +208,80 @@ fn a_session_that_was_taken_over_from_can_no_longer_leave_the_match() {
         let card = realm.directory.card(match_id.parse().unwrap()).expect("it lives");
         let player: PlayerId = ann.player.parse().unwrap();
         let older: SessionId = realm.make(SessionId::new);
-        let leave =
-            |session| Leave { player, session: Some(session), why: Parting::Asked, reply: None, by_lobby: false };
+        let leave = |session| Leave { player, session: Some(session), why: Parting::Asked, reply: None, turn: None };
         card.addr.send(leave(older)).await.expect("it is handled");
         assert!(bob.heard_of("match.player_left").await.is_empty());
         assert!(realm.is_in_match(player, card.match_id));
         ann.expect("match.state").await;
         card.addr.send(leave(ann.session.parse().unwrap())).await.expect("it is handled");
         assert_eq!(bob.expect("match.player_left").await["payload"]["player_id"], ann.player.as_str());
+    });
+}
+
+/// Seats and tickets belong to actors that know nothing of each other.
+#[test]
+fn what_is_asked_in_one_breath_is_done_and_answered_in_order() {
+    let server = server(|config| {
+        let hall = Mode {
+            game: "builtin:bench".into(),
+            create: true,
+            quick_play: true,
+            players: Players { min: 1, max: 4 },
+            ..Mode::default()
+        };
+        config.modes.insert("hall".into(), hall);
+        (config.limits.joins_per_min, config.limits.frames_per_s) = (100_000, 100_000);
+    });
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        // Somebody plays, so that quick play finds a match; it is made in another thread than the others.
+        let mut host = Client::new(&base, "host").await;
+        host.send("match.create", json!({"mode": "hall"})).await;
+        let hosted = host.expect("match.joined").await["payload"]["match_id"].clone();
+        let ask = |what: char| match what {
+            'c' => ("match.create", json!({"mode": "hall"}), "match.joined"),
+            'f' => ("match.find_or_create", json!({"mode": "hall"}), "match.joined"),
+            'j' => ("match.join", json!({"match_id": hosted}), "match.joined"),
+            'q' => ("matchmaker.add", json!({"mode": "demo"}), "matchmaker.queued"),
+            'l' => ("match.leave", json!({}), "match.left"),
+            'm' => ("chat.join", json!({"channel_id": format!("match:{}", hosted.as_str().unwrap())}), "chat.joined"),
+            other => unreachable!("{other}"),
+        };
+        let mut ann = Client::new(&base, "ann").await;
+        let player: PlayerId = ann.player.parse().unwrap();
+        for breath in ["clq", "flflf", "jlflc", "clfljlcl", "fljm", "lflclq", "qlf", "jm"].repeat(12) {
+            for (number, what) in breath.chars().enumerate() {
+                let (kind, payload, _) = ask(what);
+                ann.text(&json!({"type": kind, "cid": format!("{number}"), "payload": payload}).to_string()).await;
+            }
+            let (mut seated, mut queued) = (false, false);
+            for (number, what) in breath.chars().enumerate() {
+                let answer = loop {
+                    let frame = ann.next().await.expect("it is answered");
+                    if frame["cid"].is_string() {
+                        break frame;
+                    }
+                };
+                assert_eq!(answer["cid"], format!("{number}"), "{breath}: {answer}");
+                assert_eq!(answer["type"], ask(what).2, "{breath}: {answer}");
+                (seated, queued) = match what {
+                    'c' | 'f' | 'j' => (true, false),
+                    'l' => (false, queued),
+                    'q' => (seated, true),
+                    _ => (seated, queued),
+                };
+            }
+            assert_eq!(realm.directory.seat(player).is_some(), seated, "{breath}");
+            ann.send("match.leave", json!({})).await;
+            ann.expect("match.left").await;
+            ann.send("matchmaker.add", json!({"mode": "demo"})).await;
+            let waits = ann.expect("matchmaker.queued").await["payload"].clone();
+            assert_eq!(waits["already_queued"], queued, "{breath}");
+            ann.send("matchmaker.remove", json!({"ticket_id": waits["ticket_id"]})).await;
+            ann.expect_where("matchmaker.removed", |removed| removed["ticket_id"].is_null()).await;
+            ann.heard_of("match.state").await;
+        }
     });
 }
 
@@ -483,6 +549,8 @@ fn a_group_that_shrinks_before_it_is_seated_goes_back_in_its_turn() {
             client.expect("matchmaker.queued").await;
             waiting.push(client);
         }
+        // The seat is really his: that is what his session says then.
+        realm.matchmaker().try_send(WithdrawPlayer { player: bob }).expect("it has room");
         waiting[1].expect("matchmaker.removed").await;
         let ids = [&waiting[0].player, &waiting[2].player, &waiting[3].player].map(Clone::clone);
         for nth in [0, 2, 3] {

@@ -1,21 +1,19 @@
 //! Finds a live match with a free seat or starts one, one request after the other, so that two players who ask at the
 //! same moment meet.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::prelude::*;
 
 use super::directory::{MatchCard, Member};
-use super::matches::{Join, Leave};
-use super::outlet::Outlet;
+use super::matches::Join;
 use super::realm::{MatchOrder, Realm};
-use super::sessions::refusal_of;
+use super::sessions::{Turn, refusal_of};
 use crate::engine::matches::Phase;
 use crate::engine::modes::{Json, Mode};
-use crate::ids::{MatchId, PlayerId};
-use crate::limits::{FIND_TRIES_MAX, FOUND_REMEMBERED_MAX, MATCH_LIST_ROWS_MAX, MODES_TOLD_MAX};
-use crate::wire::{Cid, Outbound, Reason, Refusal};
+use crate::ids::MatchId;
+use crate::limits::{FIND_TRIES_MAX, MATCH_LIST_ROWS_MAX, MODES_TOLD_MAX};
+use crate::wire::{Cid, Reason, Refusal};
 
 /// A player wants into any match of a mode.
 #[derive(Message, Clone)]
@@ -25,13 +23,14 @@ pub struct FindOrCreate {
     cid: Option<Cid>,
     ctx: Option<Json>,
     mode: Arc<str>,
+    turn: Turn,
     tries: u32,
 }
 
 impl FindOrCreate {
     /// A first try.
-    pub fn new(member: Member, cid: Option<Cid>, ctx: Option<Json>, mode: Arc<str>) -> Self {
-        Self { member, cid, ctx, mode, tries: 0 }
+    pub fn new(member: Member, cid: Option<Cid>, ctx: Option<Json>, mode: Arc<str>, turn: Turn) -> Self {
+        Self { member, cid, ctx, mode, turn, tries: 0 }
     }
 }
 
@@ -45,29 +44,19 @@ pub struct FindAgain(
     pub MatchId,
 );
 
-/// A player who asked for any match wants to leave it, and does not know yet which it is.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct LeaveFound(
-    /// What the match is to be told.
-    pub Leave,
-);
-
 /// The actor.
 pub struct LobbyActor {
     realm: Arc<Realm>,
-    /// Who was sent where, the latest last.
-    sent: VecDeque<(PlayerId, Arc<MatchCard>)>,
 }
 
 impl LobbyActor {
     /// The one lobby.
     pub fn new(realm: Arc<Realm>) -> Self {
-        Self { realm, sent: VecDeque::new() }
+        Self { realm }
     }
 
     /// `but`: a match that could not take the player a moment ago.
-    fn find(&mut self, find: &FindOrCreate, but: Option<MatchId>) {
+    fn find(&self, find: &FindOrCreate, but: Option<MatchId>) {
         if self.realm.directory.seat(find.member.player).is_some() {
             return self.refuse(find, Reason::AlreadyInMatch.into());
         }
@@ -101,32 +90,15 @@ impl LobbyActor {
             invited: card.join_code.is_some(),
             promised: Some(FindOrCreate { tries: find.tries + 1, ..find.clone() }),
             founds,
+            turn: find.turn.clone(),
         };
         match card.addr.try_send(join) {
-            Ok(()) => {
-                if self.sent.len() >= FOUND_REMEMBERED_MAX {
-                    self.sent.pop_front();
-                }
-                self.sent.push_back((find.member.player, card));
-            }
+            Ok(()) => {}
             Err(_) => {
                 card.settle_promise();
                 self.refuse(find, Reason::Busy.into());
             }
         }
-    }
-
-    /// Where a player was sent last.
-    fn forget_sent(&mut self, player: PlayerId) -> Option<Arc<MatchCard>> {
-        let at = self.sent.iter().rposition(|(sent, _)| *sent == player)?;
-        self.sent.remove(at).map(|(_, card)| card)
-    }
-
-    fn refuse_leave(&self, reply: Option<(Arc<Outlet>, Option<Cid>)>) {
-        let Some((outlet, cid)) = reply else { return };
-        let refusal = Refusal::from(Reason::Busy);
-        self.realm.meters.refused(refusal.reason.row().code);
-        outlet.push(&refusal.frame(cid.as_ref(), None));
     }
 
     fn refuse(&self, find: &FindOrCreate, refusal: Refusal) {
@@ -197,25 +169,5 @@ impl Handler<FindAgain> for LobbyActor {
 
     fn handle(&mut self, FindAgain(find, gone): FindAgain, _: &mut Self::Context) {
         self.find(&find, Some(gone));
-    }
-}
-
-impl Handler<LeaveFound> for LobbyActor {
-    type Result = ();
-
-    fn handle(&mut self, LeaveFound(leave): LeaveFound, _: &mut Self::Context) {
-        let mut leave = Leave { by_lobby: true, ..leave };
-        // Behind the join, which went the same way. A match that has them not sends it back to here, where the find that
-        // it sent on came before; each way there and back forgets a place, so it ends.
-        while let Some(card) = self.forget_sent(leave.player) {
-            leave = match card.addr.try_send(leave) {
-                Ok(()) => return,
-                Err(SendError::Closed(leave)) => leave,
-                Err(SendError::Full(Leave { reply, .. })) => return self.refuse_leave(reply),
-            };
-        }
-        if let Some((outlet, cid)) = leave.reply {
-            outlet.push(&crate::wire::matches::Left::default().frame(cid.as_ref()));
-        }
     }
 }

@@ -295,7 +295,13 @@ impl MatchActor {
     /// Hands the stage what its players did, in the order in which it came.
     fn take_inputs(&mut self, now_us: u64) {
         let Some(card) = &self.card else { return };
-        let inputs = card.inputs.lock().take();
+        let (inputs, heard) = {
+            let mut waiting = card.inputs.lock();
+            (waiting.take(), waiting.take_heard())
+        };
+        for player in heard {
+            self.stage.roster.heard(player, now_us);
+        }
         let max = self.realm.rules.limits.inputs_per_player_max;
         for input in inputs {
             // Who has left meanwhile is not heard.
@@ -330,9 +336,10 @@ impl Handler<Open> for MatchActor {
                 self.realm.directory.release_seat(member.player, self.stage.id);
                 member.outlet.push(&seats::failed("game_unavailable"));
             }
-            // Whatever else they wait for goes on.
+            // Their tickets for this are gone, which is told; whatever else they wait for goes on.
             let gone = waiting.iter().map(|member| member.player).collect();
-            self.realm.matchmaker().do_send(PutBack { mode: self.stage.mode_name.clone(), tickets: Vec::new(), gone });
+            let tickets = queued.map(|queued| queued.tickets).unwrap_or_default();
+            self.realm.matchmaker().do_send(PutBack { mode: self.stage.mode_name.clone(), tickets, gone });
             self.stage.cancel("game_unavailable");
             self.carry_out(ctx);
             return;

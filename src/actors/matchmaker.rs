@@ -284,7 +284,7 @@ impl MatchmakerActor {
                 Err(no_match) => {
                     let frame = says::Failed { reason: refusal_of(no_match).reason.row().word.into() }.push();
                     matched.iter().for_each(|member| member.outlet.push(&frame));
-                    players.iter().for_each(|player| self.take_up(*player));
+                    self.put_back(&mode, tickets, &players);
                 }
             }
         }
@@ -421,7 +421,7 @@ impl Handler<AddTicket> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, message: AddTicket, ctx: &mut Self::Context) {
-        let AddTicket { member, cid, add } = message;
+        let AddTicket { member, cid, add, turn: _turn } = message;
         let (outlet, realm) = (member.outlet.clone(), self.realm.clone());
         self.queue(&member, add, ctx, |outcome| match outcome {
             Ok(queued) => outlet.push(&queued.frame(cid.as_ref())),
@@ -437,7 +437,7 @@ impl Handler<RemoveTicket> for MatchmakerActor {
     type Result = ();
 
     fn handle(&mut self, message: RemoveTicket, _: &mut Self::Context) {
-        let RemoveTicket { member, cid, ticket_id } = message;
+        let RemoveTicket { member, cid, ticket_id, turn: _turn } = message;
         match self.remove(ticket_id, member.player) {
             Ok(()) => member.outlet.push(&says::Removed::reply().frame(cid.as_ref())),
             Err(refusal) => {

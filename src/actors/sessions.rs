@@ -5,6 +5,7 @@
 
 mod requests;
 mod snapshot;
+mod turns;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -30,11 +31,15 @@ use crate::wire::{Outbound, Reason, Refusal, Request};
 
 pub use requests::{dialect_given_away, refusal_of};
 pub use snapshot::SnapshotPart;
+pub use turns::Turn;
 
 use snapshot::Gathering;
 
 /// How often a player is told that input goes nowhere.
 const NOT_IN_MATCH_EVERY_MS: u64 = 5_000;
+
+/// How often a session that should end looks whether its match has let the seat go.
+const SEAT_HELD_LOOK: Duration = Duration::from_millis(200);
 
 /// How often a player is told that inputs are dropped.
 const OVERFLOW_EVERY_MS: u64 = 1_000;
@@ -130,14 +135,6 @@ pub struct EndSession {
     pub heir: Option<Addr<SessionActor>>,
 }
 
-/// Where a session asked for a seat.
-enum Joining {
-    /// In a match that it named, or that was made for it.
-    Match(Arc<MatchCard>),
-    /// In any match of a mode.
-    Any,
-}
-
 struct Seat {
     match_id: MatchId,
     card: Arc<MatchCard>,
@@ -155,8 +152,8 @@ pub struct SessionActor {
     connection: Option<Arc<Connection>>,
     opened: u64,
     seat: Option<Seat>,
-    /// Where it asked for a seat lately, which may be on its way.
-    joining: VecDeque<Joining>,
+    /// What its client asked first and is not done yet, and what waits for that.
+    queue: turns::Queue,
     channels: HashSet<ChannelId>,
     /// Those it left lately: they may still owe it answers.
     left: VecDeque<ChannelId>,
@@ -240,7 +237,7 @@ impl SessionActor {
                 connection: Some(connection),
                 opened,
                 seat: None,
-                joining: VecDeque::new(),
+                queue: turns::Queue::default(),
                 channels: HashSet::new(),
                 left: VecDeque::new(),
                 dms,
@@ -281,7 +278,7 @@ impl SessionActor {
                 self.realm.presence().do_send(OutOfMatch { player: self.player, match_id: card.match_id });
                 // `do_send` on purpose: once per session, and the seat must not be lost to a full mailbox.
                 let session = Some(self.session_id);
-                card.addr.do_send(Leave { player: self.player, session, why, reply: None, by_lobby: false });
+                card.addr.do_send(Leave { player: self.player, session, why, reply: None, turn: None });
             }
             self.realm.matchmaker().do_send(WithdrawPlayer { player: self.player });
         }
@@ -296,7 +293,17 @@ impl SessionActor {
             ctx.cancel_future(earlier);
         }
         let grace = self.grace();
-        self.grace = Some(ctx.run_later(grace, |_, ctx| ctx.stop()));
+        self.grace = Some(ctx.run_later(grace, |this, ctx| this.grace_over(ctx)));
+    }
+
+    /// The grace is over, and the session with it, unless its match holds the seat still: its clock stood while an operator
+    /// held it. It tells when it lets go.
+    fn grace_over(&mut self, ctx: &mut Context<Self>) {
+        let is_held = self.seat.as_ref().is_some_and(|seat| !seat.spectator);
+        self.grace = is_held.then(|| ctx.run_later(SEAT_HELD_LOOK, |this, ctx| this.grace_over(ctx)));
+        if !is_held {
+            ctx.stop();
+        }
     }
 }
 
@@ -336,7 +343,6 @@ impl Handler<Seated> for SessionActor {
         self.realm.matchmaker().do_send(WithdrawPlayer { player: self.player });
         let plays = (!spectator).then(|| card.mode.clone());
         self.realm.presence().do_send(InMatch { player: self.player, match_id: card.match_id, plays });
-        self.joining.retain(|one| !matches!(one, Joining::Match(joined) if joined.match_id == card.match_id));
         self.seat = Some(Seat { match_id: card.match_id, card, spectator, grace_s });
         if self.connection.is_none() {
             // The socket went while the seat was being taken: the match has not been told yet.

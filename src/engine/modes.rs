@@ -43,7 +43,7 @@ pub struct Mode {
     /// Seconds a match waits for `players.min` before it is cancelled.
     #[schemars(range(min = 1, max = 86_400))]
     pub waiting_timeout_s: u32,
-    /// Seconds without an input after which a player is warned, and as many again until the seat is freed; 0 never.
+    /// Seconds without an input or a vote cast or called after which a player is warned, and as many again until the seat is freed; 0 never.
     pub idle_s: u32,
     /// Motions that players may call by name.
     pub motions: Vec<String>,

@@ -6,15 +6,18 @@
 //! quiet moment and then at most every [`limits::PRESENCE_EVERY_MS`], the newest only, and never when it is what was
 //! told before; going offline always waits that long, so signing in again at once is no absence.
 //!
-//! Invisible looks exactly like offline. Switched off, nothing is kept and nobody sees anybody.
+//! Invisible looks exactly like offline, and lasts until the player chooses something else, over sessions too. Switched off, nothing is kept and nobody sees anybody.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::chat::is_plain;
 use crate::ids::{MatchId, PlayerId, SessionId};
 use crate::limits;
 use crate::limits::{METADATA_BYTES_MAX, STATUS_BYTES_MAX};
+
+/// The status of whoever wants to look as if they were not there.
+const INVISIBLE: &str = "invisible";
 
 /// What others see of a player.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +94,7 @@ impl Person {
         }
         let metadata = self.chosen.as_ref().and_then(|chosen| chosen.metadata.clone());
         match (self.chosen.as_ref().map(|chosen| &chosen.status), self.playing.last()) {
-            (Some(status), _) if &**status == "invisible" => None,
+            (Some(status), _) if &**status == INVISIBLE => None,
             (Some(status), _) if &**status != "online" => Some(Shown { status: status.clone(), metadata }),
             (_, Some((_, mode))) => {
                 let shows_mode = || serde_json::json!({"mode": &**mode}).to_string().into();
@@ -120,6 +123,33 @@ pub struct Presence {
     circles: HashMap<Circle, BTreeSet<PlayerId>>,
     /// Players with something to be told, by when.
     due: BTreeMap<u64, BTreeSet<PlayerId>>,
+    unseen: Unseen,
+}
+
+/// Who went as invisible, and comes back so: nobody could ask for it before they were seen.
+#[derive(Debug, Default)]
+struct Unseen {
+    since: HashMap<PlayerId, u64>,
+    order: VecDeque<(u64, PlayerId)>,
+    next: u64,
+}
+
+impl Unseen {
+    fn went(&mut self, player: PlayerId) {
+        self.since.insert(player, self.next);
+        self.order.push_back((self.next, player));
+        self.next += 1;
+        if self.order.len() > limits::UNSEEN_REMEMBERED_MAX
+            && let Some((since, oldest)) = self.order.pop_front()
+            && self.since.get(&oldest) == Some(&since)
+        {
+            self.since.remove(&oldest);
+        }
+    }
+
+    fn came_back(&mut self, player: PlayerId) -> bool {
+        self.since.remove(&player).is_some()
+    }
 }
 
 /// What is shown of a player who is not there, or does not want to be seen.
@@ -130,7 +160,13 @@ pub fn offline() -> Shown {
 impl Presence {
     /// Nobody is there. Not enabled: nobody ever is.
     pub fn new(enabled: bool) -> Self {
-        Self { enabled, people: HashMap::new(), circles: HashMap::new(), due: BTreeMap::new() }
+        Self {
+            enabled,
+            people: HashMap::new(),
+            circles: HashMap::new(),
+            due: BTreeMap::new(),
+            unseen: Unseen::default(),
+        }
     }
 
     /// Whether presence is kept at all.
@@ -138,14 +174,20 @@ impl Presence {
         self.enabled
     }
 
-    /// A session of a player began. A resumed one did not begin again; saying so twice changes nothing.
+    /// A session of a player began. A resumed one did not begin again; saying so twice changes nothing. Whoever went as
+    /// invisible is so still.
     pub fn session_began(&mut self, player: PlayerId, session: SessionId, now_ms: u64) -> Vec<Change> {
+        let unseen = self.unseen.came_back(player);
         self.change(player, now_ms, |person| {
             person.sessions.insert(session);
+            if unseen && person.chosen.is_none() {
+                person.chosen = Some(Chosen { status: INVISIBLE.into(), metadata: None });
+            }
         })
     }
 
-    /// A session ended: signed out, or its grace is over. What the player chose is forgotten with their last one.
+    /// A session ended: signed out, or its grace is over. What the player chose is forgotten with their last one, but that
+    /// they do not want to be seen.
     pub fn session_ended(&mut self, player: PlayerId, session: SessionId, now_ms: u64) -> Vec<Change> {
         self.change(player, now_ms, |person| {
             person.sessions.remove(&session);
@@ -326,7 +368,9 @@ impl Presence {
     /// The last session is over and everybody knows: what the player chose and asked for goes with it.
     fn gone(&mut self, player: PlayerId) {
         let Some(person) = self.people.get_mut(&player) else { return };
-        person.chosen = None;
+        if person.chosen.take().is_some_and(|chosen| &*chosen.status == INVISIBLE) {
+            self.unseen.went(player);
+        }
         let asked: Vec<PlayerId> = person.subscribed_to.iter().copied().collect();
         self.unsubscribe(player, &asked);
     }
@@ -439,11 +483,8 @@ mod tests {
         assert_eq!(told(presence.stops_playing(ANN, game(1), 29_000)), "");
         presence.session_ended(ANN, session(11), 30_000);
         assert_eq!(told(presence.poll(60_000)), "", "leaving is no news either");
-        assert_eq!(
-            told(presence.session_began(ANN, session(12), 70_000)),
-            "1 is online for 2",
-            "and was for that session"
-        );
+        assert_eq!(told(presence.session_began(ANN, session(12), 70_000)), "", "nor is coming back");
+        assert_eq!(presence.subscriptions(BOB), [(ANN, offline())]);
     }
 
     #[test]
@@ -475,6 +516,33 @@ mod tests {
         presence.leave(CY, &arena);
         assert_eq!(told(presence.stops_playing(CY, game(1), 30_000)), "", "what was chosen stays");
         assert_eq!(told(presence.stops_playing(ANN, game(1), 30_000)), "1 is online for 2");
+    }
+
+    #[test]
+    fn whoever_went_as_invisible_comes_back_so() {
+        let mut presence = friends();
+        assert_eq!(told(presence.update(ANN, "invisible", None, 10_000).expect("fine")), "1 is offline for 2");
+        assert_eq!(told(presence.session_ended(ANN, session(11), 20_000)), "");
+        assert_eq!(told(presence.poll(30_000)), "");
+        assert_eq!(told(presence.session_began(ANN, session(2), 40_000)), "", "nobody sees her come");
+        assert_eq!(presence.shown(ANN), offline());
+        assert_eq!(told(presence.update(ANN, "online", None, 50_000).expect("fine")), "1 is online for 2");
+        presence.session_ended(ANN, session(2), 60_000);
+        assert_eq!(told(presence.poll(70_000)), "1 is offline for 2");
+        assert_eq!(
+            told(presence.session_began(ANN, session(3), 80_000)),
+            "1 is online for 2",
+            "anything else is not kept"
+        );
+    }
+
+    #[test]
+    fn only_so_many_are_remembered_as_invisible() {
+        let mut unseen = Unseen::default();
+        let player = |n: usize| PlayerId::from_u128(n as u128);
+        (0..=limits::UNSEEN_REMEMBERED_MAX).for_each(|n| unseen.went(player(n)));
+        assert!(!unseen.came_back(player(0)) && unseen.came_back(player(1)) && !unseen.came_back(player(1)));
+        assert!(unseen.order.len() <= limits::UNSEEN_REMEMBERED_MAX);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::actors::sessions::{
 };
 use crate::actors::{CloseCode, Connection, Outlet};
 use crate::ids::{PlayerId, SessionId};
-use crate::limits::PENDING_FRAMES_MAX;
+use crate::limits::{PENDING_BYTES_MAX, PENDING_FRAMES_MAX};
 use crate::store::rows::{AccessRow, BanRow, Family};
 use crate::wire::frame::Lane;
 use crate::wire::session::{Connect, Connected, Heartbeat, Resume};
@@ -218,7 +218,8 @@ fn banned(ban: &BanRow) -> Refusal {
 fn hear(inner: &Rc<RefCell<Inner>>, connection: &Arc<Connection>, text: &ByteString, received_ms: u64) {
     let mut this = inner.borrow_mut();
     if let State::Checking(waiting, _) = &mut this.state {
-        if waiting.len() < PENDING_FRAMES_MAX {
+        let bytes: usize = waiting.iter().map(|(text, _)| text.len()).sum();
+        if waiting.len() < PENDING_FRAMES_MAX && bytes + text.len() <= PENDING_BYTES_MAX {
             waiting.push_back((text.clone(), received_ms));
         } else {
             let cid = wire::envelope(text).ok().and_then(|envelope| envelope.cid);

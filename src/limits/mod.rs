@@ -332,8 +332,12 @@ pub const CHANNELS_MAX: usize = 100_000;
 /// Matches that `match.find_or_create` tries for one request. Over: `busy`.
 pub const FIND_TRIES_MAX: u32 = 8;
 
-/// Frames that wait while a connection's token is looked up. Over: `busy`.
-pub const PENDING_FRAMES_MAX: usize = 32;
+/// Frames that wait while a connection's token is looked up. A client that comes back says again what it had in flight
+/// right behind its token. Over: `busy`.
+pub const PENDING_FRAMES_MAX: usize = REQUESTS_REMEMBERED_MAX;
+
+/// Bytes of those together. Over: as above.
+pub const PENDING_BYTES_MAX: usize = 256 * 1024;
 
 /// Errors of its script that a match keeps for operators. Over: the oldest is forgotten; the log has them all.
 pub const SCRIPT_FAULTS_KEPT_MAX: usize = 16;
@@ -392,15 +396,13 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 64;
 
 /// Requests that are remembered: what a client has in flight at once. Over: the oldest is forgotten, and executed if it
 /// comes again.
-pub const REQUESTS_REMEMBERED_MAX: usize = 32;
+pub const REQUESTS_REMEMBERED_MAX: usize = 256;
 
-/// Joins of one session that may be on their way at once, as a leave right behind them goes by. Over: the oldest is
-/// forgotten, and its seat is not left.
-pub const JOINS_REMEMBERED_MAX: usize = 8;
+/// Players who are remembered as invisible after they went. Over: the one who went first is shown when they come back.
+pub const UNSEEN_REMEMBERED_MAX: usize = 100_000;
 
-/// Players whom the lobby remembers where it sent them, so that a leave right behind a find goes there too. Over: the oldest
-/// is forgotten, and such a leave finds no match.
-pub const FOUND_REMEMBERED_MAX: usize = 1_024;
+/// Requests of one session that wait while the one before them takes or frees a seat or a ticket. Over: `busy`.
+pub const REQUESTS_WAITING_MAX: usize = 64;
 
 /// Tickets of each mode that operators are shown at once, the oldest. Over: the rest is a number.
 pub const QUEUE_ROWS_MAX: usize = 1_000;

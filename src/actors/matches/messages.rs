@@ -9,6 +9,7 @@ use super::super::channels::Judged;
 use super::super::directory::{MatchCard, Member};
 use super::super::lobby::FindOrCreate;
 use super::super::outlet::Outlet;
+use super::super::sessions::Turn;
 use crate::engine::matches::Phase;
 use crate::engine::matchmaking::Ticket;
 use crate::engine::modes::Json;
@@ -56,6 +57,8 @@ pub struct Join {
     pub invited: bool,
     /// A seat was promised to them by the lobby, which wants them back if this match cannot take them.
     pub promised: Option<FindOrCreate>,
+    /// What the same client asks behind it waits for it.
+    pub turn: Turn,
     /// The match was made for them.
     pub founds: bool,
 }
@@ -72,8 +75,8 @@ pub struct Leave {
     pub why: Parting,
     /// Where to answer.
     pub reply: Option<(Arc<Outlet>, Option<Cid>)>,
-    /// The lobby had sent the player here. A match that has them not asks it where they are by now.
-    pub by_lobby: bool,
+    /// What the same client asks behind it waits for it.
+    pub turn: Option<Turn>,
 }
 
 /// Why a player goes.

@@ -6,7 +6,7 @@ use actix::prelude::*;
 
 use super::{Join, Leave, MatchActor, Parting, PlayerBack, QueuedGroup, Reinforce, Wanted, says};
 use crate::actors::directory::Member;
-use crate::actors::lobby::{FindAgain, LeaveFound};
+use crate::actors::lobby::FindAgain;
 use crate::actors::matchmaker::{AskBackfill, PutBack, TakeUp};
 use crate::actors::overload::Pressure;
 use crate::actors::sessions::{Seated, Unseated};
@@ -61,7 +61,7 @@ impl MatchActor {
                 None => {
                     let session = Some(member.session_id);
                     let why = Parting::Expired;
-                    let leave = Leave { player: member.player, session, why, reply: None, by_lobby: false };
+                    let leave = Leave { player: member.player, session, why, reply: None, turn: None };
                     card.addr.do_send(leave);
                 }
             }
@@ -122,7 +122,8 @@ impl MatchActor {
     }
 
     pub(super) fn join(&mut self, join: Join, ctx: &mut Context<Self>) {
-        let Join { member, cid, ctx: join_ctx, spectate, invited, promised, founds } = join;
+        // Given back when all that comes of this is said.
+        let Join { member, cid, ctx: join_ctx, spectate, invited, promised, founds, turn: _turn } = join;
         self.founded |= founds;
         let player = member.player;
         let outlet = member.outlet.clone();
@@ -426,7 +427,10 @@ impl MatchActor {
         let patient = self.turned_away.len() < TURNED_AWAY_PER_MATCH_MAX;
         let mut seats = Vec::new();
         if self.takes_from_queue() && playing && patient && self.stage.joinable() {
-            seats = self.stage.roster.free_in_teams(mode.matchmaking.size.unwrap_or(mode.players.max));
+            let (size, max) = (mode.matchmaking.size.unwrap_or(mode.players.max), mode.players.max);
+            // A game may ask for more than a match begins with, and the queue sends that many at a time.
+            seats = self.stage.roster.free_in_teams(if self.wanted.is_some() { max } else { size });
+            seats.iter_mut().for_each(|free| *free = size.min(*free));
             let mut too_many = seats.iter().sum::<u32>().saturating_sub(self.wanted.unwrap_or(u32::MAX));
             // The fullest teams are the last to be helped.
             while too_many > 0
@@ -473,10 +477,6 @@ impl Handler<Leave> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, leave: Leave, ctx: &mut Context<Self>) {
-        if leave.by_lobby && !self.members.contains_key(&leave.player) {
-            // `do_send` on purpose: it goes behind the find that was sent on from here.
-            return self.realm.lobby().do_send(LeaveFound(leave));
-        }
         let seated = self.members.get(&leave.player);
         let stale = seated.is_some_and(|member| leave.session.is_some_and(|said| said != member.session_id));
         if let Some((outlet, cid)) = &leave.reply {

@@ -6,6 +6,7 @@ use actix::Message;
 
 use crate::actors::directory::Member;
 use crate::actors::realm::Realm;
+use crate::actors::sessions::Turn;
 use crate::engine::matchmaking::{Playing, Ticket};
 use crate::ids::{MatchId, PlayerId, SessionId, TicketId};
 use crate::wire::matchmaking as says;
@@ -21,6 +22,8 @@ pub struct AddTicket {
     pub cid: Option<Cid>,
     /// What they asked for.
     pub add: says::Add,
+    /// What the same client asks behind it waits for it.
+    pub turn: Turn,
 }
 
 /// A player takes a ticket back.
@@ -33,6 +36,8 @@ pub struct RemoveTicket {
     pub cid: Option<Cid>,
     /// Which.
     pub ticket_id: TicketId,
+    /// As in [`AddTicket`].
+    pub turn: Turn,
 }
 
 /// As [`AddTicket`], asked by somebody who waits for the answer: HTTP.

@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
-use super::{Inbound, Joining, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
+use super::turns::Asked;
+use super::{Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
 use crate::actors::channels::{self as chat, ChatCommand, Letter, Listener, Reply, Welcome};
 use crate::actors::directory::{Member, VotePlace};
-use crate::actors::lobby::{self, FindOrCreate, LeaveFound};
+use crate::actors::lobby::{self, FindOrCreate};
 use crate::actors::mail::{Mail, Waiting};
 use crate::actors::matches::{CallVote, Join, Leave, Parting, Resync, SpendVeto};
 use crate::actors::matchmaker::{AddTicket, RemoveTicket, may_take_along};
@@ -25,7 +26,6 @@ use crate::engine::votes::audit::Hash;
 use crate::engine::votes::record::AuditRecord;
 use crate::ids::{ChannelId, PlayerId, VoteId};
 use crate::limits::CHANNELS_LEFT_MAX;
-use crate::limits::JOINS_REMEMBERED_MAX;
 use crate::wire::matches::{Door, Role};
 use crate::wire::{self, Cid, ClientMsg, Dialect, Frame, Outbound, Reason, Refusal, Request};
 
@@ -80,6 +80,17 @@ impl SessionActor {
             }
             (cid, _) => cid,
         };
+        if let Some(asked) = self.queue.admit(Asked { cid, seq, msg, received_ms }) {
+            match asked {
+                Ok(asked) => self.execute(asked, ctx),
+                Err(cid) => self.refuse(cid.as_ref(), Reason::Busy),
+            }
+        }
+    }
+
+    /// Does what a client asked, in its turn.
+    pub(super) fn execute(&mut self, asked: Asked, ctx: &mut Context<Self>) {
+        let Asked { cid, seq, msg, received_ms } = asked;
         let cid = cid.as_ref();
         match msg {
             ClientMsg::SessionHeartbeat(_) => {
@@ -93,10 +104,11 @@ impl SessionActor {
             ClientMsg::MatchJoin(join) => self.join_match(join, cid, ctx),
             ClientMsg::MatchInput(input) => self.input(input, seq, cid),
             ClientMsg::MatchResync(_) => self.resync(cid),
-            ClientMsg::MatchLeave(_) => self.leave_match(cid),
+            ClientMsg::MatchLeave(_) => self.leave_match(cid, ctx),
             ClientMsg::MatchmakerAdd(add) => self.add_ticket(add, cid, ctx),
             ClientMsg::MatchmakerRemove(remove) => {
-                let message = RemoveTicket { member: self.me(ctx), cid: cid.cloned(), ticket_id: remove.ticket_id };
+                let (ticket_id, turn) = (remove.ticket_id, self.take_turn(ctx));
+                let message = RemoveTicket { member: self.me(ctx), cid: cid.cloned(), ticket_id, turn };
                 self.tell(self.realm.matchmaker(), message, cid, Reason::Busy);
             }
             ClientMsg::ChatJoin(join) => self.join_channel(&join.channel_id, cid),
@@ -191,8 +203,8 @@ impl SessionActor {
                     invited: true,
                     promised: None,
                     founds: true,
+                    turn: self.take_turn(ctx),
                 };
-                self.note_joining(Joining::Match(card.clone()));
                 self.tell(&card.addr, join, cid, Reason::MatchNotFound);
             }
             Err(no_match) => self.refuse(cid, refusal_of(no_match)),
@@ -209,8 +221,8 @@ impl SessionActor {
         if !self.may_join(cid) {
             return;
         }
-        let find = FindOrCreate::new(self.me(ctx), cid.cloned(), find.ctx.map(|ctx| ctx.get().to_owned()), mode_name);
-        self.note_joining(Joining::Any);
+        let join_ctx = find.ctx.map(|ctx| ctx.get().to_owned());
+        let find = FindOrCreate::new(self.me(ctx), cid.cloned(), join_ctx, mode_name, self.take_turn(ctx));
         self.tell(self.realm.lobby(), find, cid, Reason::Busy);
     }
 
@@ -231,8 +243,8 @@ impl SessionActor {
             invited,
             promised: None,
             founds: false,
+            turn: self.take_turn(ctx),
         };
-        self.note_joining(Joining::Match(card.clone()));
         self.tell(&card.addr, join, cid, Reason::MatchNotFound);
     }
 
@@ -283,50 +295,22 @@ impl SessionActor {
         }
     }
 
-    /// Remembers where a seat may be on its way from.
-    fn note_joining(&mut self, joining: Joining) {
-        if self.joining.len() >= JOINS_REMEMBERED_MAX {
-            self.joining.pop_front();
-        }
-        self.joining.push_back(joining);
-    }
-
-    /// Leaves the seat there is, and every one that may be on its way: a leave goes behind each join, where that went, and is
-    /// answered by the last of them, so that it is never answered first.
-    fn leave_match(&mut self, cid: Option<&Cid>) {
-        let leave = |reply: bool| Leave {
+    /// Leaves the seat there is. Every join that was asked before has been answered by now.
+    fn leave_match(&mut self, cid: Option<&Cid>, ctx: &Context<Self>) {
+        let Some(card) = self.seat.as_ref().map(|seat| seat.card.clone()) else {
+            return self.outlet.push(&wire::matches::Left::default().frame(cid));
+        };
+        let leave = Leave {
             player: self.player,
             session: Some(self.session_id),
             why: Parting::Asked,
-            reply: reply.then(|| (self.outlet.clone(), cid.cloned())),
-            by_lobby: false,
+            reply: Some((self.outlet.clone(), cid.cloned())),
+            turn: Some(self.take_turn(ctx)),
         };
-        let mut places: Vec<_> = self.seat.iter().map(|seat| Joining::Match(seat.card.clone())).collect();
-        places.extend(self.joining.drain(..));
-        let last = places.len().saturating_sub(1);
-        let mut answered = false;
-        for (nth, place) in places.into_iter().enumerate() {
-            let leave = leave(nth == last);
-            let told = match place {
-                Joining::Match(card) => {
-                    let told = card.addr.try_send(leave).map_err(|error| matches!(error, SendError::Full(_)));
-                    // Free at once: what the client sends right behind the leave may already claim another seat. Not by
-                    // a session that another one has taken over from: the seat is that one's now.
-                    if told.is_ok() && self.realm.directory.is_current(self.player, self.session_id) {
-                        self.realm.directory.release_seat(self.player, card.match_id);
-                    }
-                    told
-                }
-                Joining::Any => self.realm.lobby().try_send(LeaveFound(leave)).map_err(|_| true),
-            };
-            match told {
-                Ok(()) => answered |= nth == last,
-                Err(false) => {}
-                Err(true) => return self.refuse(cid, Reason::Busy),
-            }
-        }
-        if !answered {
-            self.outlet.push(&wire::matches::Left::default().frame(cid));
+        match card.addr.try_send(leave) {
+            Ok(()) => {}
+            Err(SendError::Full(_)) => self.refuse(cid, Reason::Busy),
+            Err(SendError::Closed(_)) => self.outlet.push(&wire::matches::Left::default().frame(cid)),
         }
     }
 
@@ -337,11 +321,11 @@ impl SessionActor {
         if self.realm.directory.seat(self.player).is_some() {
             return self.refuse(cid, Reason::AlreadyInMatch);
         }
-        let (realm, member, cid) = (self.realm.clone(), self.me(ctx), cid.cloned());
+        let (realm, member, cid, turn) = (self.realm.clone(), self.me(ctx), cid.cloned(), self.take_turn(ctx));
         may_take_along(&self.realm, self.player, &add.party.clone(), move |may| {
             let outlet = member.outlet.clone();
             let told = may.and_then(|()| {
-                let message = AddTicket { member, cid: cid.clone(), add };
+                let message = AddTicket { member, cid: cid.clone(), add, turn };
                 realm.matchmaker().try_send(message).map_err(|_| Reason::Busy.into())
             });
             if let Err(refusal) = told {
@@ -438,6 +422,8 @@ impl SessionActor {
     /// The open vote of the player's own match, or why not.
     fn vote(&self, vote_id: &VoteId) -> Result<Arc<Mail<VoteActor>>, Reason> {
         let seat = self.seat.as_ref().ok_or(Reason::NotInMatch)?;
+        // Whoever votes is there.
+        seat.card.inputs.lock().hear(self.player);
         match self.realm.directory.vote(vote_id) {
             Some(place) if place.match_id() != seat.match_id => Err(Reason::VoteNotFound),
             Some(VotePlace::Open(_, addr)) => Ok(addr),
@@ -481,6 +467,7 @@ impl SessionActor {
 
     fn call_vote(&self, call: wire::votes::Call, cid: Option<&Cid>) {
         let Some(seat) = &self.seat else { return self.refuse(cid, Reason::NotInMatch) };
+        seat.card.inputs.lock().hear(self.player);
         let message = CallVote {
             player: self.player,
             outlet: self.outlet.clone(),

@@ -1,6 +1,6 @@
 //! Inputs that wait for the next tick: applied in arrival order over all players, bounded for each of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::engine::modes::Json;
 use crate::ids::PlayerId;
@@ -37,6 +37,8 @@ pub struct InputQueue {
     taken: u64,
     dropped: u64,
     closed: bool,
+    /// Who did something else than an input, as to vote.
+    heard: BTreeSet<PlayerId>,
 }
 
 impl InputQueue {
@@ -81,10 +83,22 @@ impl InputQueue {
         std::mem::take(&mut self.queue).into_iter().flatten()
     }
 
+    /// A player did something that is no input: they are there, and not idle.
+    pub fn hear(&mut self, player: PlayerId) {
+        if !self.closed {
+            self.heard.insert(player);
+        }
+    }
+
+    /// Takes whoever did.
+    pub fn take_heard(&mut self) -> BTreeSet<PlayerId> {
+        std::mem::take(&mut self.heard)
+    }
+
     /// The match is over: what waits is given up, and nothing is taken any more.
     pub fn close(&mut self) {
         self.closed = true;
-        drop(self.take());
+        drop((self.take(), self.take_heard()));
     }
 
     /// How many wait.
