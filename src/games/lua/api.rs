@@ -5,10 +5,9 @@ use std::rc::Rc;
 
 use mlua::{Lua, Table, Value, Variadic};
 
-use super::convert;
 use super::host::{Host, StoreKey};
 use super::rations::Row;
-use super::report;
+use super::{clock, convert, report};
 use crate::engine::chat::{Content, InvalidChannelId, Place as ChatPlace, is_plain};
 use crate::engine::matches::events::{RESERVED_LEAVES, is_leaf};
 use crate::games::{Effect, Json};
@@ -279,13 +278,8 @@ fn object(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
 }
 
 /// `game.random()`, `(n)`, `(a, b)`: the match's own randomness, as `math.random`.
-fn random(lua: &Lua, _: &Host, args: &[Value]) -> Answer {
-    let draw: mlua::Function = lua
-        .globals()
-        .raw_get::<Table>("math")
-        .and_then(|math| math.raw_get("random"))
-        .map_err(|_| "math.random was replaced".to_owned())?;
-    draw.call(Variadic::from_iter(args.iter().cloned())).map_err(said)
+fn random(_: &Lua, host: &Host, args: &[Value]) -> Answer {
+    clock::random(host, args).map_err(said)
 }
 
 /// `game.match.id()`: what the match is called everywhere else, as in `match:<id>` or a web page of its own.

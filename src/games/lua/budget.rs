@@ -141,6 +141,13 @@ const HOOK_EVERY: u32 = 16;
 /// memory passes on its way, and others do not.
 const PLACES_FROM: usize = 4;
 
+/// Growth since the last look that makes one remember where it was all the same: a string that doubles and doubles passes
+/// by all the rest between two looks.
+const PLACE_GROWN_BYTES: usize = 16 << 10;
+
+/// Instructions between two looks at what the host does for itself: none ends it.
+const OWN_EVERY: u32 = 1 << 20;
+
 /// Bytes in use above which the hook fires sooner: the more a machine holds, the longer may one instruction take.
 const SMALL_BYTES: usize = 128 << 10;
 
@@ -172,7 +179,9 @@ pub(super) struct Meter {
     every: Cell<u32>,
     /// Bytes in use above which every look remembers where it was: when memory runs out nobody is left to ask.
     places_from: Cell<usize>,
-    /// Where the last look above that was.
+    /// Bytes in use at the last look.
+    seen_bytes: Cell<usize>,
+    /// Where the last look above that, or after much growth, was.
     last_place: RefCell<Option<Place>>,
     /// Bytes of a machine that holds nothing of a script yet, and the most the current entry may come to hold.
     bare_bytes: Cell<usize>,
@@ -228,6 +237,7 @@ impl Meter {
             place: RefCell::default(),
             every: Cell::new(HOOK_EVERY),
             places_from: Cell::new(usize::MAX),
+            seen_bytes: Cell::new(0),
             last_place: RefCell::default(),
             bare_bytes: Cell::new(0),
             bytes_max: Cell::new(0),
@@ -389,6 +399,7 @@ impl Meter {
         self.left.set(i64::try_from(instructions).unwrap_or(i64::MAX));
         self.bytes_max.set(bytes_max);
         self.places_from.set(used + self.allowance.growth_bytes / PLACES_FROM);
+        self.seen_bytes.set(used);
         self.last_place.take();
         self.cpu_until_us.set(None);
         if self.spent.take().is_some() {
@@ -492,7 +503,13 @@ impl Meter {
         self.left.set(left);
         if left < 0 {
             self.spent.set(Some(Spent::Instructions));
-        } else if units >= LARGE_CHARGE && self.late() {
+        }
+        if units >= LARGE_CHARGE { self.in_time() } else { self.check() }
+    }
+
+    /// Fails where the entry's processor time is over, for work whose size nobody can tell.
+    pub(super) fn in_time(&self) -> mlua::Result<()> {
+        if self.spent.get().is_none() && self.late() {
             self.spent.set(Some(Spent::Cpu));
         }
         self.check()
@@ -543,7 +560,10 @@ impl Meter {
     /// Sets the hook and the limit to what the machine holds now.
     pub(super) fn look(self: &Rc<Self>, lua: &Lua) {
         let used = lua.used_memory();
-        let every = interval(used.saturating_sub(self.bare_bytes.get()));
+        let every = match self.entered.get().entry {
+            Entry::Own => OWN_EVERY,
+            _ => interval(used.saturating_sub(self.bare_bytes.get())),
+        };
         if self.every.get() != every {
             self.every.set(every);
             // Setting a global hook needs none of the machine's memory and does not fail.
@@ -574,7 +594,9 @@ impl Meter {
                 None => meter.look(lua),
                 Some(spent) => looked = meter.stop(lua, spent),
             }
-            if lua.used_memory() > meter.places_from.get() {
+            let used = lua.used_memory();
+            let grown = used.saturating_sub(meter.seen_bytes.replace(used));
+            if used > meter.places_from.get() || grown > PLACE_GROWN_BYTES {
                 *meter.last_place.borrow_mut() = place_on_stack(lua);
             }
             looked.map(|()| VmState::Continue)

@@ -35,7 +35,7 @@ pub(super) fn install(lua: &Lua, helpers: &Table, host: &Rc<Host>) -> mlua::Resu
 }
 
 /// `math.random()`, `(n)` and `(a, b)`. Fractions are cut, as scripts of the public protocol expect.
-fn random(host: &Host, args: &[Value]) -> mlua::Result<Value> {
+pub(super) fn random(host: &Host, args: &[Value]) -> mlua::Result<Value> {
     let whole = |i: usize| match args.get(i) {
         Some(Value::Integer(n)) => Ok(*n),
         Some(Value::Number(n)) if n.is_finite() => Ok(*n as i64),

@@ -59,8 +59,14 @@ pub(super) struct Rules<'a> {
 /// Writes `value`, or leaves `out` as it was and says why not.
 pub(super) fn encode(value: &Value, rules: Rules<'_>, out: &mut Vec<u8>) -> mlua::Result<Oddities> {
     let start = out.len();
-    let mut encoder =
-        Encoder { rules, end: start + rules.bytes_max, odd: Oddities::default(), scratch: Vec::new(), seen: 0 };
+    let mut encoder = Encoder {
+        rules,
+        end: start + rules.bytes_max,
+        odd: Oddities::default(),
+        scratch: Vec::new(),
+        seen: 0,
+        tables: 0,
+    };
     let root = match value {
         Value::Table(t) => encoder.table(t, 1, rules.root_object, out),
         other => encoder.scalar(other, out),
@@ -87,10 +93,16 @@ struct Encoder<'a> {
     scratch: Vec<u8>,
     /// Entries looked at that are not yet paid for.
     seen: u64,
+    /// Tables looked at so far.
+    tables: u64,
 }
 
 /// Entries between two payments, each of which looks at the clock; two are worth an instruction.
 const SEEN_UNPAID: u64 = 512;
+
+/// Tables between two looks at the clock: one that was emptied has no entries to pay for, and a tenth of a millisecond of
+/// room for them.
+const TABLES_UNASKED: u64 = 32;
 
 /// One `"key":value` of an object, by its place in the output.
 #[derive(Clone, Copy)]
@@ -170,6 +182,10 @@ impl Encoder<'_> {
             return Err(mlua::Error::runtime(format!(
                 "tables are nested more than {VALUE_DEPTH_MAX} deep, or in a circle"
             )));
+        }
+        self.tables += 1;
+        if self.tables.is_multiple_of(TABLES_UNASKED) {
+            self.rules.meter.in_time()?;
         }
         let marked = t.metatable().is_some_and(|mt| mt == *self.rules.object);
         if !marked && t.raw_len() > 0 && self.array(t, depth, out)? {

@@ -1,4 +1,4 @@
-//! Closes two doors before Lua sees a file. The first is to-be-closed variables. When the budget's hook raises an error inside a
+//! Closes three doors before Lua sees a file. The first is to-be-closed variables. When the budget's hook raises an error inside a
 //! function that has one, the variable is closed while hooks are off, and a `__close` that loops would never be
 //! stopped. So `local x <close>` is refused, with its line, and a generic `for` is given its first three values only
 //! (the fourth would be closed too): `in EXPLIST do` becomes `in (function(a,b,c)return a,b,c end)(EXPLIST) do`, on
@@ -8,12 +8,29 @@
 //! that are full of them takes longer, for their length, than anything else one instruction can do: no meter could
 //! look in time. A file that writes one is refused, with its line; the library makes none either.
 //!
+//! The third is what takes Lua long to compile, which nothing interrupts and which every match begins with: it goes along
+//! all jumps of an expression or a chain of `elseif` at each new one, and along all of `goto`, `break` and labels.
+//!
 //! Everything else of the language stays as it is. The reader below knows strings, comments and words exactly as
 //! Lua's does; a file it cannot read Lua would not read either.
 
 const THREE: &str = "(function(a,b,c)return a,b,c end)(";
 
 const ZERO: &str = "a zero byte in a string is not available";
+
+/// What is closed twice would close what is written here around the values of a loop.
+const UNBALANCED: &str = "a bracket or a block is closed that was not the last to be opened";
+
+/// `and` and `or` of one expression, and `elseif` of one `if`. Half a thousand of them take Lua half a millisecond, and
+/// four times as long twice as many.
+const JUMPS_MAX: u32 = 500;
+
+const TOO_MANY_JUMPS: &str = "more than 500 of `and` and `or` in one expression, or of `elseif` in one `if`";
+
+/// `goto`, `break` and labels of one file, of which a label is two.
+const PLACES_MAX: u32 = 3_000;
+
+const TOO_MANY_PLACES: &str = "more than 3000 of `goto`, `break` and labels in one file";
 
 /// Why a file is refused: the line, from 1, and the reason.
 pub(super) type Refused = (u32, &'static str);
@@ -27,28 +44,77 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
     let mut out = String::with_capacity(text.len() + 64);
     let mut copied = 0;
     let mut reader = Reader { bytes: text.as_bytes(), at: 0, line: 1 };
-    // Open blocks; true for a loop's list of expressions, which ends at its own `do`.
-    let mut blocks: Vec<bool> = Vec::new();
+    let mut open = vec![Open::of(What::Block)];
+    let mut places = 0;
     let mut last: [Option<Token<'_>>; 2] = [None, None];
     while let Some((start, token)) = reader.next()? {
+        let line = reader.line;
+        let top = open.last_mut().ok_or((line, UNBALANCED))?;
+        match token {
+            Token::Word("and" | "or") => top.joined += 1,
+            Token::Word("elseif") => (top.branches, top.joined) = (top.branches + 1, 0),
+            Token::Word("local" | "return" | "while" | "for" | "then" | "else") | Token::Symbol(b',' | b';') => {
+                top.joined = 0;
+            }
+            // Not that of a comparison.
+            Token::Symbol(b'=')
+                if reader.peek(0) != Some(b'=')
+                    && !matches!(last[1], Some(Token::Symbol(b'=' | b'~' | b'<' | b'>'))) =>
+            {
+                top.joined = 0;
+            }
+            Token::Word("goto" | "break") => (places, top.joined) = (places + 1, 0),
+            Token::Symbol(b':') if last[1] == Some(Token::Symbol(b':')) => places += 1,
+            _ => {}
+        }
+        if top.joined.max(top.branches) > JUMPS_MAX {
+            return Err((line, TOO_MANY_JUMPS));
+        }
+        if places > PLACES_MAX {
+            return Err((line, TOO_MANY_PLACES));
+        }
         match token {
             Token::Word("in") => {
                 out.push_str(&text[copied..reader.at]);
                 out.push_str(THREE);
                 copied = reader.at;
-                blocks.push(true);
+                open.push(Open::of(What::Values));
             }
-            Token::Word("do") if blocks.last() == Some(&true) => {
-                blocks.pop();
+            Token::Word("do") if top.what == What::Values => {
                 out.push_str(&text[copied..start]);
                 out.push_str(") ");
                 copied = start;
-                blocks.push(false);
+                *top = Open::of(What::Block);
             }
-            Token::Word("do" | "function" | "if" | "repeat") => blocks.push(false),
-            Token::Word("end" | "until") => drop(blocks.pop()),
+            Token::Word("do" | "if" | "repeat") => {
+                top.joined = 0;
+                open.push(Open::of(What::Block));
+            }
+            Token::Word("function") => open.push(Open::of(What::Block)),
+            Token::Word("end" | "until") => {
+                if top.what != What::Block {
+                    return Err((line, UNBALANCED));
+                }
+                // One too many Lua sees itself.
+                if open.len() > 1 {
+                    open.pop();
+                }
+                if token == Token::Word("until")
+                    && let Some(top) = open.last_mut()
+                {
+                    top.joined = 0;
+                }
+            }
+            Token::Symbol(bracket @ (b'(' | b'[' | b'{')) => open.push(Open::of(What::Bracket(bracket))),
+            Token::Symbol(close @ (b')' | b']' | b'}')) => {
+                let bracket = if close == b')' { b'(' } else { close - 2 };
+                if top.what != What::Bracket(bracket) {
+                    return Err((line, UNBALANCED));
+                }
+                open.pop();
+            }
             Token::Symbol(b'>') if last == [Some(Token::Symbol(b'<')), Some(Token::Word("close"))] => {
-                return Err((reader.line, "<close> is not available: what it closes could not be metered"));
+                return Err((line, "<close> is not available: what it closes could not be metered"));
             }
             _ => {}
         }
@@ -56,6 +122,30 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
     }
     out.push_str(&text[copied..]);
     Ok(out)
+}
+
+/// What is open at a place of the text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A block, to its `end` or `until`; the whole file.
+    Block,
+    /// The values of a generic `for`, to its own `do`.
+    Values,
+    Bracket(u8),
+}
+
+struct Open {
+    what: What,
+    /// `and` and `or` since an expression began here.
+    joined: u32,
+    /// `elseif` of the `if` that this is.
+    branches: u32,
+}
+
+impl Open {
+    fn of(what: What) -> Self {
+        Self { what, joined: 0, branches: 0 }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -230,6 +320,58 @@ mod tests {
             assert_eq!(harden(text).as_deref(), Ok(text));
         }
         assert!(harden("s = 'x").is_err() && harden("s = [[x").is_err());
+    }
+
+    #[test]
+    fn nothing_closes_what_was_written_here() {
+        for (text, line) in [
+            // Both would be one list of four values, of which the last is closed.
+            ("for k in next), {1}, nil, (x do end", 1),
+            ("\nfor k in next\n), {1}, nil, (x do end", 3),
+            ("for k in f{) do end", 1),
+            ("for k in f end do end", 1),
+            ("x = )", 1),
+            ("x = {]", 1),
+            ("x = (until)", 1),
+        ] {
+            assert_eq!(harden(text), Err((line, UNBALANCED)), "{text}");
+        }
+        for text in ["x = f(a[1], {b = {}, [c] = (d)}) end", "repeat local f = function() end until f((1)) end end"] {
+            assert_eq!(harden(text).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn what_takes_long_to_compile_is_refused() {
+        let many = |text: &str, n: usize| text.repeat(n);
+        for (text, why) in [
+            (format!("local a = x {}", many("or x ", 501)), TOO_MANY_JUMPS),
+            (format!("local a = x {}", many("and x == y or x >= y ", 251)), TOO_MANY_JUMPS),
+            (format!("local a = x {}", many("or (f(1, 2)) ", 501)), TOO_MANY_JUMPS),
+            (format!("local a = x {}", many("or (function() local a = 1 end)() ", 501)), TOO_MANY_JUMPS),
+            (format!("local a = x {}", many("or {a = 1, 2; 3} ", 501)), TOO_MANY_JUMPS),
+            (format!("f(x {})", many("or x ", 501)), TOO_MANY_JUMPS),
+            (format!("if a then {} end", many("elseif a then local b ", 501)), TOO_MANY_JUMPS),
+            (format!("do {} ::z:: end", many("goto z ", 2_999)), TOO_MANY_PLACES),
+            (format!("repeat {} until x", many("if x then break end ", 3_001)), TOO_MANY_PLACES),
+            (many("::a:: x = 1 ", 1_501), TOO_MANY_PLACES),
+        ] {
+            assert_eq!(harden(&text), Err((1, why)), "{}", &text[..40]);
+        }
+        for text in [
+            format!("local a = x {}", many("or x ", 500)),
+            many("x = a or b ", 2_000),
+            many("f(a or b) ", 2_000),
+            many("local x = a and b or c; ", 2_000),
+            format!("t = {{ {} }}", many("a or b, ", 2_000)),
+            many("if a or b then c() elseif d and e then f() end ", 2_000),
+            many("while a or b do c() end ", 2_000),
+            many("repeat c() until a or b ", 2_000),
+            format!("if a then {} end", many("elseif a or b then ", 500)),
+            format!("while x do {} end", many("if x then break end ", 2_000)),
+        ] {
+            assert_eq!(harden(&text).as_deref(), Ok(text.as_str()));
+        }
     }
 
     #[test]

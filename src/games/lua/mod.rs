@@ -50,6 +50,8 @@ mod accounts;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod metatables;
+#[cfg(test)]
 mod neighbours;
 #[cfg(test)]
 mod testing;

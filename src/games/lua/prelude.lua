@@ -2,10 +2,12 @@
 -- What is written in Lua is metered like any script, so it needs no bounds of its own.
 local host = ...
 
-local type, select, error, next, rawget, rawset = type, select, error, next, rawget, rawset
-local getmetatable, rawsetmetatable, rawpcall, rawtostring = getmetatable, setmetatable, pcall, tostring
-local unpack, pack, find, format, sqrt, floor = table.unpack, table.pack, string.find, string.format, math.sqrt, math.floor
+local type, select, error, next, rawget, rawset, rawequal = type, select, error, next, rawget, rawset, rawequal
+local rawgetmetatable, rawsetmetatable, rawpcall, rawtostring = getmetatable, setmetatable, pcall, tostring
+local unpack, pack, find, gmatch, format, sqrt, floor = table.unpack, table.pack, string.find, string.gmatch, string.format, math.sqrt, math.floor
 local check, out_of_memory, error_text, charge = host.check, host.out_of_memory, host.error_text, host.charge
+local real_metatable, set_real_metatable, object = host.metatable, host.set_metatable, game.object
+local MARK = real_metatable(object())
 
 -- Where Lua looks for the name of a function that it has to say something about: every one of its own once, under one
 -- name. Its usual place for that, the globals and the libraries, is the script's to add to, and of a function that stands
@@ -94,11 +96,197 @@ end
 
 function xpcall(f, handler, ...) return handled(handler, pcall(f, ...)) end
 
-function setmetatable(t, mt)
-  if type(mt) == "table" and (rawget(mt, "__gc") ~= nil or rawget(mt, "__mode") ~= nil) then
-    error("__gc and __mode are not available: what a collector does nobody can replay", 2)
+local function is_table(t, fname)
+  if type(t) ~= "table" then
+    error("bad argument #1 to '" .. fname .. "' (table expected, got " .. type(t) .. ")", 3)
   end
-  return rawsetmetatable(t, mt)
+end
+
+-- Metatables. Two things in them would make one step of the machine, which nothing interrupts, longer than any tick:
+-- __mode, as the collector goes along a chain of weak tables again and again, and a __call that is no function, as Lua
+-- moves all arguments at every link of a chain of them. setmetatable refuses both. So that neither comes later,
+--
+-- - what serves as a metatable has a real one of the host's, its guard, which sees every new key;
+-- - what has a __call, which could be overwritten unseen, is never a real metatable: tables get its shadow instead, one
+--   of the host's with the same events.
+--
+-- Scripts see neither: getmetatable shows what they set. What stands for what is written in guards and shadows
+-- themselves, under keys that no script has; a weak table that knew it would be a link of such a chain itself.
+local SEEN = {} -- In both: the metatable that the script set; false for none.
+local REAL = {} -- In a guard of one table alone: what others really get for it, the table itself or its shadow.
+local AGE = {} -- Of when the events in here are.
+
+local NO_COLLECTOR = "__gc and __mode are not available: what a collector does nobody can replay"
+local NO_CHAIN = "__call must be a function"
+
+-- What Lua asks a metatable for; true for what is copied as it is.
+local EVENTS = { __index = false, __newindex = false, __call = false, __gc = false, __mode = false }
+local operators = "len concat eq lt le add sub mul div idiv mod pow unm band bor bxor bnot shl shr"
+for name in gmatch(operators .. " tostring name close", "%l+") do EVENTS["__" .. name] = true end
+
+-- Grows when copies of events may have grown old.
+local age = 0
+
+-- The guard of most: of tables that are real metatables and have none that a script set.
+local GUARD = { [SEEN] = false }
+
+-- Whether it is that one. An == would ask the other, which may be a script's, and give it away.
+local SHARED = { [GUARD] = true }
+
+-- What tables really get for this one; nothing where it serves as a metatable of none yet.
+local function served(mt)
+  local guard = rawgetmetatable(mt)
+  if SHARED[guard] then return mt end
+  return type(guard) == "table" and rawget(guard, REAL) or nil
+end
+
+-- Writes into a table what is no business of its metatable's, or says why not.
+local function put(t, k, v)
+  local real = EVENTS[k] ~= nil and served(t)
+  if real then
+    local shadowed = not rawequal(real, t)
+    if v ~= nil then
+      if k == "__gc" or k == "__mode" then return NO_COLLECTOR end
+      if k == "__call" and not shadowed then return "__call must be there before the metatable is set" end
+      if k == "__call" and type(v) ~= "function" then return NO_CHAIN end
+    end
+    if shadowed then real[k] = v end
+    -- These two are never old: see below.
+    if k ~= "__index" and k ~= "__newindex" then age = age + 1 end
+  end
+  rawset(t, k, v)
+end
+
+function GUARD.__newindex(t, k, v)
+  local user = rawgetmetatable(t)[SEEN]
+  local to = user and rawget(user, "__newindex")
+  if type(to) == "function" then return to(t, k, v) end
+  if to then
+    to[k] = v
+    return
+  end
+  local why = put(t, k, v)
+  if why then error(why, 2) end
+end
+
+-- The __index of a guard whose table has a metatable without one: it may yet come.
+local function late_index(t, k)
+  local from = rawget(rawgetmetatable(t)[SEEN], "__index")
+  if type(from) == "function" then return from(t, k) end
+  if from ~= nil then return from[k] end
+end
+
+-- Gives a guard or a shadow the events of `mt` as they are now. Of those that were there before, only an __index or a
+-- __newindex is likely to have been replaced; others wait until some metatable has a new one.
+local function follow(copy, mt, index)
+  local of_its_own = rawget(mt, "__index")
+  if of_its_own ~= nil then index = of_its_own end
+  copy.__index = index
+  if copy[AGE] == age then return end
+  for k in next, copy do
+    if EVENTS[k] and rawget(mt, k) == nil then copy[k] = nil end
+  end
+  for k, v in next, mt do
+    if EVENTS[k] then copy[k] = v end
+  end
+  local call = rawget(mt, "__call")
+  if call == nil or type(call) == "function" then copy.__call = call end
+  copy[AGE] = age
+end
+
+local function follow_as_shadow(shadow, mt)
+  follow(shadow, mt)
+  shadow.__newindex = rawget(mt, "__newindex")
+end
+
+-- The guard of a table for which others really get `real`, and which has `user` as its metatable, or none.
+local function guard_of(t, real, user)
+  if not user and rawequal(real, t) then return GUARD end
+  local guard = { [SEEN] = user or false, [REAL] = real, __newindex = GUARD.__newindex }
+  if user then follow(guard, user, late_index) end
+  return guard
+end
+
+local function renewed(real, mt, guard)
+  local user = guard[SEEN]
+  if user then follow(guard, user, late_index) end
+  if not rawequal(real, mt) then follow_as_shadow(real, mt) end
+  return real
+end
+
+-- What tables are really to get for `mt`, which is guarded from here on.
+local function serve(mt, guard)
+  local real = guard ~= nil and served(mt)
+  if real then return renewed(real, mt, guard) end
+  local call = rawget(mt, "__call")
+  if rawget(mt, "__gc") ~= nil or rawget(mt, "__mode") ~= nil then error(NO_COLLECTOR, 3) end
+  real = mt
+  if call ~= nil then
+    if type(call) ~= "function" then error(NO_CHAIN, 3) end
+    real = { [SEEN] = mt }
+    follow_as_shadow(real, mt)
+  end
+  if guard == nil then
+    rawsetmetatable(mt, guard_of(mt, real))
+  else
+    -- It may be protected, which hides it here and would keep the guard away.
+    local user = real_metatable(mt)
+    if rawequal(user, MARK) then error("what game.object marked cannot be a metatable", 3) end
+    set_real_metatable(mt, guard_of(mt, real, rawget(user, SEEN) or user))
+  end
+  return real
+end
+
+function setmetatable(t, mt)
+  local guard = rawgetmetatable(mt)
+  -- How objects are made, of classes or with a metatable of their own: all of the below, in a few steps.
+  if rawgetmetatable(t) == nil then
+    if SHARED[guard] then return rawsetmetatable(t, mt) end
+    if guard == nil and type(mt) == "table" and type(t) == "table" and t ~= mt and rawget(mt, "__call") == nil
+      and rawget(mt, "__gc") == nil and rawget(mt, "__mode") == nil then
+      rawsetmetatable(mt, GUARD)
+      return rawsetmetatable(t, mt)
+    end
+    local real = type(guard) == "table" and rawget(guard, REAL)
+    if real then return rawsetmetatable(t, renewed(real, mt, guard)) end
+  end
+  is_table(t, "setmetatable")
+  if mt ~= nil and type(mt) ~= "table" then error("bad argument #2 to 'setmetatable' (nil or table expected)", 2) end
+  local real = mt and serve(mt, guard)
+  -- Only now, as a table may be its own metatable.
+  local own, old = served(t), rawgetmetatable(t)
+  local user = type(old) == "table" and rawget(old, SEEN)
+  if user and rawget(user, "__metatable") ~= nil then error("cannot change a protected metatable", 2) end
+  if own then real = guard_of(t, own, mt) end
+  return rawsetmetatable(t, real)
+end
+
+function getmetatable(v)
+  local mt = rawgetmetatable(v)
+  if type(mt) ~= "table" then return mt end
+  local user = rawget(mt, SEEN)
+  if user == nil then return mt end
+  if not user then return nil end
+  local shown = rawget(user, "__metatable")
+  if shown ~= nil then return shown end
+  return user
+end
+local getmetatable = getmetatable
+
+function _G.rawset(t, k, v)
+  is_table(t, "rawset")
+  local why = put(t, k, v)
+  if why then error(why, 2) end
+  return t
+end
+
+-- Of all strings.
+rawsetmetatable(rawgetmetatable(""), GUARD)
+
+-- It would take the guard away.
+function game.object(t)
+  if served(t) then return { error = "object requires ([table]), and none that is a metatable" } end
+  return object(t)
 end
 
 -- tostring without addresses: things are numbered as they are first named.
@@ -264,12 +452,6 @@ local function whole(v, n, fname)
   return i
 end
 
-local function is_table(t, fname)
-  if type(t) ~= "table" then
-    error("bad argument #1 to '" .. fname .. "' (table expected, got " .. type(t) .. ")", 3)
-  end
-end
-
 function table.insert(t, pos, ...)
   is_table(t, "insert")
   local given = select("#", ...)
@@ -318,10 +500,20 @@ function table.move(a, f, e, t, b)
   return b
 end
 
+-- What is at i to j of a table whose metatable may have something to say about it, in one without.
+local function plain(t, i, j)
+  local copy = {}
+  for k = i, j do copy[k - i + 1] = t[k] end
+  return copy, 1, j - i + 1
+end
+
 function table.unpack(t, i, j)
   i = i == nil and 1 or whole(i, 2, "unpack")
   j = j == nil and #t or whole(j, 3, "unpack")
-  if j >= i and (j - i < 0 or j - i >= 4096) then error("too many results to unpack (4096 at most)", 2) end
+  if j < i then return end
+  if j - i < 0 or j - i >= 4096 then error("too many results to unpack (4096 at most)", 2) end
+  -- Four thousand times along a chain of two thousand tables would be one step.
+  if rawgetmetatable(t) ~= nil then t, i, j = plain(t, i, j) end
   return unpack(t, i, j)
 end
 
@@ -330,11 +522,7 @@ function table.concat(t, sep, i, j)
   is_table(t, "concat")
   i = i == nil and 1 or whole(i, 3, "concat")
   j = j == nil and #t or whole(j, 4, "concat")
-  if getmetatable(t) ~= nil then
-    local plain = {}
-    for k = i, j do plain[k - i + 1] = t[k] end
-    t, i, j = plain, 1, j - i + 1
-  end
+  if rawgetmetatable(t) ~= nil then t, i, j = plain(t, i, j) end
   return concat(t, sep, i, j)
 end
 
@@ -570,6 +758,8 @@ local own = { spatial = spatial, loaded = loaded }
 function own.require_for(base, env) return requirer(base, env) end
 
 function own.forget_modules()
+  -- What is read again writes over events where they are.
+  age = age + 1
   local old = modules
   modules = {}
   return old
@@ -621,9 +811,8 @@ function own.copy(value)
       copy[k] = v
     end
     local mt = getmetatable(t)
-    -- What was put into it since it was set.
-    local plain = type(mt) == "table" and rawget(mt, "__gc") == nil and rawget(mt, "__mode") == nil
-    if plain then rawsetmetatable(copy, mt) end
+    -- What protects one is none itself.
+    if type(mt) == "table" then rawsetmetatable(copy, served(mt)) end
     at = at + 1
   end
   return copies[value]
@@ -634,10 +823,13 @@ function own.undo(journal)
   for i = 1, #tables do
     local t, copy = tables[i], log[i]
     for k in next, t do
-      if rawget(copy, k) == nil then rawset(t, k, nil) end
+      if rawget(copy, k) == nil then put(t, k, nil) end
     end
-    for k, v in next, copy do rawset(t, k, v) end
+    -- What has become a metatable since does not take everything.
+    for k, v in next, copy do put(t, k, v) end
   end
 end
+
+function own.put(t, k, v) put(t, k, v) end
 
 return own

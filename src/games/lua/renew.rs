@@ -6,7 +6,7 @@ use super::budget::Spent;
 use super::calls::{Blame, Lookup};
 use super::play::{LuaGame, audience};
 use super::report::Fault;
-use super::sandbox::Machine;
+use super::sandbox::{Machine, entries};
 use crate::games::{Effect, ScriptFault};
 use crate::limits::scripts::RELOAD_TRIES_MAX;
 
@@ -138,26 +138,10 @@ struct Kept {
 
 impl Kept {
     fn put_back(self, machine: &Machine) -> mlua::Result<()> {
-        refill(&machine.lua.globals(), self.globals)?;
+        machine.refill(&machine.lua.globals(), self.globals)?;
         if let Some((entries, game)) = self.game {
-            refill(&game, entries)?;
+            machine.refill(&game, entries)?;
         }
         machine.recall_modules(self.modules)
     }
-}
-
-fn entries(t: &Table) -> mlua::Result<Vec<(Value, Value)>> {
-    let mut entries = Vec::new();
-    t.for_each(|key: Value, value: Value| {
-        entries.push((key, value));
-        Ok(())
-    })?;
-    Ok(entries)
-}
-
-fn refill(t: &Table, with: Vec<(Value, Value)>) -> mlua::Result<()> {
-    for (key, _) in entries(t)? {
-        t.raw_set(key, Value::Nil)?;
-    }
-    with.into_iter().try_for_each(|(key, value)| t.raw_set(key, value))
 }

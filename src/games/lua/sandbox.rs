@@ -44,6 +44,7 @@ struct Own {
     remember: Function,
     undo: Function,
     copy: Function,
+    put: Function,
 }
 
 impl Machine {
@@ -70,6 +71,7 @@ impl Machine {
             remember: own.raw_get("remember")?,
             undo: own.raw_get("undo")?,
             copy: own.raw_get("copy")?,
+            put: own.raw_get("put")?,
         };
         // A match waits for the next collection until it holds a seventh more, not twice as much: many small
         // machines live side by side, and the work is spread over their ticks.
@@ -163,6 +165,26 @@ impl Machine {
         self.meter.bill(began.elapsed());
         done
     }
+
+    /// Makes these the entries of a table of the script's, as far as it may have them: it may have become a metatable.
+    pub(super) fn refill(&self, t: &Table, with: Vec<(Value, Value)>) -> mlua::Result<()> {
+        // Held here they need memory of the machine, which has no limit between two entries.
+        let old = entries(t)?;
+        self.entry(Entry::Own, || {
+            let gone = old.into_iter().map(|(key, _)| (key, Value::Nil));
+            gone.chain(with).try_for_each(|(key, value)| self.own.put.call((t, key, value)))
+        })
+    }
+}
+
+/// What a table holds.
+pub(super) fn entries(t: &Table) -> mlua::Result<Vec<(Value, Value)>> {
+    let mut entries = Vec::new();
+    t.for_each(|key: Value, value: Value| {
+        entries.push((key, value));
+        Ok(())
+    })?;
+    Ok(entries)
 }
 
 /// The prelude, compiled once for all machines and without the names and lines that only its own errors would show.
@@ -184,6 +206,8 @@ fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host
     helpers.raw_set("charge", lua.create_function(move |lua, units: u64| m.charge(lua, units))?)?;
     let m = meter.clone();
     helpers.raw_set("entry", lua.create_function(move |_, ()| Ok(m.entry()))?)?;
+    helpers.raw_set("metatable", lua.create_function(|_, t: Table| Ok(t.metatable()))?)?;
+    helpers.raw_set("set_metatable", lua.create_function(|_, (t, mt): (Table, Table)| t.set_metatable(Some(mt)))?)?;
     helpers.raw_set("error_text", lua.create_function(|_, value: Value| Ok(error_text(&value)))?)?;
     let h = host.clone();
     let m = meter.clone();

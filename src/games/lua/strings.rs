@@ -5,11 +5,14 @@ use std::rc::Rc;
 
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
-use super::budget::{Meter, Spent};
+use super::budget::{LARGE_CHARGE, Meter, Spent};
 use super::pattern::{Capture, Fault, Matcher};
 
 /// Steps of a match, and sixteenths of copied bytes, that cost as much as one instruction.
 const STEPS_PER_UNIT: u64 = 4;
+
+/// Pieces of what is put together between two looks at the clock: to write a number takes a microsecond.
+const PIECES_UNASKED: i64 = 256;
 
 /// Puts the functions into the table that the prelude takes them from.
 pub(super) fn install(lua: &Lua, host: &Table, meter: &Rc<Meter>) -> mlua::Result<()> {
@@ -265,7 +268,13 @@ fn replace(
     push_captures(out.lua, subject, caught, &mut values)?;
     let value: Value = match with {
         Value::Function(f) => f.call(MultiValue::from_vec(values))?,
-        Value::Table(t) => t.get(values.into_iter().next().unwrap_or(Value::Nil))?,
+        Value::Table(t) => {
+            if t.metatable().is_some() {
+                // The entry may stand at the end of a chain of two thousand tables.
+                out.meter.charge(out.lua, LARGE_CHARGE)?;
+            }
+            t.get(values.into_iter().next().unwrap_or(Value::Nil))?
+        }
         _ => Value::Nil,
     };
     match value {
@@ -317,6 +326,9 @@ fn concat(
     let mut out = Joined::new(lua, meter);
     let mut at = i;
     while at <= j {
+        if at % PIECES_UNASKED == 0 {
+            meter.charge(lua, LARGE_CHARGE)?;
+        }
         match t.raw_get(at)? {
             Value::String(s) => out.push(&s.as_bytes())?,
             value @ (Value::Integer(_) | Value::Number(_)) => {

@@ -641,7 +641,7 @@ fn a_reload_keeps_the_state_and_a_bad_one_changes_nothing() {
     assert_eq!(script.replace(sources("10", "return 'b'")), Ok(false), "nothing changed");
     m.ticks(1);
     assert_eq!(m.view(None), r#"{"mod":"b","n":12}"#);
-    let bad = script.replace(sources("(", "return 'c'")).unwrap_err();
+    let bad = script.replace(sources("+", "return 'c'")).unwrap_err();
     assert!(bad.to_string().starts_with("match.lua:3: "), "{bad:?}");
     m.ticks(1);
     assert_eq!(m.view(None), r#"{"mod":"b","n":22}"#);

@@ -30,6 +30,13 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         .map(|(_, candidate)| candidate)
 }
 
+/// Characters of a wrong name that are shown; a longer one is like none.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Faults before a wrong name is not compared with the known ones any more: a configuration comes from strangers too, and
+/// ten thousand wrong keys are no misspellings.
+const HINTED_MAX: usize = 64;
+
 /// Faults as they are found, and the few ways to read a JSON value that add to them.
 #[derive(Default)]
 pub(super) struct Faults(pub(super) Vec<Fault>);
@@ -40,9 +47,15 @@ impl Faults {
     }
 
     pub(super) fn unknown<'a>(&mut self, path: &str, noun: &str, name: &str, known: impl Iterator<Item = &'a str>) {
-        let shown: String = name.chars().take(64).collect();
-        let hint = nearest(name, known).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        let shown: String = name.chars().take(NAME_CHARS_MAX).collect();
+        let hint = self.hint(name, known);
         self.add(path, format!("unknown {noun} {shown:?}{hint}"));
+    }
+
+    fn hint<'a>(&self, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+        let misspelt = self.0.len() < HINTED_MAX && name.len() <= 4 * NAME_CHARS_MAX;
+        let near = misspelt.then(|| nearest(name, known)).flatten();
+        near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default()
     }
 
     pub(super) fn within(&mut self, path: &str, value: u64, least: u64, most: u64) {
@@ -89,9 +102,8 @@ impl Faults {
             Some((_, word)) => *into = *word,
             None => {
                 let all: Vec<&str> = W::WORDS.iter().map(|(word, _)| *word).collect();
-                let hint = nearest(text, all.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
-                let shown: String = text.chars().take(64).collect();
-                let hint = hint.unwrap_or_default();
+                let hint = self.hint(text, all.iter().copied());
+                let shown: String = text.chars().take(NAME_CHARS_MAX).collect();
                 self.add(path, format!("expected one of {}, got {shown:?}{hint}", all.join(", ")));
             }
         }
