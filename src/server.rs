@@ -26,6 +26,7 @@ use crate::actors::{CloseCode, channels, overload};
 use crate::config::{self, Config, DialectChoice, Origin, Origins, Reload};
 use crate::engine::accounts::token_hash;
 use crate::engine::modes::Mode;
+use crate::engine::rate::Rate;
 use crate::games::BuildError;
 use crate::games::catalogue::Catalogue;
 use crate::games::lua::{Birth, Watch, watch};
@@ -402,6 +403,7 @@ fn rules(config: &Config) -> Rules {
         chat_open: config.chat.open.iter().cloned().collect(),
         chat_global: config.chat.global.iter().cloned().collect(),
         chat_slow_mode_s: config.chat.slow_mode_s,
+        chat_rate_each: Rate::per_second(config.chat.per_player_per_s, config.chat.per_player_burst),
         chat_history: config.chat.history as usize,
         dialect: match config.server.dialect {
             DialectChoice::PerConnection => None,

@@ -255,7 +255,7 @@ async fn said(realm: &Realm, a: &str, b: &str) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn what_is_asked_over_cut_connections_is_done_once_and_answered_in_order() {
-    let server = server(|config| config.limits.frames_per_s = 0);
+    let server = server(|config| (config.limits.frames_per_s, config.chat.per_player_per_s) = (0, 0));
     let base = Base::from(server.addr);
     let realm = server.realm.clone();
     run(async move {
@@ -297,7 +297,7 @@ fn what_was_acknowledged_over_cut_connections_is_there_once_after_a_restart() {
     let begin = || {
         let config = config(|config| {
             config.server.data = folder.display().to_string();
-            config.limits.frames_per_s = 0;
+            (config.limits.frames_per_s, config.chat.per_player_per_s) = (0, 0);
         });
         in_background(config, Threads { workers: 1, arbiters: 1 }, None).expect("the server starts")
     };
@@ -383,7 +383,7 @@ fn what_was_acknowledged_is_there_after_a_drain_and_a_restart() {
     let begin = || {
         let config = config(|config| {
             config.server.data = folder.display().to_string();
-            config.limits.frames_per_s = 0;
+            (config.limits.frames_per_s, config.chat.per_player_per_s) = (0, 0);
         });
         in_background(config, Threads { workers: 1, arbiters: 1 }, None).expect("the server starts")
     };

@@ -677,7 +677,8 @@ fn histories_are_read_by_those_who_may_hear_them() {
         ("chat/match:x/history", &ada, 403),
         (&format!("chat/{dm}/history"), &bob, 200),
         (&format!("chat/{dm}/history"), &eve, 403),
-        (&format!("chat/dm:{}:{}/history", eve.id, eve.id), &eve, 403),
+        (&format!("chat/dm:{}:{}/history", eve.id, eve.id), &eve, 200),
+        (&format!("chat/dm:{}:{}/history", eve.id, eve.id), &bob, 403),
         (&format!("chat/{dm}:{}/history", eve.id), &eve, 403),
         ("chat/lobby/history?limit=x", &ada, 400),
     ] {

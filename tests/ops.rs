@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tessera::client::{Base, Event, Socket, connect, request};
 use tessera::config::{Config, Secret};
+use tessera::ids::PlayerId;
 use tessera::limits::Limits;
 use tessera::server::{Background, Threads, in_background};
 
@@ -363,6 +364,13 @@ async fn an_operator_keeps_order_in_the_chat() {
     ada.send(say("room:den")).await;
     assert_eq!(ada.until("error").await["reason"], "not_authorized", "no longer a member");
     assert_eq!(server.call(TOKEN, "PUT", "/ops/v1/rooms/a%20b", members(&[])).await.0, 400);
+    let crowd = |n: u128| -> Vec<_> { (1..=n).map(|n| PlayerId::from_u128(n).to_string()).collect() };
+    let (most, too_many) = (crowd(10_000), crowd(10_001));
+    assert_eq!(done(server.call(TOKEN, "PUT", "/ops/v1/rooms/hall", json!({"members": most})).await), DONE);
+    let (status, refused) = server.call(TOKEN, "PUT", "/ops/v1/rooms/hall", json!({"members": too_many})).await;
+    assert_eq!((status, &refused["error"]["details"]["field"]), (400, &json!("members")), "{refused}");
+    let huge = json!({"members": ["x".repeat(1 << 20)]});
+    assert_eq!(server.call(TOKEN, "PUT", "/ops/v1/rooms/hall", huge).await.0, 413);
 
     let line = json!({"content": "restart at nine", "channel_id": "lobby"});
     assert_eq!(done(server.deed("announce", line).await), DONE);

@@ -89,6 +89,35 @@ fn the_quick_start_has_exactly_its_two_commands() {
     assert_eq!(commands, ["cargo run --release -- demo\ncargo test\n"]);
 }
 
+/// The endpoints are listed by hand, in words; that none is left out or made up is checked where they are registered.
+#[test]
+fn the_http_tables_have_the_paths_that_are_served() {
+    let mut served = std::collections::BTreeSet::new();
+    for folder in ["src/gateway/http", "src/gateway/http/ops"] {
+        for file in fs::read_dir(path(folder)).unwrap().map(|entry| entry.unwrap().path()).filter(|p| p.is_file()) {
+            let prefix = match file.file_stem().unwrap().to_str().unwrap() {
+                "health" | "metrics" => "",
+                _ if folder.ends_with("ops") => "/ops/v1",
+                _ => "/api/v1",
+            };
+            let source = fs::read_to_string(file).unwrap();
+            let calls = source.split("path(").skip(1);
+            let literals =
+                calls.filter_map(|call| call.trim_start().strip_prefix("cfg,")?.trim_start().strip_prefix('"'));
+            for literal in literals.filter_map(|rest| rest.split('"').next()) {
+                served.insert(format!("{prefix}{}", literal.replace('{', ":").replace('}', "")));
+            }
+        }
+    }
+    let readme = readme();
+    let rows = readme.lines().filter(|line| line.starts_with("| GET") || line.starts_with("| P"));
+    let cells = rows.filter_map(|row| row.split(" | ").nth(1));
+    let listed: Vec<_> = cells.flat_map(|cell| cell.split('`').filter(|path| path.starts_with('/'))).collect();
+    assert!(served.len() > 40, "{served:?}");
+    assert_eq!(listed.iter().map(|path| path.to_string()).collect::<std::collections::BTreeSet<_>>(), served);
+    assert_eq!(listed.len(), served.len(), "each once");
+}
+
 #[test]
 fn every_path_that_is_named_exists() {
     let readme = readme();

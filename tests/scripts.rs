@@ -188,7 +188,7 @@ fn what_a_script_asks_for_reaches_players() {
         listed = true
         function init() return { players = {} } end
         function join(id, state)
-          if state.quiet then return nil, "we_are_quiet" end
+          if state.quiet then return nil, state.quiet end
           state.players[id] = true
           return state
         end
@@ -251,11 +251,20 @@ fn what_a_script_asks_for_reaches_players() {
         a.text(r#"{"type":"match.input","payload":{"door":true}}"#).await;
         a.text(r#"{"type":"match.input","payload":{"kick":1}}"#).await;
         assert_eq!(b.expect("match.kicked").await["payload"]["reason"], "asleep");
-        a.text(r#"{"type":"match.input","payload":{"quiet":true}}"#).await;
-        a.expect_where("match.state", |state| state["quiet"] == true).await;
+        a.text(r#"{"type":"match.input","payload":{"quiet":"wir sind m\u00fcde"}}"#).await;
+        a.expect_where("match.state", |state| state["quiet"] == "wir sind m\u{fc}de").await;
         c.send("match.join", join.clone()).await;
         let refused = c.expect("error").await;
-        assert_eq!(refused["payload"]["error"]["details"]["refused_reason"], "we_are_quiet");
+        assert_eq!(refused["payload"]["error"]["details"]["refused_reason"], "wir sind m\u{fc}de");
+        a.text(r#"{"type":"match.input","payload":{"quiet":"\u0007"}}"#).await;
+        a.expect_where("match.state", |state| state["quiet"] == "\u{7}").await;
+        c.send("match.join", join.clone()).await;
+        let refused = &c.expect("error").await["payload"];
+        assert_eq!((&refused["reason"], &refused["error"]["details"]), (&json!("join_refused"), &json!({})));
+        assert_eq!(
+            refused["error"]["message"], "The game refused this join and gave no reason that can be passed on",
+            "nobody is sent to look at details that are not there"
+        );
         a.text(r#"{"type":"match.input","payload":{"quiet":false}}"#).await;
         a.expect_where("match.state", |state| state["quiet"] == false).await;
         c.send("match.join", join).await;

@@ -207,6 +207,36 @@ fn a_channel_says_why_not() {
 }
 
 #[test]
+fn both_of_two_are_told_once_what_becomes_of_a_direct_message() {
+    run(async {
+        let server = server(|_| {});
+        let (mut ann, mut bob) = (Client::new(&server, "ann").await, Client::new(&server, "bob").await);
+        let sent = ann.ask("dm.send", json!({"recipient_id": bob.id, "content": "helo"})).await["payload"].clone();
+        let channel = json!({"channel_id": sent["channel_id"]});
+        let edit = |content: &str| json!({"channel_id": sent["channel_id"], "message_id": sent["message_id"], "content": content});
+        ann.ask("chat.join", channel.clone()).await;
+        // Bob out of the channel, then in it; with a cid, and without.
+        for (round, content) in ["hello", "hello you"].into_iter().enumerate() {
+            assert_eq!(ann.ask("chat.edit", edit(content)).await["payload"]["content"], content);
+            assert_eq!(bob.hears("chat.updated").await["content"], content);
+            ann.send("chat.edit", None, edit("...")).await;
+            for client in [&mut ann, &mut bob] {
+                assert_eq!(client.hears("chat.updated").await["content"], "...");
+            }
+            if round == 0 {
+                bob.ask("chat.join", channel.clone()).await;
+            }
+        }
+        ann.ask("chat.delete", edit("")).await;
+        assert_eq!(bob.hears("chat.deleted").await["message_id"], sent["message_id"]);
+        for client in [&mut ann, &mut bob] {
+            client.ask("session.heartbeat", json!({})).await;
+            assert!(client.left(&["chat.updated", "chat.deleted"]).is_empty(), "once each");
+        }
+    });
+}
+
+#[test]
 fn everybody_hears_the_same_order() {
     run(async {
         let server = server(|_| {});
@@ -336,7 +366,7 @@ fn five_thousand_hear_a_message_that_was_encoded_once_and_a_slow_one_delays_nobo
     const CROWD: usize = 5_000;
     const MESSAGES: usize = 40;
     run(async {
-        let server = server(|_| {});
+        let server = server(|config| config.chat.per_player_per_s = 0);
         let realm = server.realm.clone();
         let lobby: ChannelId = "lobby".into();
         let mut ann = Client::new(&server, "ann").await;

@@ -19,7 +19,7 @@ use super::sessions::{LetGo, SessionActor, SnapshotPart};
 use crate::engine::chat::{Channel, ChannelRules, Content, Line, Place, Sender, Turns};
 use crate::ids::{ChannelId, MessageId, PlayerId, SessionId};
 use crate::limits::{HISTORY_SHOWN_BYTES_MAX, MAILBOX_MESSAGES_MAX, TURNS_WAITING_MAX};
-use crate::store::rows::ChatRow;
+use crate::store::rows::{Block, ChatRow};
 use crate::wire::chat as says;
 use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
@@ -28,7 +28,7 @@ pub use direct::{DmAnswers, Letter, Sent, send_dm};
 pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, set_room};
 pub use said::Judged;
 
-use said::{Waits, not_content, not_said};
+use said::{Waits, blocked_by, not_content, not_said, unkept};
 
 /// What a message costs in a history beside its text: ids, times and names of fields.
 const MESSAGE_FRAME_BYTES: usize = 240;
@@ -171,14 +171,14 @@ pub enum Welcome {
 #[rtype(result = "()")]
 struct Began(Result<Vec<ChatRow>, Reason>);
 
-/// The store told whether one side of a direct channel, who is typing, is blocked. Not knowing counts as blocked: nobody
-/// misses much.
+/// The store told whether a block stands between one side of a direct channel, who is typing, and the other. Where it does
+/// not know, they are not told: nobody misses much.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct TypingChecked {
     who: Listener,
     cid: Option<Cid>,
-    blocked: bool,
+    refused: Option<Reason>,
 }
 
 /// To whom an answer goes.
@@ -226,6 +226,7 @@ impl ChannelActor {
         let rules = ChannelRules {
             history_max: realm.rules.chat_history,
             slow_mode_ms: u64::from(realm.rules.chat_slow_mode_s) * 1_000,
+            rate_each: realm.rules.chat_rate_each,
             ..ChannelRules::default()
         };
         let mut channel = Channel::new(place, rules, realm.clock.now_ms());
@@ -396,8 +397,9 @@ impl ChannelActor {
                     self.turns.begin(who.session_id);
                     self.keeping += 1;
                     let me = ctx.address();
-                    let done = move |blocked: Result<bool, _>| {
-                        me.do_send(TypingChecked { who, cid, blocked: blocked.unwrap_or(true) });
+                    let done = move |block: Result<Option<Block>, _>| {
+                        let refused = block.map_or_else(|error| Some(unkept(error)), |block| block.map(blocked_by));
+                        me.do_send(TypingChecked { who, cid, refused });
                     };
                     self.realm.store.blocked_between(player, other, Box::new(done));
                 }
@@ -486,12 +488,11 @@ impl Handler<Began> for ChannelActor {
 impl Handler<TypingChecked> for ChannelActor {
     type Result = ();
 
-    fn handle(&mut self, TypingChecked { who, cid, blocked }: TypingChecked, ctx: &mut Context<Self>) {
+    fn handle(&mut self, TypingChecked { who, cid, refused }: TypingChecked, ctx: &mut Context<Self>) {
         self.keeping -= 1;
-        if blocked {
-            Reply::to(&who, cid).refuse(&self.realm, Reason::Blocked);
-        } else {
-            self.tell_typing(&who);
+        match refused {
+            Some(reason) => Reply::to(&who, cid).refuse(&self.realm, reason),
+            None => self.tell_typing(&who),
         }
         self.answered(who.session_id, ctx);
         self.retire_if_empty(ctx);
@@ -530,9 +531,10 @@ pub fn clean(content: &str) -> Result<String, Refusal> {
     Content::new(content).map(|content| content.as_str().to_owned()).map_err(not_content)
 }
 
-/// `muted` with the time left, when the player is silenced in that channel.
+/// `muted` with the time left and what for, when the player is silenced in that channel.
 fn muted(realm: &Realm, player: PlayerId, channel: &str) -> Option<Refusal> {
     let now_ms = realm.clock.unix_ms();
-    let until_ms = realm.directory.muted_until(player, channel, now_ms)?;
-    Some(Reason::Muted.with("retry_ms", until_ms - now_ms))
+    let mute = realm.directory.mute_of(player, channel, now_ms)?;
+    let refusal = Reason::Muted.with("retry_ms", mute.until_unix_ms - now_ms);
+    Some(if mute.reason.is_empty() { refusal } else { refusal.with("reason", mute.reason) })
 }

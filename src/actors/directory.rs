@@ -465,11 +465,12 @@ impl Directory {
         rows.push(row);
     }
 
-    /// Until when the player is silent in that channel, unix milliseconds, if they are.
-    pub fn muted_until(&self, player: PlayerId, channel: &str, unix_ms: u64) -> Option<u64> {
+    /// The mute that keeps the player silent in that channel, if one does: of several the one that lasts longest.
+    pub fn mute_of(&self, player: PlayerId, channel: &str, unix_ms: u64) -> Option<MuteRow> {
         let rows = self.mutes.get(&player)?;
         let here = |row: &&MuteRow| row.channel_id.as_deref().is_none_or(|place| place == channel);
-        rows.iter().filter(here).map(|row| row.until_unix_ms).max().filter(|until| unix_ms < *until)
+        let longest = rows.iter().filter(here).max_by_key(|row| row.until_unix_ms)?;
+        (unix_ms < longest.until_unix_ms).then(|| longest.clone())
     }
 
     /// Sets who belongs to a `room:` channel.

@@ -28,6 +28,7 @@ use super::presence::PresenceActor;
 use super::ticker::Ticker;
 use crate::engine::matches::Phase;
 use crate::engine::modes::{Mode, Private};
+use crate::engine::rate::Rate;
 use crate::engine::votes::config::Templates;
 use crate::games::lua::Birth;
 use crate::games::{BuildError, Game};
@@ -58,6 +59,8 @@ pub struct Rules {
     pub chat_global: HashSet<String>,
     /// Seconds between two messages of one player in one channel.
     pub chat_slow_mode_s: u32,
+    /// Messages and edits of one player in one channel.
+    pub chat_rate_each: Rate,
     /// Messages of history a channel keeps at hand.
     pub chat_history: usize,
     /// The dialect of connections that do not say; `None` decides per connection.

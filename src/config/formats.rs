@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::engine::chat::is_name;
+
 /// A form by the name that schemas give it. The reader answers with what was expected.
 pub(super) struct Format {
     pub(super) name: &'static str,
@@ -36,8 +38,9 @@ pub(super) static FORMATS: &[Format] = &[
     },
     Format {
         name: "channel-name",
-        expected: "1 to 64 bytes without spaces, control characters or ':'",
-        fits: is_channel,
+        expected: "1 to 64 bytes in Unicode's normal form C without spaces, ':', control characters or such as turn the \
+                   direction of text",
+        fits: is_name,
     },
 ];
 
@@ -82,10 +85,6 @@ fn is_origin(text: &str) -> bool {
 /// Names are shown in lists and sent by every client that asks for them.
 fn is_short(text: &str) -> bool {
     (1..=64).contains(&text.len())
-}
-
-fn is_channel(text: &str) -> bool {
-    is_short(text) && !text.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control())
 }
 
 /// One address or a network of them.
@@ -183,6 +182,18 @@ mod tests {
         }
         for bad in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0/8", "proxy.example", "10.0.0.0/-1"] {
             assert_eq!(bad.parse::<Network>(), Err(BadNetwork), "{bad}");
+        }
+    }
+
+    #[test]
+    fn channels_of_the_configuration_are_called_as_rooms_are() {
+        let form = FORMATS.iter().find(|form| form.name == "channel-name").expect("it has a form");
+        for good in ["lobby", "trade-2", "caf\u{e9}"] {
+            assert!((form.fits)(good), "{good:?}");
+        }
+        let long = "x".repeat(65);
+        for bad in ["", "a b", "a:b", "a\u{7}", "a\u{202e}b", "a\u{200f}", "cafe\u{301}", &long] {
+            assert!(!(form.fits)(bad), "{bad:?}");
         }
     }
 

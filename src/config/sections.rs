@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::formats::{self, Network};
 use super::secret::Secret;
+use crate::limits::{CHANNEL_MESSAGES_PER_PLAYER_BURST, CHANNEL_MESSAGES_PER_PLAYER_PER_S};
 
 /// Where the server listens, what it keeps, and whom it trusts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +126,12 @@ pub struct Chat {
     /// Seconds a player waits between two messages in one channel; 0 does not wait.
     #[schemars(range(max = 86_400))]
     pub slow_mode_s: u32,
+    /// Messages and edits per second that one player may put into one channel; 0 does not count them. What all players
+    /// together may put into it is counted apart.
+    pub per_player_per_s: u32,
+    /// How many of them at once.
+    #[schemars(range(min = 1))]
+    pub per_player_burst: u32,
     /// Messages a channel remembers and shows to whoever joins.
     #[schemars(range(max = 10_000))]
     pub history: u32,
@@ -132,7 +139,14 @@ pub struct Chat {
 
 impl Default for Chat {
     fn default() -> Self {
-        Self { open: vec!["lobby".into()], global: Vec::new(), slow_mode_s: 0, history: 200 }
+        Self {
+            open: vec!["lobby".into()],
+            global: Vec::new(),
+            slow_mode_s: 0,
+            per_player_per_s: CHANNEL_MESSAGES_PER_PLAYER_PER_S,
+            per_player_burst: CHANNEL_MESSAGES_PER_PLAYER_BURST,
+            history: 200,
+        }
     }
 }
 

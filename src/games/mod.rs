@@ -134,7 +134,7 @@ pub enum Audience {
 /// A game turned a player away; `reason` is the game's own word, shown as `details.refused_reason`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JoinRefused {
-    /// The game's own word, at most 256 bytes; empty when it gave none.
+    /// The game's own word, at most 256 bytes; empty when it gave none that can be passed on.
     pub reason: String,
 }
 

@@ -274,6 +274,14 @@ pub const CHANNEL_MESSAGES_PER_S: u32 = 50;
 /// How many of them at once.
 pub const CHANNEL_MESSAGES_BURST: u32 = 200;
 
+/// Messages and edits per second that one player may put into one chat channel, unless `[chat] per_player_per_s` says
+/// otherwise. Over: `rate_limited` to them, and nothing taken from what the channel carries. More than anybody types, and
+/// a fifth of the channel: it takes five who do nothing else to keep the others waiting.
+pub const CHANNEL_MESSAGES_PER_PLAYER_PER_S: u32 = 10;
+
+/// How many of them at once, unless `[chat] per_player_burst` says otherwise.
+pub const CHANNEL_MESSAGES_PER_PLAYER_BURST: u32 = 20;
+
 /// At most one `chat.typing` per typist and channel in so many milliseconds. Over: not told, not refused.
 pub const TYPING_EVERY_MS: u64 = 2_000;
 
@@ -313,7 +321,7 @@ pub const BLOCKS_MAX: usize = 1_000;
 /// one it left first is refused at once.
 pub const CHANNELS_LEFT_MAX: usize = 32;
 
-/// Players' waits (slow mode, typing, mutes) that are kept of channels which nobody is in any more, and such channels.
+/// Players' waits (slow mode, typing, mutes, shares) that are kept of channels which nobody is in any more, and such channels.
 /// Over: those of the channel that would be done with waiting first are forgotten, as nobody is to keep others out of
 /// theirs by filling this.
 pub const PACES_KEPT_MAX: usize = 65_536;
@@ -458,6 +466,10 @@ pub const NOTICE_BYTES_MAX: usize = 16_384;
 
 /// Members of a room. Over: as above.
 pub const ROOM_MEMBERS_MAX: usize = 10_000;
+
+/// Bytes of the request that names a room's members, which only operators send: an id in quotes and what stands around
+/// it, on a line of its own, for as many as a room may have. Over: 413 `payload_too_large`.
+pub const ROOM_BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Votes of one match that are listed at most. Over: the latest are.
 pub const VOTES_LISTED_MAX: u32 = 50;

@@ -133,7 +133,7 @@ pub const SNAPSHOT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a state written as text for tests and `tessera check`. Over: cut.
 pub const STATE_TEXT_BYTES_MAX: usize = 64 * 1024;
 
-/// Bytes of a refusal's reason; longer ones, and those that are not printable ASCII, are not passed on.
+/// Bytes of a refusal's reason. Over: cut at a character.
 pub const REASON_BYTES_MAX: usize = 64;
 
 /// Players' ids kept as strings of the machine. Over: they are made anew.

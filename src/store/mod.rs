@@ -99,8 +99,8 @@ pub trait Store: Send + Sync + 'static {
     fn unblock(&self, player: PlayerId, blocked: PlayerId, done: Done<bool>);
     /// Whom that player has blocked.
     fn blocks(&self, player: PlayerId, done: Done<Vec<PlayerId>>);
-    /// Whether either of the two has blocked the other.
-    fn blocked_between(&self, a: PlayerId, b: PlayerId, done: Done<bool>);
+    /// Whether either of the two has blocked the other, and which, as the first of them may be told it.
+    fn blocked_between(&self, by: PlayerId, other: PlayerId, done: Done<Option<Block>>);
     /// The first of these players who blocked that one, or whom that one blocked.
     fn blocked_among(&self, player: PlayerId, others: Vec<PlayerId>, done: Done<Option<PlayerId>>);
 

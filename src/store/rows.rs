@@ -217,6 +217,15 @@ pub struct MuteRow {
     pub until_unix_ms: u64,
 }
 
+/// A block between two players, as one of them may be told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    /// Their own, whether or not the other has one as well.
+    Own,
+    /// The other's alone.
+    Theirs,
+}
+
 /// One chat line or direct message (whose channel is `dm:<lo>:<hi>`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatRow {

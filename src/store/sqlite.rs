@@ -170,7 +170,7 @@ impl Store for SqliteStore {
         mutes(id: PlayerId) -> Vec<MuteRow>;
         active_mutes(now_unix_ms: u64) -> Vec<MuteRow>;
         blocks(player: PlayerId) -> Vec<PlayerId>;
-        blocked_between(a: PlayerId, b: PlayerId) -> bool;
+        blocked_between(by: PlayerId, other: PlayerId) -> Option<Block>;
         blocked_among(player: PlayerId, others: Vec<PlayerId>) -> Option<PlayerId>;
     }
     forward! { write chat:

@@ -84,7 +84,8 @@ reasons! {
     Banned "banned" "auth.banned" 403 never Some(1008), "This account is banned; see details.reason and details.until_ms where given";
     Kicked "kicked" "auth.kicked" 403 later Some(1008), "An operator ended this session; see details.reason where given";
     Forbidden "forbidden" "forbidden" 403 never None, "The caller may not do this";
-    NotAuthorized "not_authorized" "forbidden" 403 never None, "Only members may do this; join first, or ask whoever runs the channel";
+    NotAuthorized "not_authorized" "forbidden" 403 never None, "You are not in this channel; send chat.join first";
+    NotLetIn "not_authorized" "forbidden" 403 never None, "This channel is not open to you: a room's members are named by its game or an operator, a match's channel is for who plays or watches it (and may be read over HTTP afterwards by those who played), a direct one is for its two players";
     OriginRejected "origin_rejected" "origin_rejected" 403 never None, "This Origin is not on the server's allowlist";
     RateLimited "rate_limited" "rate_limited" 429 later None, "Too many requests; slow down and retry";
     Flood "rate_limited" "rate_limited" 429 later Some(1008), "Far too many messages for too long";
@@ -101,6 +102,7 @@ reasons! {
     MatchLocked "match_locked" "match.locked" 409 later None, "The match takes no new players now";
     MatchPrivate "match_private" "match.private" 403 never None, "The match is private; join with its join_code";
     JoinRefused "join_refused" "match.join_refused" 403 never None, "The game refused this join; see details.refused_reason";
+    JoinRefusedUnsaid "join_refused" "match.join_refused" 403 never None, "The game refused this join and gave no reason that can be passed on";
     GameUnavailable "game_unavailable" "match.game_unavailable" 503 later None, "This mode's game could not be started; the server's log says why, and its operator can mend it";
     AlreadyInMatch "already_in_match" "match.already_in_match" 409 later None, "A player holds one seat at a time; leave the other match first";
     Watching "already_in_match" "match.already_in_match" 409 later None, "You watch this match; send match.leave, then join it to play";
@@ -139,7 +141,7 @@ reasons! {
     DirectChannel "not_authorized" "chat.direct_channel" 403 never None, "A direct channel is between two players; leave either a notification, or say it in another channel";
     RoomNotFound "not_found" "chat.room_not_found" 404 never None, "No room has this name; an operator makes it with PUT /ops/v1/rooms/:name";
     TooManyChannels "too_many_channels" "chat.too_many_channels" 429 never None, "You are in as many channels as allowed; leave one first";
-    Muted "muted" "chat.muted" 403 later None, "You are muted; see details.retry_ms where given";
+    Muted "muted" "chat.muted" 403 later None, "You are muted; see details.retry_ms and details.reason where given";
     SlowMode "slow_mode" "chat.slow_mode" 429 later None, "This channel is in slow mode; see details.retry_ms";
     ContentEmpty "content_empty" "chat.content_empty" 400 never None, "A message needs content";
     ContentTooLarge "content_too_large" "chat.content_too_large" 413 never None, "A message may have 2000 bytes";
@@ -149,6 +151,7 @@ reasons! {
     DmEmpty "content_empty" "dm.content_empty" 400 never None, "A direct message needs content";
     DmTooLarge "content_too_large" "dm.content_too_large" 413 never None, "A direct message may have 2000 bytes";
     Blocked "blocked" "dm.blocked" 403 never None, "The recipient takes no messages from you";
+    OwnBlock "blocked" "dm.blocked" 403 never None, "You have blocked this player, and neither of you writes to the other then; lift the block to write";
     TooManyBlocks "too_many_blocks" "player.too_many_blocks" 429 never None, "You have blocked as many players as allowed; lift a block first";
     PlayerNotFound "player_not_found" "player.not_found" 404 never None, "No such player";
     PlayerOffline "player_offline" "player.offline" 409 later None, "The player is not online; there is no session to end";

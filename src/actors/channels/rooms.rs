@@ -37,7 +37,7 @@ pub fn may_join(realm: &Realm, player: PlayerId, name: &str) -> Result<ChannelId
         Door::Members(_) => realm.directory.room(&place.id()).is_some_and(|members| members.contains(&player)),
         Door::Anyone | Door::Two(..) => false,
     });
-    if may { Ok(place.id()) } else { Err(Reason::NotAuthorized) }
+    if may { Ok(place.id()) } else { Err(Reason::NotLetIn) }
 }
 
 /// Changes a message as an operator, or takes it back where `content` is `None`: whoever said it, and whether or not

@@ -10,7 +10,7 @@ use crate::engine::chat::{
 };
 use crate::ids::{MessageId, PlayerId, SessionId};
 use crate::store::StoreError;
-use crate::store::rows::{Changed, ChatChange, ChatRow};
+use crate::store::rows::{Block, Changed, ChatChange, ChatRow};
 use crate::wire::chat as says;
 use crate::wire::{Cid, Frame, Outbound, Reason, Refusal};
 
@@ -265,8 +265,8 @@ impl ChannelActor {
             Some((player, other)) => {
                 let then = store.clone();
                 let checked = move |blocked| match blocked {
-                    Ok(false) => then.change_chat(change, Box::new(move |kept| done(kept.map_err(unkept)))),
-                    Ok(true) => done(Err(Reason::Blocked)),
+                    Ok(None) => then.change_chat(change, Box::new(move |kept| done(kept.map_err(unkept)))),
+                    Ok(Some(block)) => done(Err(blocked_by(block))),
                     Err(error) => done(Err(unkept(error))),
                 };
                 store.blocked_between(player, other, Box::new(checked));
@@ -305,8 +305,8 @@ impl ChannelActor {
             Some((player, other)) => {
                 let then = store.clone();
                 let checked = move |blocked| match blocked {
-                    Ok(false) => then.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
-                    Ok(true) => done(Err(Reason::Blocked)),
+                    Ok(None) => then.append_chat(row, Box::new(move |kept| done(kept.map(drop).map_err(unkept)))),
+                    Ok(Some(block)) => done(Err(blocked_by(block))),
                     Err(error) => done(Err(unkept(error))),
                 };
                 store.blocked_between(player, other, Box::new(checked));
@@ -321,7 +321,8 @@ impl ChannelActor {
         }
     }
 
-    /// Tells everyone a change; the one who made it finds their `cid` on it.
+    /// Tells everyone a change; the one who made it finds their `cid` on it. What is said in a direct channel reaches
+    /// either of the two in the channel or out of it, and so does what becomes of it.
     fn push_change(&self, change: &impl Outbound, by: &By) {
         let answered = match by {
             By::Author(_, reply) if reply.cid.is_some() => Some(reply),
@@ -331,6 +332,15 @@ impl ChannelActor {
         for (session, _, outlet) in self.channel.members() {
             if answered.is_none_or(|reply| reply.session != session) {
                 outlet.push(&frame);
+            }
+        }
+        if let Place::Dm(lo, hi) = *self.channel.place() {
+            let both = [Some(lo), Some(hi).filter(|hi| *hi != lo)];
+            for member in both.into_iter().flatten().filter_map(|player| self.realm.directory.member(player)) {
+                let was_told = answered.is_some_and(|reply| reply.session == member.session_id);
+                if !was_told && !self.channel.has(member.session_id) {
+                    member.outlet.push(&frame);
+                }
             }
         }
         if let Some(reply) = answered {
@@ -437,7 +447,9 @@ pub(super) fn not_said(refused: SayRefused) -> Refusal {
         SayRefused::NotMember => Reason::NotAuthorized.into(),
         SayRefused::Muted { retry_ms } => Reason::Muted.with("retry_ms", retry_ms),
         SayRefused::SlowMode { retry_ms } => Reason::SlowMode.with("retry_ms", retry_ms),
-        SayRefused::Busy { retry_ms } => Reason::RateLimited.with("retry_ms", retry_ms),
+        SayRefused::TooFast { retry_ms } | SayRefused::Busy { retry_ms } => {
+            Reason::RateLimited.with("retry_ms", retry_ms)
+        }
         SayRefused::Content(refused) => not_content(refused),
     }
 }
@@ -449,6 +461,14 @@ pub(super) fn not_content(refused: ContentRefused) -> Refusal {
         ContentRefused::Forbidden(_) | ContentRefused::Filtered => {
             Reason::ContentRefused.with("problem", refused.to_string())
         }
+    }
+}
+
+/// What a player is told who writes to somebody in spite of a block: of their own, which they can lift, or of the other's.
+pub(super) fn blocked_by(block: Block) -> Reason {
+    match block {
+        Block::Own => Reason::OwnBlock,
+        Block::Theirs => Reason::Blocked,
     }
 }
 

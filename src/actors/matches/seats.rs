@@ -247,7 +247,7 @@ impl MatchActor {
                 Denied::Full => Refusal::from(Reason::MatchFull),
                 Denied::Barred => kicked_before(),
                 Denied::Locked => Refusal::from(Reason::MatchLocked),
-                Denied::Refused(word) if word.is_empty() => Refusal::from(Reason::JoinRefused),
+                Denied::Refused(word) if word.is_empty() => Refusal::from(Reason::JoinRefusedUnsaid),
                 Denied::Refused(word) => Reason::JoinRefused.with("refused_reason", word),
             }
         })
@@ -327,7 +327,9 @@ impl MatchActor {
                     shut_out.push(member.player);
                     false
                 }
-                Err(refusal) if reinforces && refusal.reason == Reason::JoinRefused => {
+                Err(refusal)
+                    if reinforces && matches!(refusal.reason, Reason::JoinRefused | Reason::JoinRefusedUnsaid) =>
+                {
                     // They asked for a match, not for this one: they wait on, and are not sent here again.
                     self.turned_away.push(member.player);
                     shut_out.push(member.player);

@@ -403,7 +403,9 @@ impl SessionActor {
     /// Tells a channel that this session is in something, or says why it cannot.
     fn tell_channel(&self, name: &str, command: ChatCommand, cid: Option<&Cid>) {
         let Some(channel) = self.channels.get(name) else {
-            return self.refuse_in_turn(name, cid, Reason::NotAuthorized);
+            let possible = chat::is_channel_id(&self.realm, name);
+            let why = if possible { Reason::NotAuthorized } else { Reason::InvalidChannelId };
+            return self.refuse_in_turn(name, cid, why);
         };
         match self.realm.directory.tell_channel(channel, command) {
             Ok(()) => {}

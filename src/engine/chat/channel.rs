@@ -20,14 +20,18 @@ pub struct ChannelRules {
     pub history_max: usize,
     /// Milliseconds a player waits between two messages; 0 does not wait.
     pub slow_mode_ms: u64,
-    /// Messages of all players together.
+    /// Messages and edits of all players together.
     pub rate: Rate,
+    /// Messages and edits of each player: less than what the channel carries, so that no few take it from all others.
+    pub rate_each: Rate,
 }
 
 impl Default for ChannelRules {
     fn default() -> Self {
         let rate = Rate::per_second(limits::CHANNEL_MESSAGES_PER_S, limits::CHANNEL_MESSAGES_BURST);
-        Self { history_max: 200, slow_mode_ms: 0, rate }
+        let rate_each =
+            Rate::per_second(limits::CHANNEL_MESSAGES_PER_PLAYER_PER_S, limits::CHANNEL_MESSAGES_PER_PLAYER_BURST);
+        Self { history_max: 200, slow_mode_ms: 0, rate, rate_each }
     }
 }
 
@@ -94,6 +98,12 @@ pub enum SayRefused {
         /// Milliseconds until the next may be said.
         retry_ms: u64,
     },
+    /// The player alone says more than their share of what the channel carries.
+    #[error("too fast, try again in {retry_ms} ms")]
+    TooFast {
+        /// Milliseconds until one more fits.
+        retry_ms: u64,
+    },
     /// All together say more than the channel carries.
     #[error("the channel is too busy, try again in {retry_ms} ms")]
     Busy {
@@ -128,6 +138,8 @@ struct Standing {
     muted_until_ms: Option<u64>,
     said_ms: Option<u64>,
     typed_ms: Option<u64>,
+    /// What is left of the share of what the channel carries that is theirs; none before they took of it.
+    share: Option<Bucket>,
 }
 
 /// What is left of a channel that nobody is in any more: how lately who spoke, and how much all together.
@@ -204,7 +216,7 @@ impl<H> Channel<H> {
     /// What a channel that ends must not forget, or whoever leaves and comes back need not wait: none where a new one
     /// would know as much.
     pub fn pace(&self, now_ms: u64) -> Option<Pace> {
-        let standing = self.standing.iter().map(|(&player, it)| (player, *it, self.counts_until_ms(it)));
+        let standing = self.standing.iter().map(|(&player, it)| (player, *it, self.counts_until_ms(it, now_ms)));
         let standing: Vec<_> = standing.filter(|(_, _, until_ms)| *until_ms > now_ms).collect();
         let full_ms = now_ms + self.bucket.full_in_ms(self.rules.rate, now_ms);
         let until_ms = standing.iter().map(|(_, _, until_ms)| *until_ms).fold(full_ms, u64::max);
@@ -245,16 +257,31 @@ impl<H> Channel<H> {
             return Err(SayRefused::SlowMode { retry_ms: next_ms - now_ms });
         }
         let content = content.filtered(filter, &self.place, Some(player))?;
-        self.bucket.take(self.rules.rate, now_ms).map_err(|limited| SayRefused::Busy { retry_ms: limited.retry_ms })?;
-        self.forget_standings(now_ms);
-        self.standing.entry(player).or_default().said_ms = Some(now_ms);
+        self.take_share(player, now_ms)?.said_ms = Some(now_ms);
         Ok(content)
+    }
+
+    /// One message or edit of a player: from their own share first, which takes nothing from the others where it is used
+    /// up, then from what the channel carries.
+    fn take_share(&mut self, player: PlayerId, now_ms: u64) -> Result<&mut Standing, SayRefused> {
+        let ChannelRules { rate, rate_each, .. } = self.rules;
+        let mut share =
+            self.standing.get(&player).and_then(|it| it.share).unwrap_or_else(|| Bucket::full(rate_each, now_ms));
+        share.take(rate_each, now_ms).map_err(|limited| SayRefused::TooFast { retry_ms: limited.retry_ms })?;
+        self.bucket.take(rate, now_ms).map_err(|limited| SayRefused::Busy { retry_ms: limited.retry_ms })?;
+        self.forget_standings(now_ms);
+        let standing = self.standing.entry(player).or_default();
+        standing.share = Some(share);
+        Ok(standing)
     }
 
     /// What was admitted could not be stored: it does not count.
     pub fn withdraw(&mut self, sender: Sender) {
         if let Some(standing) = sender.player().and_then(|player| self.standing.get_mut(&player)) {
             standing.said_ms = None;
+            if let Some(share) = &mut standing.share {
+                share.give_back(self.rules.rate_each);
+            }
             self.bucket.give_back(self.rules.rate);
         }
     }
@@ -281,8 +308,8 @@ impl<H> Channel<H> {
     }
 
     /// Whether a message may be changed to this text, and as what. A message that the history no longer holds may pass
-    /// here: the store has the last word on who said it. It counts for the channel's rate, since everybody is sent it as
-    /// they are a new message; slow mode is for new messages alone, and who mistyped need not wait.
+    /// here: the store has the last word on who said it. It counts for both rates, since everybody is sent it as they are
+    /// a new message; slow mode is for new messages alone, and who mistyped need not wait.
     pub fn admit_edit(
         &mut self,
         by: Editor,
@@ -298,9 +325,8 @@ impl<H> Channel<H> {
             Editor::Moderator => None,
         };
         let content = content.filtered(filter, &self.place, author).map_err(SayRefused::Content)?;
-        if author.is_some() {
-            let taken = self.bucket.take(self.rules.rate, now_ms);
-            taken.map_err(|limited| SayRefused::Busy { retry_ms: limited.retry_ms })?;
+        if let Some(author) = author {
+            self.take_share(author, now_ms)?;
         }
         Ok(content)
     }
@@ -357,6 +383,17 @@ impl<H> Channel<H> {
         Ok(tell)
     }
 
+    #[cfg(test)]
+    pub(super) fn rules(&self) -> ChannelRules {
+        self.rules
+    }
+
+    /// Of how many players it remembers something.
+    #[cfg(test)]
+    pub(super) fn standings(&self) -> usize {
+        self.standing.len()
+    }
+
     fn may_speak(&self, player: PlayerId, session: SessionId, now_ms: u64) -> Result<(), SayRefused> {
         // The player comes from the session, so a mismatch would be our own mistake; refusing it costs nothing.
         if self.members.get(&session).is_none_or(|member| member.player != player) {
@@ -380,20 +417,21 @@ impl<H> Channel<H> {
         }
     }
 
-    /// Forgets players whose mute, slow mode and typing are over, once there are many of them.
+    /// Forgets players whose mute, slow mode and typing are over and whose share is whole, once there are many of them.
     fn forget_standings(&mut self, now_ms: u64) {
         if self.standing.len() < 64.max(4 * self.members.len()) {
             return;
         }
         let mut standing = std::mem::take(&mut self.standing);
-        standing.retain(|_, it| self.counts_until_ms(it) > now_ms);
+        standing.retain(|_, it| self.counts_until_ms(it, now_ms) > now_ms);
         self.standing = standing;
     }
 
-    /// Until when it matters what is known of a player: their mute, slow mode and typing.
-    fn counts_until_ms(&self, it: &Standing) -> u64 {
+    /// Until when it matters what is known of a player: their mute, slow mode, typing and what they used of their share.
+    fn counts_until_ms(&self, it: &Standing, now_ms: u64) -> u64 {
         let after = |at_ms: Option<u64>, for_ms: u64| at_ms.map_or(0, |at_ms| at_ms.saturating_add(for_ms));
         let typed_ms = after(it.typed_ms, limits::TYPING_EVERY_MS);
-        it.muted_until_ms.unwrap_or(0).max(after(it.said_ms, self.rules.slow_mode_ms)).max(typed_ms)
+        let whole_ms = it.share.map_or(0, |share| now_ms + share.full_in_ms(self.rules.rate_each, now_ms));
+        it.muted_until_ms.unwrap_or(0).max(after(it.said_ms, self.rules.slow_mode_ms)).max(typed_ms).max(whole_ms)
     }
 }

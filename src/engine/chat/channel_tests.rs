@@ -79,6 +79,44 @@ fn a_channel_carries_only_so_much() {
 }
 
 #[test]
+fn one_player_takes_only_their_share_of_a_channel() {
+    let (rate, rate_each) = (Rate::per_second(4, 6), Rate::per_second(1, 2));
+    let mut channel = lobby(ChannelRules { rate, rate_each, ..ChannelRules::default() });
+    let (message, ann) = (MessageId::from_u128(1), Editor::Author(PlayerId::from_u128(1), SessionId::from_u128(11)));
+    let too_fast = SayRefused::TooFast { retry_ms: 1_000 };
+    assert_eq!(say(&mut channel, 1, ANN, "helo", 0), Ok(()));
+    assert!(channel.admit_edit(ann, message, "hello", &(), 0).is_ok(), "her second, and her last for now");
+    for _ in 0..100 {
+        assert_eq!(channel.admit_edit(ann, message, "HELLO", &(), 0), Err(too_fast.into()));
+        assert_eq!(say(&mut channel, 2, ANN, "HELLO", 0), Err(too_fast));
+    }
+    assert_eq!([2, 3].map(|n| say(&mut channel, n, BOB, "hi", 0)), [Ok(()); 2], "she took nothing of his");
+    channel.withdraw(BOB);
+    assert_eq!(say(&mut channel, 3, BOB, "hi", 0), Ok(()), "what could not be stored does not count");
+    assert_eq!(say(&mut channel, 4, BOB, "hi", 0), Err(too_fast));
+    assert_eq!(channel.admit_edit(Editor::Moderator, message, "...", &(), 0).map(drop), Ok(()));
+    // Leaving and coming back is no way out.
+    let pace = channel.pace(0).expect("somebody has to wait");
+    let mut again = lobby(channel.rules());
+    again.go_on_at(pace);
+    assert_eq!(say(&mut again, 5, ANN, "me again", 500), Err(SayRefused::TooFast { retry_ms: 500 }));
+    assert_eq!(say(&mut again, 5, ANN, "me again", 1_000), Ok(()));
+    assert!(again.pace(2_999).is_some() && again.pace(3_000).is_none(), "a whole share need not be remembered");
+}
+
+#[test]
+fn what_is_known_of_players_who_wrote_is_forgotten() {
+    let mut channel = lobby(ChannelRules { rate: Rate::OFF, ..ChannelRules::default() });
+    for number in 1..=10_000 {
+        let sender = Sender::Player(PlayerId::from_u128(number), SessionId::from_u128(number));
+        channel.join(SessionId::from_u128(number), PlayerId::from_u128(number), "somebody");
+        assert_eq!(say(&mut channel, number, sender, "hello", 10 * number as u64), Ok(()));
+        channel.leave(SessionId::from_u128(number));
+        assert!(channel.standings() <= 64, "{}", channel.standings());
+    }
+}
+
+#[test]
 fn a_mute_ends_by_itself() {
     let mut channel = lobby(ChannelRules::default());
     let ann = PlayerId::from_u128(1);

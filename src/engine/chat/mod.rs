@@ -22,5 +22,5 @@ mod turns;
 pub use channel::{ChangeRefused, Channel, ChannelRules, Editor, Line, Pace, SayRefused, Sender};
 pub use content::{Content, ContentRefused, Filter, FilterVerdict, is_plain};
 pub use paces::Paces;
-pub use places::{Door, InvalidChannelId, Place, Places};
+pub use places::{Door, InvalidChannelId, Place, Places, is_name};
 pub use turns::{InOrder, Turns};

@@ -53,6 +53,7 @@ impl Paces {
 mod tests {
     use super::super::{Channel, ChannelRules, Place, SayRefused, Sender};
     use super::*;
+    use crate::engine::rate::Rate;
     use crate::ids::{PlayerId, SessionId};
 
     const RULES: fn() -> ChannelRules = || ChannelRules { slow_mode_ms: 10_000, ..ChannelRules::default() };
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn what_all_together_said_counts_on() {
         let mut busy = channel(0);
-        let rules = ChannelRules { slow_mode_ms: 0, ..RULES() };
+        let rules = ChannelRules { slow_mode_ms: 0, rate_each: Rate::OFF, ..RULES() };
         let mut crowd = Channel::new(Place::Open("lobby".into()), rules, 0);
         crowd.join(SessionId::from_u128(1), PlayerId::from_u128(1), ());
         while say(&mut crowd, 0).is_ok() {}

@@ -92,8 +92,7 @@ impl Place {
         Self::Dm(a.min(b), a.max(b))
     }
 
-    /// The channel of a room, if it may have this name: 1 to 64 bytes in normal form C without
-    /// spaces, control characters or `:`.
+    /// The channel of a room, if it may have this name: see [`is_name`].
     pub fn room(name: &str) -> Result<Self, InvalidChannelId> {
         if is_name(name) { Ok(Self::Room(name.into())) } else { Err(InvalidChannelId) }
     }
@@ -137,7 +136,9 @@ impl fmt::Display for Place {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a room or a channel of the configuration may have this name: 1 to 64 bytes in normal form C without spaces,
+/// `:`, control characters or such as turn the direction of text.
+pub fn is_name(name: &str) -> bool {
     let plain = |c: char| c != ':' && !c.is_whitespace() && !super::content::is_forbidden(c);
     // One way to write it: what looks like one room is one.
     (1..=CHANNEL_NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(plain) && is_nfc(name)

@@ -225,7 +225,11 @@ fn notification(host: &Host, args: &[Value], wanted: &str) -> Result<Json, Strin
     }
     let content = match args.get(3) {
         None | Some(Value::Nil) => "{}".to_owned(),
-        Some(data) => host.json(data, META_BYTES_MAX, true).map_err(said)?.get().to_owned(),
+        // Said of this argument: the notification around it may well be longer.
+        Some(data) => match host.json(data, META_BYTES_MAX, true) {
+            Ok(json) => json.get().to_owned(),
+            Err(error) => return Err(said(error).replacen("the message", "a notification's data", 1)),
+        },
     };
     let quoted = |s: &str| serde_json::to_string(s).map_err(|e| e.to_string());
     let json = format!("{{\"type\":{},\"subject\":{},\"content\":{content}}}", quoted(&kind)?, quoted(&subject)?);
@@ -248,7 +252,11 @@ fn notify_many(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
     let Some(Value::Table(ids)) = args.first() else { return Err(WANTED.into()) };
     let mut to = Vec::new();
     for id in ids.sequence_values::<Value>().take(SCRIPT_NOTICES_BURST as usize) {
-        to.push(player(Some(&id.map_err(said)?)).ok_or(WANTED)?);
+        let id = player(Some(&id.map_err(said)?)).ok_or(WANTED)?;
+        // Named twice, told once.
+        if !to.contains(&id) {
+            to.push(id);
+        }
     }
     let notification = notification(host, args, WANTED)?;
     let reached = lua.create_sequence_from(to.iter().map(PlayerId::to_string)).map_err(said)?;
@@ -305,6 +313,9 @@ fn backfill(_: &Lua, host: &Host, args: &[Value]) -> Answer {
 fn kick(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     let player = player(args.first()).ok_or("kick requires (player_id[, reason])")?;
     let reason: String = text(args.get(1)).unwrap_or_default().chars().take(256).collect();
+    if !is_plain(&reason) {
+        return Err("a kick's reason is a text without control or bidi characters".into());
+    }
     ask(host, Effect::Kick { player, reason })
 }
 

@@ -19,7 +19,7 @@ use super::report::{Fault, Told};
 use super::sandbox::Machine;
 use super::script::Script;
 use super::{api, convert};
-use crate::engine::chat::FilterVerdict;
+use crate::engine::chat::{FilterVerdict, is_plain};
 use crate::engine::votes::config::Templates;
 use crate::games::{Audience, Effect, Game, GameCx, JoinRefused, Json, OpenVote};
 use crate::ids::PlayerId;
@@ -341,7 +341,12 @@ impl Game for LuaGame {
                             format!("{at}join returned a {kind}, expected the state, or nil and a reason to refuse");
                         game.fail("join", Some(player), &mlua::Error::runtime(text), Blame::None);
                     }
-                    JoinRefused { reason: fit_reason(&reason) }
+                    let reason = fit_reason(&reason).unwrap_or_else(|wrong| {
+                        let text = format!("{}join {wrong}; the player is told none", game.begins_at("join"));
+                        game.fail("join", Some(player), &mlua::Error::runtime(text), Blame::None);
+                        String::new()
+                    });
+                    JoinRefused { reason }
                 }
                 Called::Failed => JoinRefused::default(),
             };
@@ -552,10 +557,16 @@ impl Game for LuaGame {
     }
 }
 
-/// A refusal's reason where it can be passed on: short printable ASCII.
-fn fit_reason(reason: &Value) -> String {
-    let Value::String(reason) = reason else { return String::new() };
-    let reason = reason.as_bytes();
-    let fits = reason.len() <= REASON_BYTES_MAX && reason.iter().all(|b| (b' '..=b'~').contains(b));
-    if fits { String::from_utf8_lossy(&reason).into_owned() } else { String::new() }
+/// A refusal's reason as it is passed on: plain text, cut where it is long. None given is no mistake; of one that cannot
+/// be passed on, what is wrong with it.
+fn fit_reason(reason: &Value) -> Result<String, String> {
+    let text = match reason {
+        Value::Nil => return Ok(String::new()),
+        Value::String(text) => text.to_str().map_err(|_| "refused for a reason that is not UTF-8".to_owned())?,
+        other => return Err(format!("refused for a reason that is a {}, expected a text", other.type_name())),
+    };
+    match is_plain(&text) {
+        true => Ok(text[..text.floor_char_boundary(REASON_BYTES_MAX)].to_owned()),
+        false => Err("refused for a reason with control or bidi characters, expected plain text".into()),
+    }
 }

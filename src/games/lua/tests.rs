@@ -12,7 +12,6 @@ function init(config)
 end
 function join(id, state, ctx)
   if ctx.code == "no" then return nil, "wrong_code" end
-  if ctx.code == "odd" then return false, "tab\there" end
   if ctx.code == "spoil" then state.players = nil; state.ticks = 99; return nil end
   state.players[id] = { x = 0, y = 0.5 }
   return state
@@ -41,7 +40,6 @@ fn a_match_of_the_public_kind_plays() {
     m.join(1, None).unwrap();
     m.join(2, Some(r#"{"code":"yes"}"#)).unwrap();
     assert_eq!(m.join(3, Some(r#"{"code":"no"}"#)), Err("wrong_code".into()));
-    assert_eq!(m.join(3, Some(r#"{"code":"odd"}"#)), Err(String::new()), "an unprintable reason is dropped");
     assert_eq!(m.join(3, Some(r#"{"code":"spoil"}"#)), Err(String::new()));
     m.input(1, r#"{"move_x":2}"#);
     m.ticks(1);
@@ -54,6 +52,43 @@ fn a_match_of_the_public_kind_plays() {
     assert_eq!(m.told(), [r#"finish {"winner":"nobody"}"#]);
     m.ticks(5);
     assert_eq!(m.view(Some(1)), r#"{"me":{"x":2,"y":0.5},"rounds":3,"ticks":3}"#, "nothing ticks after the end");
+}
+
+#[test]
+fn a_refusals_reason_is_any_plain_text_and_its_author_hears_of_any_other() {
+    let mut m = Played::new(
+        "function join(id, state, ctx) return nil, REASONS[ctx.n] end REASONS = {\n'zu sp\u{e4}t', ('\u{e4}'):rep(40), 'x' .. ('\u{e4}'):rep(40), '', false,\n'tab\\there', 'a\u{202e}b', 'a\\xffb', {}, 5}",
+    );
+    let passed = ["zu sp\u{e4}t", &"\u{e4}".repeat(32), &format!("x{}", "\u{e4}".repeat(31)), ""];
+    for (n, reason) in (1..).zip(passed) {
+        assert_eq!(m.join(3, Some(&format!(r#"{{"n":{n}}}"#))), Err(reason.into()));
+    }
+    assert_eq!(m.join(3, None), Err(String::new()));
+    assert_eq!(m.told(), [""; 0], "a refusal needs no reason");
+    let wrong =
+        |what: &str| format!("fault join match.lua:1 join refused for a reason {what}; the player is told none");
+    let forbidden = "with control or bidi characters, expected plain text";
+    let expected = [
+        (6, forbidden),
+        (7, forbidden),
+        (8, "that is not UTF-8"),
+        (9, "that is a table, expected a text"),
+        (10, "that is a integer, expected a text"),
+        (5, "that is a boolean, expected a text"),
+    ];
+    for (n, what) in expected {
+        // One at a time: the log has no more than a few of a kind in ten seconds.
+        m.ticks(110);
+        assert_eq!(m.join(3, Some(&format!(r#"{{"n":{n}}}"#))), Err(String::new()));
+        assert_eq!(m.told(), [wrong(what)]);
+    }
+}
+
+#[test]
+fn the_data_of_a_notification_is_what_is_too_long() {
+    let long = "local r = game.notify(P, 'a', 'b', {('x'):rep(2048)}) \
+                assert(r.error == \"a notification's data is over 2048 bytes\", r.error)";
+    assert_eq!(asked(long), [""; 0]);
 }
 
 #[test]
@@ -141,8 +176,8 @@ fn every_call_of_game_becomes_its_effect() {
             "notify 1 {\"type\":\"gift\",\"subject\":\"For you\",\"content\":{\"n\":1}}",
         ),
         (
-            "assert(#game.notify_many({P, P}, 'a', 'b').ok == 2)",
-            "notify 1,1 {\"type\":\"a\",\"subject\":\"b\",\"content\":{}}",
+            "assert(#game.notify_many({P, P}, 'a', 'b').ok == 1)",
+            "notify 1 {\"type\":\"a\",\"subject\":\"b\",\"content\":{}}",
         ),
         ("game.chat.send('room:red', P, 'hi')", "chat room:red hi"),
         (
@@ -194,6 +229,8 @@ fn wrong_arguments_answer_an_error_where_they_are_given() {
         "game.match.set_joinable(1)",
         "game.match.backfill(0)",
         "game.match.kick(7)",
+        "game.match.kick(P, 'b\u{202e}ye')",
+        "game.match.kick(P, 'b\\aye')",
         "game.bots.add('a b')",
         "game.bots.remove()",
         "game.notify(P, 1, 2)",

@@ -20,12 +20,17 @@ pub struct Fields(Map<String, Value>);
 impl Fields {
     /// Reads the body: `payload_too_large`, `invalid_json` or `invalid_payload` when it is not one.
     pub async fn read(payload: Payload) -> Result<Self, Refused> {
-        Self::parse(&bytes(payload).await?)
+        Self::read_up_to(limits::HTTP_BODY_BYTES_MAX, payload).await
+    }
+
+    /// As [`Self::read`], where what is named needs another bound.
+    pub async fn read_up_to(bytes_max: usize, payload: Payload) -> Result<Self, Refused> {
+        Self::parse(&bytes(bytes_max, payload).await?)
     }
 
     /// Reads the body; none at all is an object without members.
     pub async fn read_or_empty(payload: Payload) -> Result<Self, Refused> {
-        match bytes(payload).await? {
+        match bytes(limits::HTTP_BODY_BYTES_MAX, payload).await? {
             empty if empty.is_empty() => Ok(Self::default()),
             bytes => Self::parse(&bytes),
         }
@@ -99,18 +104,18 @@ fn missing_in(problem: &str) -> Option<&str> {
 }
 
 /// The whole body, waited for no longer and read no further than the limits.
-async fn bytes(payload: Payload) -> Result<Vec<u8>, Refused> {
+async fn bytes(bytes_max: usize, payload: Payload) -> Result<Vec<u8>, Refused> {
     let wait = Duration::from_millis(limits::HTTP_BODY_WAIT_MS);
-    tokio::time::timeout(wait, all(payload)).await.unwrap_or_else(|_| Err(Reason::RequestTimeout.into()))
+    tokio::time::timeout(wait, all(bytes_max, payload)).await.unwrap_or_else(|_| Err(Reason::RequestTimeout.into()))
 }
 
-async fn all(mut payload: Payload) -> Result<Vec<u8>, Refused> {
+async fn all(bytes_max: usize, mut payload: Payload) -> Result<Vec<u8>, Refused> {
     let mut bytes = Vec::new();
     while let Some(chunk) = payload.next().await {
         // The client broke off: nobody will read the answer.
         let chunk = chunk.map_err(|_| Reason::InvalidJson)?;
-        if bytes.len() + chunk.len() > limits::HTTP_BODY_BYTES_MAX {
-            return Err(Reason::PayloadTooLarge.with("bytes_max", limits::HTTP_BODY_BYTES_MAX as u64).into());
+        if bytes.len() + chunk.len() > bytes_max {
+            return Err(Reason::PayloadTooLarge.with("bytes_max", bytes_max as u64).into());
         }
         bytes.extend_from_slice(&chunk);
     }

@@ -64,7 +64,7 @@ async fn channel_history(state: State, req: HttpRequest, channel_id: web::Path<S
     let channel_id = channel_id.into_inner();
     if !may_read(&state, caller.id(), &channel_id).await? {
         let possible = state.running.as_ref().is_none_or(|running| is_channel_id(&running.realm, &channel_id));
-        return Err(if possible { Reason::Forbidden } else { Reason::InvalidChannelId }.into());
+        return Err(if possible { Reason::NotLetIn } else { Reason::InvalidChannelId }.into());
     }
     let rows = ask(|done| state.store.chat_history(channel_id, limit, done)).await?;
     ok(&serde_json::json!({"messages": lines(&rows)}))
@@ -74,8 +74,9 @@ async fn channel_history(state: State, req: HttpRequest, channel_id: web::Path<S
 /// over, and to spectators while they watch (nobody keeps who watched); a public one to everybody, and any other to its members of the moment. A channel that does not exist is nobody's.
 async fn may_read(state: &State, player: PlayerId, channel_id: &str) -> Result<bool, Refused> {
     if let Some(pair) = channel_id.strip_prefix("dm:") {
-        let other = pair.split(':').filter_map(|id| id.parse().ok()).find(|id| *id != player);
-        return Ok(other.is_some_and(|other| dm_channel(player, other) == channel_id));
+        // Who writes to themselves is both of the two.
+        let mut ids = pair.split(':').filter_map(|id| id.parse().ok());
+        return Ok(ids.any(|other| dm_channel(player, other) == channel_id));
     }
     if state.rules.public_channels.iter().any(|public| public == channel_id) {
         return Ok(true);

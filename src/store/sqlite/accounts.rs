@@ -338,11 +338,15 @@ pub(super) fn blocks(db: &Connection, player: PlayerId) -> rusqlite::Result<Vec<
         .collect()
 }
 
-pub(super) fn blocked_between(db: &Connection, a: PlayerId, b: PlayerId) -> rusqlite::Result<bool> {
-    db.prepare_cached(
-        "SELECT 1 FROM blocks WHERE (player_id = ?1 AND blocked_id = ?2) OR (player_id = ?2 AND blocked_id = ?1)",
-    )?
-    .exists([a, b])
+pub(super) fn blocked_between(db: &Connection, by: PlayerId, other: PlayerId) -> rusqlite::Result<Option<Block>> {
+    let mut blocks = db.prepare_cached("SELECT 1 FROM blocks WHERE player_id = ?1 AND blocked_id = ?2")?;
+    Ok(if blocks.exists([by, other])? {
+        Some(Block::Own)
+    } else if blocks.exists([other, by])? {
+        Some(Block::Theirs)
+    } else {
+        None
+    })
 }
 
 pub(super) fn blocked_among(
@@ -351,7 +355,7 @@ pub(super) fn blocked_among(
     others: Vec<PlayerId>,
 ) -> rusqlite::Result<Option<PlayerId>> {
     for other in others {
-        if blocked_between(db, player, other)? {
+        if blocked_between(db, player, other)?.is_some() {
             return Ok(Some(other));
         }
     }

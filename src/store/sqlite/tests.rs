@@ -378,10 +378,15 @@ fn desks_keep_notifications_mutes_blocks_and_values() {
     assert_eq!(now(|done| store.delete_notification(ada, first.id, done)), Ok(true));
 
     now(|done| store.block(ada, bob, done)).unwrap();
-    assert_eq!(now(|done| store.blocked_between(bob, ada, done)), Ok(true));
+    assert_eq!(now(|done| store.blocked_between(ada, bob, done)), Ok(Some(Block::Own)));
+    assert_eq!(now(|done| store.blocked_between(bob, ada, done)), Ok(Some(Block::Theirs)));
     assert_eq!(now(|done| store.blocks(ada, done)), Ok(vec![bob]));
+    now(|done| store.block(bob, ada, done)).unwrap();
+    assert_eq!(now(|done| store.blocked_between(bob, ada, done)), Ok(Some(Block::Own)), "a second one hides the first");
     assert_eq!(now(|done| store.unblock(ada, bob, done)), Ok(true));
-    assert_eq!(now(|done| store.blocked_between(ada, bob, done)), Ok(false));
+    assert_eq!(now(|done| store.blocked_between(ada, bob, done)), Ok(Some(Block::Theirs)));
+    assert_eq!(now(|done| store.unblock(bob, ada, done)), Ok(true));
+    assert_eq!(now(|done| store.blocked_between(ada, bob, done)), Ok(None));
 
     let mute = |channel: Option<&str>, until_unix_ms| MuteRow {
         player_id: bob,

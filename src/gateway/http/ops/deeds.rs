@@ -27,7 +27,9 @@ use crate::gateway::http::front_door::address_of;
 use crate::gateway::http::reply::{Answer, Refused, banned_refusal, success};
 use crate::gateway::http::state::HttpState;
 use crate::ids::{MatchId, PlayerId, VoteId};
-use crate::limits::{NOTICE_BYTES_MAX, NOTICE_TYPE_BYTES_MAX, OPS_TEXT_BYTES_MAX, ROOM_MEMBERS_MAX};
+use crate::limits::{
+    NOTICE_BYTES_MAX, NOTICE_TYPE_BYTES_MAX, OPS_TEXT_BYTES_MAX, ROOM_BODY_BYTES_MAX, ROOM_MEMBERS_MAX,
+};
 use crate::store::ask;
 use crate::store::rows::{AuditRow, BanRow, MuteRow};
 use crate::wire::error::{Reason, Refusal};
@@ -398,11 +400,12 @@ pub(super) struct Room {
 
 /// Sets who belongs to `room:<name>`; whoever no longer does hears no more of it.
 pub(super) async fn set_room(state: State, req: HttpRequest, name: web::Path<String>, payload: Payload) -> Answer {
-    let room: Room = Fields::read(payload).await?.typed()?;
+    let room: Room = Fields::read_up_to(ROOM_BODY_BYTES_MAX, payload).await?.typed()?;
     deed(&state, &req, "room.set", &name, &room, async {
         // Else it would look done, and nobody could ever join it.
         if Place::room(&name).is_err() {
-            let rule = "1 to 64 bytes without spaces, `:`, control characters or such as turn the direction of text";
+            let rule = "1 to 64 bytes in Unicode's normal form C without spaces, `:`, control characters or such as turn \
+                        the direction of text";
             return Err(Refusal::invalid("name", rule).into());
         }
         if room.members.len() > ROOM_MEMBERS_MAX {
