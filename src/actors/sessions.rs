@@ -38,9 +38,6 @@ use snapshot::Gathering;
 /// How often a player is told that input goes nowhere.
 const NOT_IN_MATCH_EVERY_MS: u64 = 5_000;
 
-/// How often a session that should end looks whether its match has let the seat go.
-const SEAT_HELD_LOOK: Duration = Duration::from_millis(200);
-
 /// How often a player is told that inputs are dropped.
 const OVERFLOW_EVERY_MS: u64 = 1_000;
 
@@ -163,6 +160,8 @@ pub struct SessionActor {
     not_in_match_told_ms: Option<u64>,
     overflow_told_ms: Option<u64>,
     grace: Option<SpawnHandle>,
+    /// Nobody came back in time.
+    is_overdue: bool,
     ended: bool,
     /// The sign-in it came by last: revoking that ends the session.
     family: Family,
@@ -244,6 +243,7 @@ impl SessionActor {
                 not_in_match_told_ms: None,
                 overflow_told_ms: None,
                 grace: None,
+                is_overdue: false,
                 ended: false,
                 family,
                 resent: Resent::default(),
@@ -296,12 +296,17 @@ impl SessionActor {
         self.grace = Some(ctx.run_later(grace, |this, ctx| this.grace_over(ctx)));
     }
 
-    /// The grace is over, and the session with it, unless its match holds the seat still: its clock stood while an operator
-    /// held it. It tells when it lets go.
+    /// The grace is over, and the session with it, unless its match holds the seat still, as one does whose clock an operator
+    /// held: then it ends when that lets go.
     fn grace_over(&mut self, ctx: &mut Context<Self>) {
+        self.grace = None;
+        self.is_overdue = true;
+        self.end_if_overdue(ctx);
+    }
+
+    fn end_if_overdue(&self, ctx: &mut Context<Self>) {
         let is_held = self.seat.as_ref().is_some_and(|seat| !seat.spectator);
-        self.grace = is_held.then(|| ctx.run_later(SEAT_HELD_LOOK, |this, ctx| this.grace_over(ctx)));
-        if !is_held {
+        if self.is_overdue && !is_held {
             ctx.stop();
         }
     }
@@ -354,7 +359,7 @@ impl Handler<Seated> for SessionActor {
 impl Handler<Unseated> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, unseated: Unseated, _: &mut Context<Self>) {
+    fn handle(&mut self, unseated: Unseated, ctx: &mut Context<Self>) {
         // The next match's `Seated` may have overtaken this; what is left behind is left behind all the same.
         self.realm.presence().do_send(OutOfMatch { player: self.player, match_id: unseated.match_id });
         let channel: ChannelId = format!("match:{}", unseated.match_id).into();
@@ -368,6 +373,7 @@ impl Handler<Unseated> for SessionActor {
             if let Some(connection) = &self.connection {
                 connection.set_frames_per_s_floor(0);
             }
+            self.end_if_overdue(ctx);
         }
     }
 }
@@ -409,6 +415,7 @@ impl Handler<SocketBack> for SessionActor {
         if let Some(grace) = self.grace.take() {
             ctx.cancel_future(grace);
         }
+        self.is_overdue = false;
         self.opened = back.opened;
         self.family = back.family;
         self.resent.resumed(back.received, self.realm.clock.now_ms());
