@@ -285,6 +285,62 @@ fn what_is_asked_in_one_breath_is_done_and_answered_in_order() {
     });
 }
 
+/// The queue claims a seat before it is told: a leave right behind the ticket finds it, in a new match and in one that plays.
+#[test]
+fn a_leave_right_behind_a_ticket_leaves_the_seat_that_the_queue_gives() {
+    let server = server(|config| {
+        for (name, backfill) in [("pairs", false), ("hall", true)] {
+            let mode = Mode {
+                game: "builtin:bench".into(),
+                quick_play: true,
+                players: Players { min: 1, max: 4 },
+                matchmaking: Matchmaking { size: Some(2), backfill, ..Matchmaking::default() },
+                ..Mode::default()
+            };
+            config.modes.insert(name.into(), mode);
+        }
+        (config.limits.joins_per_min, config.limits.frames_per_s) = (100_000, 100_000);
+    });
+    let base = Base::from(server.addr);
+    let realm = server.realm.clone();
+    run(async move {
+        let mut host = Client::new(&base, "host").await;
+        host.send("match.find_or_create", json!({"mode": "hall"})).await;
+        host.expect("match.started").await;
+        for (mode, round) in (0..20).map(|round| ("pairs", round)).chain((0..20).map(|round| ("hall", round))) {
+            let (mut ann, mut bob) = (Client::new(&base, &format!("a{mode}{round}")).await, None);
+            let player: PlayerId = ann.player.parse().unwrap();
+            if mode == "pairs" {
+                let mut other = Client::new(&base, &format!("b{round}")).await;
+                other.send("matchmaker.add", json!({"mode": mode})).await;
+                other.expect("matchmaker.queued").await;
+                bob = Some(other);
+            }
+            for (cid, kind, payload) in
+                [("queue", "matchmaker.add", json!({"mode": mode})), ("leave", "match.leave", json!({}))]
+            {
+                ann.text(&json!({"type": kind, "cid": cid, "payload": payload}).to_string()).await;
+            }
+            let mut is_matched = false;
+            loop {
+                let frame = ann.next().await.expect("it is answered");
+                is_matched |= frame["type"] == "match.matched";
+                if frame["cid"] == "leave" {
+                    break;
+                }
+            }
+            // A match that plays may ask for somebody after the leave: then she is seated after it.
+            assert!(mode == "hall" || is_matched, "{mode} {round}");
+            assert!(!is_matched || realm.directory.seat(player).is_none(), "{mode} {round}");
+            ann.close().await;
+            if let Some(bob) = bob {
+                bob.close().await;
+            }
+            realm.matchmaker().try_send(WithdrawPlayer { player }).expect("it has room");
+        }
+    });
+}
+
 /// A game may take its time to refuse a join, and the seat is claimed meanwhile.
 #[test]
 fn a_join_that_comes_to_nothing_costs_nobody_a_ticket() {

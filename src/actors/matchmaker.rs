@@ -258,6 +258,12 @@ impl MatchmakerActor {
                 self.put_back(&mode, queued.tickets, &[]);
                 return false;
             };
+            // Claimed before the match knows of them, as for a new one: a leave right behind finds the seat.
+            if let Some(taken) = players.iter().position(|player| directory.claim_seat(*player, match_id).is_err()) {
+                players[..taken].iter().for_each(|player| directory.release_seat(*player, match_id));
+                self.put_back(&mode, queued.tickets, &[]);
+                return false;
+            }
             // `do_send` on purpose: no more than the seats it asked for.
             card.addr.do_send(Reinforce { group: matched, queued });
         } else {

@@ -151,6 +151,7 @@ pub struct SessionActor {
     seat: Option<Seat>,
     /// What its client asked first and is not done yet, and what waits for that.
     queue: turns::Queue,
+    leaving: Option<turns::Leaving>,
     channels: HashSet<ChannelId>,
     /// Those it left lately: they may still owe it answers.
     left: VecDeque<ChannelId>,
@@ -237,6 +238,7 @@ impl SessionActor {
                 opened,
                 seat: None,
                 queue: turns::Queue::default(),
+                leaving: None,
                 channels: HashSet::new(),
                 left: VecDeque::new(),
                 dms,
@@ -349,6 +351,7 @@ impl Handler<Seated> for SessionActor {
         let plays = (!spectator).then(|| card.mode.clone());
         self.realm.presence().do_send(InMatch { player: self.player, match_id: card.match_id, plays });
         self.seat = Some(Seat { match_id: card.match_id, card, spectator, grace_s });
+        self.go_on_leaving(ctx);
         if self.connection.is_none() {
             // The socket went while the seat was being taken: the match has not been told yet.
             self.go_away(ctx);

@@ -505,6 +505,9 @@ impl Handler<Reinforce> for MatchActor {
         // The queue holds these seats as given: whatever becomes of the group, it has to be asked anew.
         self.asked_for = None;
         if self.over || self.stage.phase() == Phase::Paused {
+            for member in &group {
+                self.realm.directory.release_seat(member.player, self.stage.id);
+            }
             self.ask_for_players();
             return self.put_back(queued, Vec::new());
         }

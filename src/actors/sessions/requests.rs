@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
-use super::turns::Asked;
+use super::turns::{Asked, Leaving, SEAT_TOLD_LOOK, SEAT_TOLD_MS};
 use super::{Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
 use crate::actors::channels::{self as chat, ChatCommand, Letter, Listener, Reply, Welcome};
 use crate::actors::directory::{Member, VotePlace};
@@ -295,22 +295,39 @@ impl SessionActor {
         }
     }
 
-    /// Leaves the seat there is. Every join that was asked before has been answered by now.
-    fn leave_match(&mut self, cid: Option<&Cid>, ctx: &Context<Self>) {
-        let Some(card) = self.seat.as_ref().map(|seat| seat.card.clone()) else {
+    /// Leaves the seat there is. Every join that was asked before has been answered by now; a seat that the queue gives is
+    /// claimed a moment before it is told.
+    fn leave_match(&mut self, cid: Option<&Cid>, ctx: &mut Context<Self>) {
+        if self.seat.is_none() && self.realm.directory.seat(self.player).is_none() {
             return self.outlet.push(&wire::matches::Left::default().frame(cid));
+        }
+        let until_ms = self.realm.clock.now_ms() + SEAT_TOLD_MS;
+        self.leaving = Some(Leaving { cid: cid.cloned(), turn: self.take_turn(ctx), until_ms });
+        self.go_on_leaving(ctx);
+    }
+
+    /// Leaves as soon as the seat is known; whoever is not given the seat after all has none to leave.
+    pub(super) fn go_on_leaving(&mut self, ctx: &mut Context<Self>) {
+        let Some(Leaving { cid, turn, until_ms }) = self.leaving.take() else { return };
+        let claimed = self.realm.directory.seat(self.player);
+        let is_late = self.realm.clock.now_ms() >= until_ms;
+        let card = match (&self.seat, claimed) {
+            (Some(seat), _) => Some(seat.card.clone()),
+            (None, Some(match_id)) if is_late => self.realm.directory.card(match_id),
+            (None, Some(_)) => {
+                self.leaving = Some(Leaving { cid, turn, until_ms });
+                ctx.run_later(SEAT_TOLD_LOOK, |this, ctx| this.go_on_leaving(ctx));
+                return;
+            }
+            (None, None) => None,
         };
-        let leave = Leave {
-            player: self.player,
-            session: Some(self.session_id),
-            why: Parting::Asked,
-            reply: Some((self.outlet.clone(), cid.cloned())),
-            turn: Some(self.take_turn(ctx)),
-        };
-        match card.addr.try_send(leave) {
+        let Some(card) = card else { return self.outlet.push(&wire::matches::Left::default().frame(cid.as_ref())) };
+        let reply = Some((self.outlet.clone(), cid.clone()));
+        let (player, session, why) = (self.player, Some(self.session_id), Parting::Asked);
+        match card.addr.try_send(Leave { player, session, why, reply, turn: Some(turn) }) {
             Ok(()) => {}
-            Err(SendError::Full(_)) => self.refuse(cid, Reason::Busy),
-            Err(SendError::Closed(_)) => self.outlet.push(&wire::matches::Left::default().frame(cid)),
+            Err(SendError::Full(_)) => self.refuse(cid.as_ref(), Reason::Busy),
+            Err(SendError::Closed(_)) => self.outlet.push(&wire::matches::Left::default().frame(cid.as_ref())),
         }
     }
 

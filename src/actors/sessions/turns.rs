@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 
@@ -23,6 +24,17 @@ impl Drop for Ends {
         // `do_send` on purpose: one at a time, and the session waits for it.
         self.0.do_send(TurnOver);
     }
+}
+
+/// How often whoever leaves a seat that they were not told of yet looks for it, and for how long. It is told at once.
+pub(super) const SEAT_TOLD_LOOK: Duration = Duration::from_millis(5);
+pub(super) const SEAT_TOLD_MS: u64 = 1_000;
+
+/// A leave that waits for its seat to be told.
+pub(super) struct Leaving {
+    pub(super) cid: Option<Cid>,
+    pub(super) turn: Turn,
+    pub(super) until_ms: u64,
 }
 
 /// A request is done.
