@@ -26,7 +26,7 @@ const PRELUDE: &str = include_str!("prelude.lua");
 const NAMED: &str = "_LOADED";
 
 /// Live memory, in percent of what the last collection left, at which the next one begins.
-const GC_PAUSE_PERCENT: i32 = 130;
+const GC_PAUSE_PERCENT: i32 = 118;
 
 /// A machine ready to run a script's body.
 pub(super) struct Machine {
@@ -73,7 +73,7 @@ impl Machine {
             copy: own.raw_get("copy")?,
             put: own.raw_get("put")?,
         };
-        // A match waits for the next collection until it holds a seventh more, not twice as much: many small
+        // A match waits for the next collection until it holds a sixth more, not twice as much: many small
         // machines live side by side, and the work is spread over their ticks.
         lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(GC_PAUSE_PERCENT)));
         lua.gc_collect()?;
