@@ -53,7 +53,8 @@ fn turned(step: &Step) -> Vec<(String, Step)> {
             sees: Frames::Many(rest),
             never: Frames::Many(never),
             ever: true,
-            for_ms: step.within_ms,
+            // Seeing it ends the step, so to wait longer costs nothing; on a busy machine it may come late.
+            for_ms: step.within_ms.saturating_mul(3),
             save: Default::default(),
             ..step.clone()
         };
