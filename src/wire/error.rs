@@ -84,7 +84,7 @@ reasons! {
     Banned "banned" "auth.banned" 403 never Some(1008), "This account is banned; see details.reason and details.until_ms where given";
     Kicked "kicked" "auth.kicked" 403 later Some(1008), "An operator ended this session; see details.reason where given";
     Forbidden "forbidden" "forbidden" 403 never None, "The caller may not do this";
-    NotAuthorized "not_authorized" "forbidden" 403 never None, "You are not in this channel; send chat.join first";
+    NotAuthorized "not_authorized" "forbidden" 403 never None, "You are not in this channel; chat.join lets you in, or says why it does not";
     NotLetIn "not_authorized" "forbidden" 403 never None, "This channel is not open to you: a room's members are named by its game or an operator, a match's channel is for who plays or watches it (and may be read over HTTP afterwards by those who played), a direct one is for its two players";
     OriginRejected "origin_rejected" "origin_rejected" 403 never None, "This Origin is not on the server's allowlist";
     RateLimited "rate_limited" "rate_limited" 429 later None, "Too many requests; slow down and retry";
