@@ -401,6 +401,10 @@ pub const REQUESTS_REMEMBERED_MAX: usize = 256;
 /// Players who are remembered as invisible after they went. Over: the one who went first is shown when they come back.
 pub const UNSEEN_REMEMBERED_MAX: usize = 100_000;
 
+/// Milliseconds that a leave waits for a seat that was claimed and not told yet; it is told at once. Over: the match whose
+/// seat it is hears the leave.
+pub const SEAT_TOLD_MS: u64 = 1_000;
+
 /// Requests of one session that wait while the one before them takes or frees a seat or a ticket. Over: `busy`.
 pub const REQUESTS_WAITING_MAX: usize = 64;
 

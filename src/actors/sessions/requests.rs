@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
 
-use super::turns::{Asked, Leaving, SEAT_TOLD_LOOK, SEAT_TOLD_MS};
+use super::turns::{Asked, Leaving, SEAT_TOLD_LOOK};
 use super::{Inbound, NOT_IN_MATCH_EVERY_MS, OVERFLOW_EVERY_MS, SessionActor};
 use crate::actors::channels::{self as chat, ChatCommand, Letter, Listener, Reply, Welcome};
 use crate::actors::directory::{Member, VotePlace};
@@ -25,7 +25,7 @@ use crate::engine::sessions::Replied;
 use crate::engine::votes::audit::Hash;
 use crate::engine::votes::record::AuditRecord;
 use crate::ids::{ChannelId, PlayerId, VoteId};
-use crate::limits::CHANNELS_LEFT_MAX;
+use crate::limits::{CHANNELS_LEFT_MAX, SEAT_TOLD_MS};
 use crate::wire::matches::{Door, Role};
 use crate::wire::{self, Cid, ClientMsg, Dialect, Frame, Outbound, Reason, Refusal, Request};
 

@@ -26,9 +26,8 @@ impl Drop for Ends {
     }
 }
 
-/// How often whoever leaves a seat that they were not told of yet looks for it, and for how long. It is told at once.
+/// How often whoever leaves a seat that they were not told of yet looks for it.
 pub(super) const SEAT_TOLD_LOOK: Duration = Duration::from_millis(5);
-pub(super) const SEAT_TOLD_MS: u64 = 1_000;
 
 /// A leave that waits for its seat to be told.
 pub(super) struct Leaving {
