@@ -49,6 +49,15 @@ fn scenarios() -> Vec<(String, Scenario)> {
     files().iter().map(read).collect()
 }
 
+/// A scenario that was turned round, if it holds on a server of its own.
+async fn holds(turned: &(String, Scenario)) -> Option<&(String, Scenario)> {
+    let (name, scenario) = turned;
+    let account = on_its_own_server(scenario, name).await;
+    // One that did not even begin shows nothing.
+    assert!(account.failed().is_none_or(|step| step.number > 0), "{account}");
+    account.held().then_some(turned)
+}
+
 #[test]
 fn every_scenario_holds() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,18 +86,13 @@ fn no_scenario_holds_when_an_expectation_is_turned_round() {
         })
         .collect();
     let still_hold = actix_rt::System::new().block_on(async {
-        stream::iter(&turned)
-            .map(|(name, scenario)| async move {
-                let account = on_its_own_server(scenario, name).await;
-                // One that did not even begin shows nothing.
-                assert!(account.failed().is_none_or(|step| step.number > 0), "{account}");
-                account.held().then_some(name)
-            })
-            .buffer_unordered(AT_ONCE)
-            .filter_map(|held| async move { held })
-            .collect::<Vec<_>>()
-            .await
+        let crowded: Vec<_> =
+            stream::iter(&turned).map(holds).buffer_unordered(AT_ONCE).flat_map(stream::iter).collect().await;
+        // One failure is all it takes to show that an expectation says something. What held among two dozen servers
+        // may have held because a frame came late there, so each of those is asked again by itself.
+        stream::iter(crowded).then(holds).flat_map(stream::iter).collect::<Vec<_>>().await
     });
+    let still_hold: Vec<_> = still_hold.into_iter().map(|(name, _)| name).collect();
     assert!(still_hold.is_empty(), "these hold either way:\n{still_hold:#?}");
 }
 
