@@ -748,11 +748,12 @@ fn a_match_that_dies_calls_its_open_votes_off_first() {
     });
 }
 
-/// Says when it ticks, and takes its time.
+/// Says when it ticks, or is looked at where that takes long too, and takes its time.
 struct Ticking {
     seen: Arc<Mutex<Vec<&'static str>>>,
     says: &'static str,
     takes: Duration,
+    looks: Duration,
 }
 
 impl Game for Ticking {
@@ -766,6 +767,10 @@ impl Game for Ticking {
         self.seen.lock().unwrap().push(self.says);
     }
     fn view(&mut self, _: Option<PlayerId>, out: &mut Vec<u8>) {
+        if !self.looks.is_zero() {
+            std::thread::sleep(self.looks);
+            self.seen.lock().unwrap().push("looked at");
+        }
         out.extend_from_slice(b"{}");
     }
 }
@@ -777,8 +782,8 @@ struct OneThread {
 }
 
 impl OneThread {
-    /// The others take so long to be made, and for a tick, of which they have `hz`.
-    fn new(made: Duration, hz: u32, ticks: Duration) -> Self {
+    /// The others take so long to be made, for a tick, of which they have `hz`, and to be looked at.
+    fn new(made: Duration, hz: u32, ticks: Duration, looks: Duration) -> Self {
         let config = support::config(|config| {
             for (name, hz) in [("quick", 100), ("slow", hz)] {
                 config.modes.insert(name.into(), Mode { game: name.into(), tick_hz: hz, ..Mode::default() });
@@ -792,8 +797,9 @@ impl OneThread {
                 std::thread::sleep(made);
                 told.lock().unwrap().push("made");
             }
-            let (says, takes) = if quick { ("quick", Duration::ZERO) } else { ("slow", ticks) };
-            Ok(Box::new(Ticking { seen: told.clone(), says, takes }) as Box<dyn Game>)
+            let says = if quick { "quick" } else { "slow" };
+            let [takes, looks] = if quick { [Duration::ZERO; 2] } else { [ticks, looks] };
+            Ok(Box::new(Ticking { seen: told.clone(), says, takes, looks }) as Box<dyn Game>)
         };
         let server = in_background_with(config, Threads { workers: 1, arbiters: 1 }, Arc::new(games)).unwrap();
         let this = Self { seen, server };
@@ -840,7 +846,7 @@ fn in_a_row(seen: &[&str]) -> usize {
 #[test]
 fn between_two_matches_that_are_made_others_may_tick() {
     const MADE: usize = 60;
-    let thread = OneThread::new(Duration::from_millis(5), 1, Duration::ZERO);
+    let thread = OneThread::new(Duration::from_millis(5), 1, Duration::ZERO, Duration::ZERO);
     for _ in 0..MADE {
         thread.start("slow");
     }
@@ -853,7 +859,7 @@ fn between_two_matches_that_are_made_others_may_tick() {
 /// More slow matches than their thread has time for: a quick one waits for one tick of theirs at a time, not for all.
 #[test]
 fn between_two_slow_ticks_whoever_is_quick_may_tick() {
-    let thread = OneThread::new(Duration::ZERO, 20, Duration::from_millis(20));
+    let thread = OneThread::new(Duration::ZERO, 20, Duration::from_millis(20), Duration::ZERO);
     for _ in 0..8 {
         thread.start("slow");
     }
@@ -862,4 +868,32 @@ fn between_two_slow_ticks_whoever_is_quick_may_tick() {
     // A match that fell behind runs up to four ticks at once.
     let all_made = seen.iter().rposition(|event| *event == "made").unwrap();
     assert!(in_a_row(&seen[all_made..]) <= 5, "{seen:?}");
+}
+
+/// What slow matches do between their ticks is lined up as their ticks are: who joins or looks at a dozen of them at once
+/// keeps a quick neighbour waiting for one of them at a time.
+#[test]
+fn between_two_slow_matches_that_are_looked_at_whoever_is_quick_may_tick() {
+    const LOOKED_AT: usize = 12;
+    let thread = OneThread::new(Duration::ZERO, 20, Duration::ZERO, Duration::from_millis(20));
+    for _ in 0..LOOKED_AT {
+        thread.start("slow");
+    }
+    // They are quick by their ticks, and the first look says that they are not.
+    thread.until(|seen| count(seen, "slow") > 40 * LOOKED_AT);
+    let looks = |rounds: usize| {
+        for card in thread.server.realm.directory.cards() {
+            card.addr.do_send(Command::Describe(tokio::sync::oneshot::channel().0));
+        }
+        thread.until(|seen| count(seen, "looked at") == LOOKED_AT * rounds);
+    };
+    looks(1);
+    thread.seen.lock().unwrap().clear();
+    looks(1);
+    looks(2);
+    looks(3);
+    let mut seen = thread.seen.lock().unwrap().clone();
+    // Their ticks take no time.
+    seen.retain(|event| *event != "slow");
+    assert!(in_a_row(&seen) <= 5, "{seen:?}");
 }

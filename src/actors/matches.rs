@@ -4,7 +4,8 @@
 //! anybody. When it dies of a panic, its drop tells the players and cleans the directory; nobody else notices.
 //!
 //! Here are the actor, its opening and its tick. What else it does is a file each: who comes and goes (`seats`), who
-//! loses the connection (`away`), what viewers are shown (`showing`), what games ask for (`effects`), its votes (`votes`), how it ends (`ending`), what operators may (`operators`).
+//! loses the connection (`away`), what viewers are shown (`showing`), what games ask for (`effects`), its votes (`votes`), how it ends (`ending`), what operators may (`operators`),
+//! and whose turn it is (`turn`).
 
 mod away;
 mod effects;
@@ -13,6 +14,7 @@ mod messages;
 mod operators;
 mod seats;
 mod showing;
+mod turn;
 mod votes;
 
 use std::cell::{Cell, RefCell};
@@ -136,6 +138,7 @@ impl MatchActor {
     pub fn new(
         realm: Arc<Realm>,
         ticker: Addr<Ticker>,
+        pace: Pace,
         match_id: MatchId,
         mode_name: Arc<str>,
         mode: Arc<Mode>,
@@ -174,7 +177,7 @@ impl MatchActor {
             called: HashMap::new(),
             enrolled: false,
             founded: false,
-            pace: Pace::default(),
+            pace,
             last_word: None,
             over: false,
             unsaid: None,
@@ -327,6 +330,44 @@ impl Handler<Open> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, open: Open, ctx: &mut Context<Self>) {
+        self.in_turn(ctx, move |this, ctx| this.open(open, ctx));
+    }
+}
+
+impl Handler<Enrolled> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, enrolled: Enrolled, ctx: &mut Context<Self>) {
+        if self.stage.start(enrolled.t0_us) {
+            self.carry_out(ctx);
+        } else if !self.over {
+            // Somebody left between the enrolment and now.
+            self.enrolled = false;
+            self.ticker.do_send(Retire(self.stage.id));
+        }
+    }
+}
+
+impl Handler<Tick> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
+        self.tick(ctx);
+    }
+}
+
+impl Handler<SlowTick> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, SlowTick(turn): SlowTick, ctx: &mut Context<Self>) {
+        self.pace.came();
+        self.tick(ctx);
+        drop(turn);
+    }
+}
+
+impl MatchActor {
+    fn open(&mut self, open: Open, ctx: &mut Context<Self>) {
         self.card = Some(open.card);
         let (waiting, queued) = (open.matched, open.queued);
         let wanted = waiting.len();
@@ -368,40 +409,7 @@ impl Handler<Open> for MatchActor {
         self.start_if_enough(ctx);
         self.carry_out(ctx);
     }
-}
 
-impl Handler<Enrolled> for MatchActor {
-    type Result = ();
-
-    fn handle(&mut self, enrolled: Enrolled, ctx: &mut Context<Self>) {
-        if self.stage.start(enrolled.t0_us) {
-            self.carry_out(ctx);
-        } else if !self.over {
-            // Somebody left between the enrolment and now.
-            self.enrolled = false;
-            self.ticker.do_send(Retire(self.stage.id));
-        }
-    }
-}
-
-impl Handler<Tick> for MatchActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Tick, ctx: &mut Context<Self>) {
-        self.tick(ctx);
-    }
-}
-
-impl Handler<SlowTick> for MatchActor {
-    type Result = ();
-
-    fn handle(&mut self, SlowTick(turn): SlowTick, ctx: &mut Context<Self>) {
-        self.tick(ctx);
-        drop(turn);
-    }
-}
-
-impl MatchActor {
     /// Runs the ticks that are due, and shows what came of them.
     fn tick(&mut self, ctx: &mut Context<Self>) {
         let clock = self.realm.clock;

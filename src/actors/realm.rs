@@ -25,7 +25,7 @@ use super::matchmaker::{Hold, MatchmakerActor};
 use super::meters::Meters;
 use super::overload::Pressure;
 use super::presence::PresenceActor;
-use super::ticker::Ticker;
+use super::ticker::{Pace, Ticker};
 use crate::engine::matches::Phase;
 use crate::engine::modes::{Mode, Private};
 use crate::engine::rate::Rate;
@@ -77,7 +77,7 @@ pub struct MatchArbiter {
     pub handle: ArbiterHandle,
     /// Who tells them when to tick.
     pub ticker: Addr<Ticker>,
-    /// Whose turn it is to take long: to be made, or to tick slowly.
+    /// Whose turn it is to take long: to be made, to tick slowly, or to do slowly what comes between ticks.
     turns: Arc<Semaphore>,
 }
 
@@ -90,15 +90,16 @@ impl MatchArbiter {
     /// Starts the match that `make` makes, on this thread and in its turn: between any two matches that are made, those
     /// that play may tick. A queue that pairs hundreds at once would otherwise make them all before the next tick, and a
     /// script takes a while to be read.
-    fn start_match(&self, make: impl FnOnce() -> MatchActor + Send + 'static) -> Addr<MatchActor> {
+    fn start_match(&self, make: impl FnOnce(Pace) -> MatchActor + Send + 'static) -> Addr<MatchActor> {
         let (letters, inbox) = channel::channel(crate::limits::MAILBOX_MESSAGES_MAX);
         let turns = self.turns.clone();
         self.handle.spawn(async move {
             // Never closed.
             let Ok(_turn) = turns.acquire().await else { return };
+            let pace = Pace::new(turns.clone());
             // The thread looks at its timer before it comes back here.
             tokio::task::yield_now().await;
-            actix::spawn(Context::with_receiver(inbox).into_future(make()));
+            actix::spawn(Context::with_receiver(inbox).into_future(make(pace)));
         });
         Addr::new(letters)
     }
@@ -340,7 +341,7 @@ impl Realm {
         let (realm, ticker, name) = (self.clone(), arbiter.ticker.clone(), mode_name.clone());
         let players_max = mode.players.max;
         let listed = mode.listed && !private;
-        let addr = arbiter.start_match(move || MatchActor::new(realm, ticker, match_id, name, mode, seed));
+        let addr = arbiter.start_match(move |pace| MatchActor::new(realm, ticker, pace, match_id, name, mode, seed));
         let card = Arc::new(MatchCard {
             match_id,
             mode: mode_name,

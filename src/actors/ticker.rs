@@ -4,13 +4,14 @@
 //! late by tens of microseconds and never drifts. Elsewhere than on Linux the wheel has to do.
 //!
 //! Matches whose ticks take long come last: one at a time, and between any two of them the timer is looked at, so that a
-//! neighbour waits for one of them at most, however many there are. Making a match takes its turn among them.
+//! neighbour waits for one of them at most, however many there are. Making a match takes its turn among them, and so does
+//! what such a match does between its ticks.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use actix::prelude::*;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -33,27 +34,72 @@ pub struct SlowTick(
     pub OwnedSemaphorePermit,
 );
 
-/// How long a match's ticks take, as its ticker goes by: the match says it, both on one thread.
+/// How long a match takes, as its ticker goes by, and its place in the line of those that take long. Match and ticker
+/// share a thread.
 #[derive(Debug, Clone)]
-pub struct Pace(Arc<AtomicU32>);
+pub struct Pace(Arc<PaceOf>);
 
-impl Default for Pace {
-    /// Slow, until some ticks have shown otherwise.
-    fn default() -> Self {
-        Self(Arc::new(AtomicU32::new(2 * SLOW_TICK_US)))
-    }
+#[derive(Debug)]
+struct PaceOf {
+    /// The longest of late, in microseconds.
+    us: AtomicU32,
+    /// A slow tick is on its way to the match, and the turn with it.
+    called: AtomicBool,
+    calls: Notify,
+    turns: Arc<Semaphore>,
 }
 
 impl Pace {
-    /// A tick took so many microseconds. A slow one is remembered for some quick ones after it.
-    pub fn took(&self, us: u64) {
-        let before = self.0.load(Ordering::Relaxed);
-        let now = u32::try_from(us).unwrap_or(u32::MAX).max(before - before.div_ceil(16));
-        self.0.store(now, Ordering::Relaxed);
+    /// Slow, until some ticks have shown otherwise; `turns` is the thread's.
+    pub fn new(turns: Arc<Semaphore>) -> Self {
+        let us = AtomicU32::new(SLOW_TICK_US + SLOW_TICK_US / 4);
+        Self(Arc::new(PaceOf { us, called: AtomicBool::new(false), calls: Notify::new(), turns }))
     }
 
-    fn is_slow(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= SLOW_TICK_US
+    /// A tick took so many microseconds. What is slow is remembered for many quick ones after it: matches that agree
+    /// on when to be slow would be as late for their neighbours together as all of them take.
+    pub fn took(&self, us: u64) {
+        let before = self.0.us.load(Ordering::Relaxed);
+        let now = u32::try_from(us).unwrap_or(u32::MAX).max(before - before.div_ceil(64));
+        self.0.us.store(now, Ordering::Relaxed);
+    }
+
+    /// Something between ticks took so many microseconds; only ticks show that it is quick again.
+    pub fn rose_to(&self, us: u64) {
+        self.0.us.fetch_max(u32::try_from(us).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether it has to wait for its turn.
+    pub fn is_slow(&self) -> bool {
+        self.0.us.load(Ordering::Relaxed) >= SLOW_TICK_US
+    }
+
+    /// Waits for the turn, and until the thread has looked at its timer. Nothing comes back where the turn is on its way
+    /// to the match already, with its tick: whoever waited for another behind that one would wait for ever.
+    pub fn turn(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + 'static {
+        let pace = self.0.clone();
+        async move {
+            if pace.called.load(Ordering::Relaxed) {
+                return None;
+            }
+            let turn = tokio::select! {
+                biased;
+                () = pace.calls.notified() => return None,
+                turn = pace.turns.clone().acquire_owned() => turn.ok(),
+            };
+            tokio::task::yield_now().await;
+            turn
+        }
+    }
+
+    fn call(&self) {
+        self.0.called.store(true, Ordering::Relaxed);
+        self.0.calls.notify_waiters();
+    }
+
+    /// The slow tick has come.
+    pub fn came(&self) {
+        self.0.called.store(false, Ordering::Relaxed);
     }
 }
 
@@ -136,6 +182,7 @@ impl Board {
     fn tell_next(&mut self, turn: OwnedSemaphorePermit) {
         if let Some(row) = self.waiting.pop_front().and_then(|match_id| self.matches.get_mut(&match_id)) {
             row.waits = false;
+            row.pace.call();
             row.slow.do_send(SlowTick(turn));
         }
     }

@@ -137,7 +137,7 @@ pub const CATCH_UP_TICKS_MAX: u32 = 4;
 pub const SLOW_TICK_US: u32 = 2_000;
 
 /// Phase slots that matches of one rate are spread over within a tick period.
-pub const PHASE_SLOTS: u32 = 256;
+pub const PHASE_SLOTS: u32 = 64;
 
 /// Messages waiting in an actor's mailbox on edges that a player can trigger. Over: the player is answered `busy`.
 pub const MAILBOX_MESSAGES_MAX: usize = 1_024;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::{MatchActor, Parting, PlayerAway, PlayerBack, says};
+use crate::actors::directory::Member;
 use crate::actors::sessions::SnapshotPart;
 use crate::engine::matches::Phase;
 use crate::engine::modes::OnExpire;
@@ -49,9 +50,11 @@ impl MatchActor {
         let left = Duration::from_micros(until_us.saturating_sub(self.realm.clock.now_us()));
         let expire = ctx.run_later(left, move |this, ctx| {
             this.graces.remove(&player);
-            if this.stage.roster.seats().iter().any(|seat| seat.player == player && !seat.present) {
-                this.expire(player, ctx);
-            }
+            this.in_turn(ctx, move |this, ctx| {
+                if this.stage.roster.seats().iter().any(|seat| seat.player == player && !seat.present) {
+                    this.expire(player, ctx);
+                }
+            });
         });
         self.graces.insert(player, expire);
     }
@@ -118,6 +121,12 @@ impl Handler<PlayerBack> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, PlayerBack { member, snapshot }: PlayerBack, ctx: &mut Context<Self>) {
+        self.in_turn(ctx, move |this, ctx| this.back(member, snapshot, ctx));
+    }
+}
+
+impl MatchActor {
+    fn back(&mut self, member: Member, snapshot: bool, ctx: &mut Context<Self>) {
         let player = member.player;
         let here = self.stage.roster.is_seated(player) || self.stage.roster.is_spectator(player);
         if snapshot {

@@ -238,7 +238,7 @@ pub(super) fn own_event(leaf: &str, payload: &serde_json::Value) -> Option<Frame
 impl Handler<JudgeChat> for MatchActor {
     type Result = ();
 
-    fn handle(&mut self, JudgeChat { sender, text, judged }: JudgeChat, _: &mut Context<Self>) {
-        judged.answer(self.stage.judge_chat(sender, &text));
+    fn handle(&mut self, JudgeChat { sender, text, judged }: JudgeChat, ctx: &mut Context<Self>) {
+        self.in_turn(ctx, move |this, _| judged.answer(this.stage.judge_chat(sender, &text)));
     }
 }

@@ -11,6 +11,12 @@ impl Handler<Command> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
+        self.in_turn(ctx, move |this, ctx| this.obey(command, ctx));
+    }
+}
+
+impl MatchActor {
+    fn obey(&mut self, command: Command, ctx: &mut Context<Self>) {
         match command {
             Command::End(status) => {
                 self.stage.cancel(&status);
@@ -57,9 +63,7 @@ impl Handler<Command> for MatchActor {
             }
         }
     }
-}
 
-impl MatchActor {
     /// Tells everybody that nothing moves from now on, or that it goes on: a match that stands still looks like a broken one.
     fn tell_held(&self, what: &str) {
         if let Some(frame) = own_event(what, &serde_json::json!({"match_id": self.stage.id})) {

@@ -469,7 +469,7 @@ impl Handler<Join> for MatchActor {
             // Found in the directory a moment before it opened: `Open` is the next message.
             return ctx.notify(join);
         }
-        self.join(join, ctx);
+        self.in_turn(ctx, move |this, ctx| this.join(join, ctx));
     }
 }
 
@@ -477,6 +477,20 @@ impl Handler<Leave> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, leave: Leave, ctx: &mut Context<Self>) {
+        self.in_turn(ctx, move |this, ctx| this.part(leave, ctx));
+    }
+}
+
+impl Handler<Reinforce> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, Reinforce { group, queued }: Reinforce, ctx: &mut Context<Self>) {
+        self.in_turn(ctx, move |this, ctx| this.reinforce(group, queued, ctx));
+    }
+}
+
+impl MatchActor {
+    fn part(&mut self, leave: Leave, ctx: &mut Context<Self>) {
         let seated = self.members.get(&leave.player);
         let stale = seated.is_some_and(|member| leave.session.is_some_and(|said| said != member.session_id));
         if let Some((outlet, cid)) = &leave.reply {
@@ -496,12 +510,8 @@ impl Handler<Leave> for MatchActor {
             why => self.leave(leave.player, why.reason(), ctx),
         }
     }
-}
 
-impl Handler<Reinforce> for MatchActor {
-    type Result = ();
-
-    fn handle(&mut self, Reinforce { group, queued }: Reinforce, ctx: &mut Context<Self>) {
+    fn reinforce(&mut self, group: Vec<Member>, queued: QueuedGroup, ctx: &mut Context<Self>) {
         // The queue holds these seats as given: whatever becomes of the group, it has to be asked anew.
         self.asked_for = None;
         if self.over || self.stage.phase() == Phase::Paused {

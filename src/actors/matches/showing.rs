@@ -155,7 +155,13 @@ impl MatchActor {
 impl Handler<Resync> for MatchActor {
     type Result = ();
 
-    fn handle(&mut self, Resync(viewer): Resync, _: &mut Context<Self>) {
+    fn handle(&mut self, Resync(viewer): Resync, ctx: &mut Context<Self>) {
+        self.in_turn(ctx, move |this, _| this.resync(viewer));
+    }
+}
+
+impl MatchActor {
+    fn resync(&mut self, viewer: PlayerId) {
         if !self.members.contains_key(&viewer) {
             // They left, or were told that it is over: nothing of this match may follow that.
             return;

@@ -190,6 +190,12 @@ impl Handler<VoteOver> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, over: VoteOver, ctx: &mut Context<Self>) {
+        self.in_turn(ctx, move |this, ctx| this.vote_over(over, ctx));
+    }
+}
+
+impl MatchActor {
+    fn vote_over(&mut self, over: VoteOver, ctx: &mut Context<Self>) {
         self.votes.remove(&over.vote_id);
         if self.over {
             return;
