@@ -49,12 +49,30 @@ pub struct PeriodError {
     pub mean_percent: f64,
 }
 
+/// Lateness since it was looked at last: two digits, which is what a budget needs, and what is gone through twice a second.
+#[derive(Debug)]
+pub struct Recent(Durations);
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self(Durations::two_digits())
+    }
+}
+
+impl std::ops::Deref for Recent {
+    type Target = Durations;
+
+    fn deref(&self) -> &Durations {
+        &self.0
+    }
+}
+
 /// Every meter of the server.
 #[derive(Debug, Default)]
 pub struct Meters {
     modes: DashMap<Arc<str>, Arc<ModeMeters>>,
     /// Lateness of all modes since the watch over the load looked last.
-    pub recent: Durations,
+    pub recent: Recent,
     /// Refusals by code, which is the contract: several reasons may share a word.
     pub refusals: DashMap<&'static str, AtomicU64>,
     /// Time from the ticket to the seat.

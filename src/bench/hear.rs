@@ -39,8 +39,7 @@ pub fn text_after<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a str> {
 
 /// Where `what` begins, at or after `from`.
 pub fn find(text: &[u8], what: &[u8], from: usize) -> Option<usize> {
-    let tail = text.get(from..)?;
-    Some(from + tail.windows(what.len()).position(|window| window == what)?)
+    Some(from + memchr::memmem::find(text.get(from..)?, what)?)
 }
 
 /// A message of the wire whose cid is a number, into `out`.

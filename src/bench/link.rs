@@ -7,7 +7,8 @@ use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::frame::{self, Op};
 use crate::client::{Base, ClientError, upgrade};
@@ -23,14 +24,14 @@ const READ_BYTES_MAX: usize = 65_536;
 pub struct Sender(Rc<Sending>);
 
 struct Sending {
-    stream: Rc<TcpStream>,
+    stream: OwnedWriteHalf,
     out: RefCell<Vec<u8>>,
     mask: Cell<u32>,
 }
 
 /// The half that receives.
 pub struct Receiver {
-    stream: Rc<TcpStream>,
+    stream: OwnedReadHalf,
     sender: Sender,
     bytes: Vec<u8>,
     /// What of `bytes` is not handed out yet.
@@ -54,14 +55,14 @@ pub enum Event {
 /// As [`upgrade`].
 pub async fn connect(base: &Base, path: &str) -> Result<(Sender, Receiver), ClientError> {
     let (stream, rest) = upgrade(base, path, &[]).await?;
-    let stream = Rc::new(stream);
+    let (receiving, sending) = stream.into_split();
     let sender = Sender(Rc::new(Sending {
-        stream: stream.clone(),
+        stream: sending,
         out: RefCell::new(Vec::new()),
         mask: Cell::new(rand::random::<u32>() | 1),
     }));
     let fresh = 0..rest.len();
-    Ok((sender.clone(), Receiver { stream, sender, bytes: rest, fresh }))
+    Ok((sender.clone(), Receiver { stream: receiving, sender, bytes: rest, fresh }))
 }
 
 impl Sender {
@@ -163,19 +164,10 @@ impl Receiver {
     /// None of its own: a broken connection is an ended one.
     pub async fn fill(&mut self) -> Result<usize, ClientError> {
         self.make_room();
-        loop {
-            if self.stream.readable().await.is_err() {
-                return Ok(0);
-            }
-            match self.stream.try_read(&mut self.bytes[self.fresh.end..]) {
-                Ok(count) => {
-                    self.fresh.end += count;
-                    return Ok(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Ok(0),
-            }
-        }
+        // A read that does not fill the buffer has emptied the socket: nothing is asked twice.
+        let count = self.stream.read(&mut self.bytes[self.fresh.end..]).await.unwrap_or(0);
+        self.fresh.end += count;
+        Ok(count)
     }
 
     fn make_room(&mut self) {

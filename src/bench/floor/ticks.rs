@@ -6,7 +6,9 @@ use std::io::{ErrorKind, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 
 use crate::bench::alarm::Alarm;
 use crate::bench::frame::{self, Op};
@@ -39,7 +41,7 @@ impl Lobby {
 
 struct Player {
     id: String,
-    stream: TcpStream,
+    stream: OwnedWriteHalf,
     inputs: Cell<u64>,
     is_gone: Cell<bool>,
 }
@@ -73,6 +75,7 @@ pub(super) async fn serve(stream: TcpStream, mut bytes: Vec<u8>, lobby: &Rc<RefC
         lobby.players
     };
     let id = format!("00000000-0000-7000-8000-{number:012}");
+    let (mut receiving, stream) = stream.into_split();
     let player = Rc::new(Player { id, stream, inputs: Cell::new(0), is_gone: Cell::new(false) });
     loop {
         let mut at = 0;
@@ -89,14 +92,10 @@ pub(super) async fn serve(stream: TcpStream, mut bytes: Vec<u8>, lobby: &Rc<RefC
             }
         }
         bytes.drain(..at);
-        player.stream.readable().await?;
-        match player.stream.try_read_buf(&mut bytes) {
-            Ok(0) => {
-                player.is_gone.set(true);
-                return Ok(());
-            }
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-            Ok(_) | Err(_) => {}
+        // As an error it is remembered too: its match must not send to it for ever.
+        if !matches!(receiving.read_buf(&mut bytes).await, Ok(1..)) {
+            player.is_gone.set(true);
+            return Ok(());
         }
     }
 }
