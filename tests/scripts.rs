@@ -105,7 +105,7 @@ fn a_game_that_cannot_be_made_is_told_as_that_whatever_way_one_asks() {
     let folder = Folder::of(
         "quick_play = true
          function init(config)
-           if config.match_id ~= '00000000-0000-0000-0000-000000000000' then error('no luck') end
+           if not config.match_id:find('^01907a31%-5c00%-7000%-') then error('no luck') end
            return {}
          end",
     );
@@ -620,5 +620,89 @@ fn a_long_match_that_closes_its_votes_never_runs_out_of_them() {
         assert!(at["payload"]["refused"].as_u64() > Some(0), "eight of forty at once: {at}");
         let seen = look(&base, &format!("matches/{match_id}")).await;
         assert!(seen["votes"].as_array().unwrap().len() <= 32, "{seen}");
+    });
+}
+
+/// What the end of a match says is stored, and so must be told: the doors of its channel close behind it.
+#[test]
+fn what_a_game_says_last_reaches_everybody_in_its_channel() {
+    let folder = Folder::of(
+        r#"
+        match_size = 2
+        state_strategy = "shared"
+        function init() return {} end
+        function handle_input(id, input, state)
+          game.chat.send("match:" .. game.match.id(), id, "well played")
+          game.match.finish({})
+          return state
+        end
+        "#,
+    );
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, mut b, mut match_id) = pair(&base, "default").await;
+        for round in 0..10 {
+            for client in [&mut a, &mut b] {
+                client.send("chat.join", json!({"channel_id": format!("match:{match_id}")})).await;
+                client.expect("chat.joined").await;
+            }
+            a.text(r#"{"type":"match.input","payload":{}}"#).await;
+            for client in [&mut a, &mut b] {
+                assert_eq!(client.expect("chat.message").await["payload"]["content"], "well played", "round {round}");
+                client.expect("match.finished").await;
+            }
+            for client in [&mut a, &mut b] {
+                client.send("matchmaker.add", json!({"mode": "default"})).await;
+            }
+            match_id = a.expect("match.matched").await["payload"]["match_id"].as_str().unwrap().to_owned();
+            b.expect("match.matched").await;
+        }
+    });
+}
+
+#[test]
+fn a_game_says_who_belongs_to_a_room() {
+    let folder = Folder::of(
+        r#"
+        match_size = 2
+        state_strategy = "shared"
+        function init() return { players = {} } end
+        function join(id, state) table.insert(state.players, id) return state end
+        function handle_input(id, input, state)
+          local r = game.chat.set_room("reds", input.all and state.players or { id })
+          game.broadcast("set", { ok = r.ok, error = r.error })
+          return state
+        end
+        "#,
+    );
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, mut b, _) = pair(&base, "default").await;
+        let room = json!({"channel_id": "room:reds"});
+        assert_eq!(a.refused("chat.join", room.clone()).await, "not_authorized");
+        a.text(r#"{"type":"match.input","payload":{"all":true}}"#).await;
+        assert_eq!(b.expect("match.set").await["payload"], json!({"ok": true}));
+        // It is on its way through the store.
+        let mut tries = 0;
+        loop {
+            b.send("chat.join", room.clone()).await;
+            let answer = loop {
+                let heard = b.next().await.unwrap()["type"].as_str().unwrap().to_owned();
+                if heard == "chat.joined" || heard == "error" {
+                    break heard;
+                }
+            };
+            if answer == "chat.joined" {
+                break;
+            }
+            tries += 1;
+            assert!(tries < 200, "b is never let in");
+        }
+        a.text(r#"{"type":"match.input","payload":{"all":false}}"#).await;
+        assert_eq!(b.expect("chat.left").await["payload"], room, "no longer named");
+        a.send("chat.join", room.clone()).await;
+        a.expect("chat.joined").await;
     });
 }

@@ -412,6 +412,43 @@ fn five_thousand_hear_a_message_that_was_encoded_once_and_a_slow_one_delays_nobo
     });
 }
 
+/// Whoever comes back joins all of their channels at once. What was said there must fit through their way out together.
+#[test]
+fn all_channels_joined_in_one_breath_are_answered() {
+    const CHANNELS: usize = 24;
+    run(async {
+        let names: Vec<String> = (0..CHANNELS).map(|n| format!("c{n}")).collect();
+        let open = names.clone();
+        let server = server(move |config| {
+            config.chat.per_player_per_s = 0;
+            config.chat.open = open;
+            config.limits.frames_per_s = 0;
+            // Three times what any of them shows, and far less than all of them do.
+            config.limits.outbox_bytes_max = 3 * 65_536;
+        });
+        let mut ann = Client::new(&server, "ann").await;
+        for channel in &names {
+            ann.ask("chat.join", json!({"channel_id": channel})).await;
+            for _ in 0..20 {
+                // Twice as long as it is written.
+                let said = json!({"channel_id": channel, "content": "\"".repeat(2_000)});
+                assert_eq!(ann.ask("chat.send", said).await["type"], "chat.sent");
+            }
+        }
+        let mut bob = Client::new(&server, "bob").await;
+        for channel in &names {
+            bob.send("chat.join", None, json!({"channel_id": channel})).await;
+        }
+        for channel in &names {
+            let joined = bob.hears("chat.joined").await;
+            assert_eq!(&joined["channel_id"], channel);
+            if channel == "c0" {
+                assert!(joined["history"].as_array().is_some_and(|shown| shown.len() > 5), "some of it");
+            }
+        }
+    });
+}
+
 /// Plays nothing, and minds what is said: shouting is lowered, swearing is refused.
 struct Prim;
 

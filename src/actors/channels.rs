@@ -69,6 +69,8 @@ pub enum ChatCommand {
         session: SessionId,
         /// To whom `chat.left` goes, if anybody waits for it.
         reply: Option<Reply>,
+        /// The door closes behind everybody: what was said before is still told to them.
+        hears_out: bool,
     },
     /// The door closed on a player: none of their sessions hears more.
     Expel(
@@ -215,6 +217,8 @@ pub struct ChannelActor {
     turns: Turns<SessionId, ChatCommand>,
     /// Messages on their way into the store.
     keeping: usize,
+    /// Who left as their match ended, and how much of what was on its way then is still to be told to them.
+    parting: Vec<(SessionId, Arc<Outlet>, usize)>,
     /// Commands that were handled, to know whether any is still on its way.
     heard: u64,
 }
@@ -234,7 +238,17 @@ impl ChannelActor {
             channel.go_on_at(pace);
         }
         let turns = Turns::new(TURNS_WAITING_MAX);
-        Self { realm, name, channel, early: Some(Vec::new()), shut: None, turns, keeping: 0, heard: 0 }
+        Self {
+            realm,
+            name,
+            channel,
+            early: Some(Vec::new()),
+            shut: None,
+            turns,
+            keeping: 0,
+            parting: Vec::new(),
+            heard: 0,
+        }
     }
 
     /// One command, once the history is there: in its asker's turn.
@@ -268,7 +282,11 @@ impl ChannelActor {
     fn obey(&mut self, command: ChatCommand, ctx: &mut Context<Self>) {
         match command {
             ChatCommand::Join { who, welcome } => self.join(who, welcome),
-            ChatCommand::Leave { session, reply } => {
+            ChatCommand::Leave { session, reply, hears_out } => {
+                if hears_out && self.keeping > 0 {
+                    let leaver = self.channel.members().find(|(member, ..)| *member == session);
+                    self.parting.extend(leaver.map(|(_, _, outlet)| (session, outlet.clone(), self.keeping)));
+                }
                 self.channel.leave(session);
                 if let Some(reply) = reply {
                     let left = says::Left { channel_id: self.name.to_string() };
@@ -363,7 +381,8 @@ impl ChannelActor {
     fn welcome(&self, who: &Listener, channel_id: String, welcome: Welcome) {
         match welcome {
             Welcome::Joined(cid) => {
-                let history = self.recent(HISTORY_SHOWN_BYTES_MAX);
+                // Several joins in one breath share the way out: none of them may fill it.
+                let history = self.recent(HISTORY_SHOWN_BYTES_MAX.min(who.outlet.room() / 4));
                 let history = (!history.is_empty()).then_some(history);
                 who.outlet.push(&says::Joined { channel_id, history }.frame(cid.as_ref()));
             }
@@ -375,11 +394,12 @@ impl ChannelActor {
         }
     }
 
-    /// The newest messages whose text fits, oldest first.
+    /// The newest messages that fit as they are written, oldest first.
     fn recent(&self, bytes_max: usize) -> Vec<says::Message> {
         let mut bytes = 0;
         let fits = |line: &&Line| {
-            bytes += line.content.len() + MESSAGE_FRAME_BYTES;
+            let escaped = line.content.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+            bytes += line.content.len() + escaped + MESSAGE_FRAME_BYTES;
             bytes <= bytes_max
         };
         let newest: Vec<_> = self.channel.history().rev().take_while(fits).collect();
@@ -490,6 +510,7 @@ impl Handler<TypingChecked> for ChannelActor {
 
     fn handle(&mut self, TypingChecked { who, cid, refused }: TypingChecked, ctx: &mut Context<Self>) {
         self.keeping -= 1;
+        self.told_one();
         match refused {
             Some(reason) => Reply::to(&who, cid).refuse(&self.realm, reason),
             None => self.tell_typing(&who),

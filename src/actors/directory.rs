@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use actix::Addr;
 use actix::prelude::SendError;
-use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use dashmap::{DashMap, DashSet};
 use parking_lot::Mutex;
 
 use super::channels::{ChannelActor, ChatCommand};
@@ -167,6 +167,8 @@ pub struct Directory {
     /// What channels left behind that nobody is in.
     paces: Paced,
     rooms: DashMap<ChannelId, Arc<HashSet<PlayerId>>>,
+    /// Who is here and looks absent.
+    hidden: DashSet<PlayerId>,
     /// Whose chat is silenced: the rows of one player, run out or not.
     mutes: DashMap<PlayerId, Vec<MuteRow>>,
     /// Live matches, counted apart so that the limit holds under a race.
@@ -192,6 +194,19 @@ impl Directory {
     /// Whether that is the player's session, and no newer one took its place.
     pub fn is_current(&self, player: PlayerId, session_id: SessionId) -> bool {
         self.sessions.get(&player).is_some_and(|member| member.session_id == session_id)
+    }
+
+    /// Says whether a player who is here looks absent.
+    pub fn set_hidden(&self, player: PlayerId, hidden: bool) {
+        match hidden {
+            true => drop(self.hidden.insert(player)),
+            false => drop(self.hidden.remove(&player)),
+        }
+    }
+
+    /// Whether others may see that the player has a session whose connection stands.
+    pub fn looks_connected(&self, player: PlayerId) -> bool {
+        self.is_connected(player) && !self.hidden.contains(&player)
     }
 
     /// Whether the player has a session whose connection stands.
@@ -476,6 +491,11 @@ impl Directory {
     /// Sets who belongs to a `room:` channel.
     pub fn set_room(&self, room: ChannelId, members: HashSet<PlayerId>) {
         self.rooms.insert(room, Arc::new(members));
+    }
+
+    /// How many `room:` channels have been set.
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
     }
 
     /// Who belongs to a `room:` channel.

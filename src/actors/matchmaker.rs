@@ -117,7 +117,12 @@ impl MatchmakerActor {
         players.extend(add.party.iter().filter(|player| **player != member.player));
         for player in &players {
             let seated = self.realm.directory.seat(*player).is_some();
-            let reason = match (*player == member.player, seated || !self.realm.directory.is_connected(*player)) {
+            let itself = *player == member.player;
+            let here = match itself {
+                true => self.realm.directory.is_connected(*player),
+                false => self.realm.directory.looks_connected(*player),
+            };
+            let reason = match (itself, seated || !here) {
                 (_, false) => continue,
                 (false, true) => Reason::PartyMemberUnavailable,
                 (true, true) if seated => Reason::AlreadyInMatch,

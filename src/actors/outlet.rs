@@ -307,6 +307,11 @@ impl Outlet {
         (bytes, more)
     }
 
+    /// Bytes that still have room among what waits.
+    pub fn room(&self) -> usize {
+        self.inner.lock().outbox.room()
+    }
+
     /// Whether so much waits that whoever causes more of it should be heard later.
     pub fn is_filling(&self) -> bool {
         self.inner.lock().outbox.is_filling()

@@ -127,6 +127,11 @@ impl PresenceActor {
         }
     }
 
+    /// Lets others ask whether a player looks absent, without asking this actor.
+    fn hide(&self, player: PlayerId) {
+        self.realm.directory.set_hidden(player, self.presence.is_hidden(player));
+    }
+
     fn refuse(&self, member: &Member, cid: Option<&Cid>, refusal: Refusal) {
         self.realm.meters.refused(refusal.reason.row().code);
         member.outlet.push(&refusal.frame(cid, None));
@@ -165,6 +170,7 @@ impl Handler<SessionBegan> for PresenceActor {
 
     fn handle(&mut self, SessionBegan(player, session): SessionBegan, ctx: &mut Context<Self>) {
         let changes = self.presence.session_began(player, session, self.realm.clock.now_ms());
+        self.hide(player);
         self.tell(changes, ctx);
     }
 }
@@ -174,6 +180,7 @@ impl Handler<SessionEnded> for PresenceActor {
 
     fn handle(&mut self, SessionEnded(player, session): SessionEnded, ctx: &mut Context<Self>) {
         let changes = self.presence.session_ended(player, session, self.realm.clock.now_ms());
+        self.hide(player);
         self.tell(changes, ctx);
     }
 }
@@ -223,6 +230,7 @@ impl Handler<UpdatePresence> for PresenceActor {
         let now_ms = self.realm.clock.now_ms();
         match self.presence.update(member.player, &update.status, metadata, now_ms) {
             Ok(changes) => {
+                self.hide(member.player);
                 member.outlet.push(&says::Updated { status: update.status }.frame(cid.as_ref()));
                 self.tell(changes, ctx);
             }

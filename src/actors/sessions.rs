@@ -265,7 +265,7 @@ impl SessionActor {
             return;
         }
         for channel in self.channels.drain() {
-            let leave = ChatCommand::Leave { session: self.session_id, reply: None };
+            let leave = ChatCommand::Leave { session: self.session_id, reply: None, hears_out: false };
             self.realm.directory.oblige_channel(&channel, leave);
         }
         let was_mine = self.realm.directory.exit(self.player, self.session_id);
@@ -368,7 +368,7 @@ impl Handler<Unseated> for SessionActor {
         let channel: ChannelId = format!("match:{}", unseated.match_id).into();
         if self.channels.remove(&channel) {
             self.remember_left(channel.clone());
-            let leave = ChatCommand::Leave { session: self.session_id, reply: None };
+            let leave = ChatCommand::Leave { session: self.session_id, reply: None, hears_out: true };
             self.realm.directory.oblige_channel(&channel, leave);
         }
         if self.seat.as_ref().is_some_and(|seat| seat.match_id == unseated.match_id) {
@@ -393,7 +393,7 @@ impl Handler<LetGo> for SessionActor {
         }
         self.remember_left(channel.clone());
         // A join may have overtaken this, and been let in: the session is in what it counts, and in nothing else.
-        let leave = ChatCommand::Leave { session: self.session_id, reply: None };
+        let leave = ChatCommand::Leave { session: self.session_id, reply: None, hears_out: false };
         self.realm.directory.oblige_channel(&channel, leave);
     }
 }

@@ -52,7 +52,7 @@ struct PaceOf {
 impl Pace {
     /// Slow, until some ticks have shown otherwise; `turns` is the thread's.
     pub fn new(turns: Arc<Semaphore>) -> Self {
-        let us = AtomicU32::new(SLOW_TICK_US + SLOW_TICK_US / 4);
+        let us = AtomicU32::new(SLOW_TICK_US + SLOW_TICK_US / 16);
         Self(Arc::new(PaceOf { us, called: AtomicBool::new(false), calls: Notify::new(), turns }))
     }
 

@@ -18,6 +18,7 @@ use crate::limits::{METADATA_BYTES_MAX, STATUS_BYTES_MAX};
 
 /// The status of whoever wants to look as if they were not there.
 const INVISIBLE: &str = "invisible";
+const OFFLINE: &str = "offline";
 
 /// What others see of a player.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +155,7 @@ impl Unseen {
 
 /// What is shown of a player who is not there, or does not want to be seen.
 pub fn offline() -> Shown {
-    Shown { status: "offline".into(), metadata: None }
+    Shown { status: OFFLINE.into(), metadata: None }
 }
 
 impl Presence {
@@ -208,6 +209,8 @@ impl Presence {
         if metadata.is_some_and(|metadata| metadata.len() > METADATA_BYTES_MAX) {
             return Err(PresenceRefused::Metadata);
         }
+        // Whoever says so wants to look it: to be shown as it with a word beside it would tell that they are there.
+        let status = if status == OFFLINE { INVISIBLE } else { status };
         let chosen = Chosen { status: status.into(), metadata: metadata.map(Into::into) };
         Ok(self.change(player, now_ms, |person| person.chosen = Some(chosen)))
     }
@@ -222,7 +225,20 @@ impl Presence {
 
     /// A player gave up the seat, or the match is over.
     pub fn stops_playing(&mut self, player: PlayerId, match_id: MatchId, now_ms: u64) -> Vec<Change> {
-        self.change(player, now_ms, |person| person.playing.retain(|(playing, _)| *playing != match_id))
+        // Their session may end with the seat it was held for, and one match may follow another: neither is a moment of
+        // being online.
+        let later_ms = now_ms + limits::PRESENCE_EVERY_MS;
+        self.change_and_tell(player, now_ms, later_ms, |person| {
+            person.playing.retain(|(playing, _)| *playing != match_id)
+        })
+    }
+
+    /// Whether a player is there and does not want to be seen.
+    pub fn is_hidden(&self, player: PlayerId) -> bool {
+        let hides = |person: &Person| {
+            !person.sessions.is_empty() && person.chosen.as_ref().is_some_and(|chosen| &*chosen.status == INVISIBLE)
+        };
+        self.people.get(&player).is_some_and(hides)
     }
 
     /// A player came into a match or a room: they and the others in it hear of each other's changes from now on.
@@ -313,6 +329,17 @@ impl Presence {
 
     /// Changes a person and tells it, now or when the time has come.
     fn change(&mut self, player: PlayerId, now_ms: u64, change: impl FnOnce(&mut Person)) -> Vec<Change> {
+        self.change_and_tell(player, now_ms, now_ms, change)
+    }
+
+    /// As [`Self::change`], told at `tell_ms` at the earliest.
+    fn change_and_tell(
+        &mut self,
+        player: PlayerId,
+        now_ms: u64,
+        tell_ms: u64,
+        change: impl FnOnce(&mut Person),
+    ) -> Vec<Change> {
         if !self.enabled {
             return Vec::new();
         }
@@ -326,7 +353,7 @@ impl Presence {
             }
             return Vec::new();
         }
-        let earliest_ms = if gone { now_ms + limits::PRESENCE_EVERY_MS } else { now_ms };
+        let earliest_ms = if gone { now_ms + limits::PRESENCE_EVERY_MS } else { tell_ms };
         let at_ms = person.quiet_until_ms.max(earliest_ms);
         if at_ms <= now_ms {
             return self.tell(player, now_ms).into_iter().collect();
@@ -515,7 +542,38 @@ mod tests {
         assert_eq!(told(presence.update(CY, "busy", None, 20_000).expect("fine")), "3 is busy for 1");
         presence.leave(CY, &arena);
         assert_eq!(told(presence.stops_playing(CY, game(1), 30_000)), "", "what was chosen stays");
-        assert_eq!(told(presence.stops_playing(ANN, game(1), 30_000)), "1 is online for 2");
+        assert_eq!(told(presence.stops_playing(ANN, game(1), 30_000)), "");
+        assert_eq!(told(presence.poll(30_000 + EVERY)), "1 is online for 2");
+    }
+
+    #[test]
+    fn a_seat_that_ends_shows_a_second_later_or_not_at_all() {
+        let mut presence = friends();
+        told(presence.plays(ANN, game(1), "arena", 20_000));
+        // One match after another.
+        let at_ms = 40_000;
+        assert_eq!(told(presence.stops_playing(ANN, game(1), at_ms)), "");
+        assert_eq!(told(presence.plays(ANN, game(2), "arena", at_ms + 10)), "");
+        assert_eq!(told(presence.poll(at_ms + 20_000)), "");
+        // The seat and the session that it was held for, within a moment.
+        let at_ms = 80_000;
+        assert_eq!(told(presence.stops_playing(ANN, game(2), at_ms)), "");
+        assert_eq!(told(presence.session_ended(ANN, session(11), at_ms + 5)), "");
+        let offline = told(presence.poll(at_ms + EVERY));
+        assert!(offline.contains("offline"), "{offline}");
+        assert_eq!(told(presence.poll(at_ms + 5 * EVERY)), "");
+    }
+
+    #[test]
+    fn offline_by_choice_is_no_different_from_offline() {
+        let mut presence = friends();
+        let seen = presence.update(ANN, "offline", Some(r#"{"x":1}"#), 20_000).expect("a status");
+        assert!(seen.iter().all(|change| change.shown == offline()), "{seen:?}");
+        assert!(presence.is_hidden(ANN) && !presence.is_hidden(BOB));
+        assert_eq!(told(presence.update(ANN, "invisible", None, 40_000).expect("a status")), "");
+        presence.session_ended(ANN, session(11), 60_000);
+        assert_eq!(told(presence.poll(80_000)), "", "nothing is said twice");
+        assert!(!presence.is_hidden(ANN));
     }
 
     #[test]

@@ -222,6 +222,13 @@ pub enum Effect {
         /// Where its author asked for it, as `file:line`, for [`Game::chat_refused`].
         place: Option<String>,
     },
+    /// Sets who belongs to `room:<name>`, whoever set it before.
+    SetRoom {
+        /// The name.
+        name: String,
+        /// Who.
+        members: Vec<PlayerId>,
+    },
     /// A line for the author: bounded and rate limited by the match.
     Log(String),
     /// Ends the match with a result (JSON value).

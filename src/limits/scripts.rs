@@ -79,6 +79,9 @@ pub const JUDGE_INSTRUCTIONS: u64 = 100_000;
 /// `{error=...}`.
 pub const CHANNEL_ID_BYTES_MAX: usize = 128;
 
+/// Players that a script gives a room in one call. Over: the call answers `{error=...}`; operators may name more.
+pub const SCRIPT_ROOM_MEMBERS_MAX: usize = 1_000;
+
 /// Characters of a log line. Over: cut.
 pub const LOG_CHARS_MAX: usize = 500;
 
@@ -120,6 +123,13 @@ pub const SCRIPT_FILES_MAX: usize = 256;
 
 /// Directories within directories that are looked into. Deeper ones are not.
 pub const SCRIPT_FOLDER_DEPTH_MAX: usize = 8;
+
+/// Bytes of a phase's name. Over: the phases are not read, and the author is told.
+pub const PHASE_NAME_BYTES_MAX: usize = 256;
+
+/// Bytes of stored values that one match keeps in sight. Over: those it has not asked for longest are forgotten, and loaded
+/// again where they are asked for.
+pub const STORED_KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// Facts that wait for processor time. Over: the newest is lost, and the author is told.
 pub const FACTS_OWED_MAX: usize = 1_024;

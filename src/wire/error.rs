@@ -68,7 +68,7 @@ reasons! {
     InvalidPayload "invalid_payload" "invalid_payload" 400 never None, "`payload` must be a JSON object";
     MissingField "missing_field" "missing_field" 400 never None, "The payload lacks the field named in details.field";
     InvalidField "invalid_field" "invalid_field" 400 never None, "The field named in details.field is not what details.expected says";
-    UnknownType "unknown_type" "unknown_type" 400 never None, "No message has this `type`";
+    UnknownType "unknown_type" "unknown_type" 400 never None, "No message has this `type`; see the README for those there are";
     NotSupported "not_supported" "not_supported" 501 never None, "This server knows the message but does not serve it";
     BinaryUplink "binary_uplink_unsupported" "binary_uplink_unsupported" 400 never None, "Send text frames; binary ones are not read";
     RequestTimeout "request_timeout" "request_timeout" 408 later None, "The body of the request did not arrive in time; send it at once";
@@ -87,7 +87,7 @@ reasons! {
     NotAuthorized "not_authorized" "forbidden" 403 never None, "You are not in this channel; chat.join lets you in, or says why it does not";
     NotLetIn "not_authorized" "forbidden" 403 never None, "This channel is not open to you: a room's members are named by its game or an operator, a match's channel is for who plays or watches it (and may be read over HTTP afterwards by those who played), a direct one is for its two players";
     OriginRejected "origin_rejected" "origin_rejected" 403 never None, "This Origin is not on the server's allowlist";
-    RateLimited "rate_limited" "rate_limited" 429 later None, "Too many requests; slow down and retry";
+    RateLimited "rate_limited" "rate_limited" 429 later None, "Too many requests; wait `retry_ms` milliseconds, where that is given, and send it again";
     Flood "rate_limited" "rate_limited" 429 later Some(1008), "Far too many messages for too long";
     JoinRateLimited "join_rate_limited" "join_rate_limited" 429 later None, "Too many joins; wait before the next";
     Busy "busy" "busy" 503 later None, "The server is too busy to take this now; retry shortly";
@@ -147,13 +147,13 @@ reasons! {
     ContentTooLarge "content_too_large" "chat.content_too_large" 413 never None, "A message may have 2000 bytes";
     ContentRefused "content_refused" "chat.content_refused" 400 never None, "The message holds characters or words that are not allowed here; see details.problem";
     NotAuthor "not_authorized" "forbidden" 403 never None, "Only whoever wrote a message changes it or takes it back";
-    MessageNotFound "not_found" "chat.message_not_found" 404 never None, "No such message in this channel";
+    MessageNotFound "not_found" "chat.message_not_found" 404 never None, "No such message in this channel; it may have been deleted";
     DmEmpty "content_empty" "dm.content_empty" 400 never None, "A direct message needs content";
     DmTooLarge "content_too_large" "dm.content_too_large" 413 never None, "A direct message may have 2000 bytes";
     Blocked "blocked" "dm.blocked" 403 never None, "The recipient takes no messages from you";
     OwnBlock "blocked" "dm.blocked" 403 never None, "You have blocked this player, and neither of you writes to the other then; lift the block to write";
     TooManyBlocks "too_many_blocks" "player.too_many_blocks" 429 never None, "You have blocked as many players as allowed; lift a block first";
-    PlayerNotFound "player_not_found" "player.not_found" 404 never None, "No such player";
+    PlayerNotFound "player_not_found" "player.not_found" 404 never None, "No player has this id; it is the `player_id` that signing in answers, and no name";
     PlayerOffline "player_offline" "player.offline" 409 later None, "The player is not online; there is no session to end";
     // Votes
     VoteNotFound "vote_not_found" "vote.not_found" 404 never None, "No such vote is open in this match";
@@ -186,7 +186,7 @@ reasons! {
     GuestWrongSecret "invalid_device_secret" "guest.invalid_device_secret" 401 never None, "The secret is not this device's";
     GuestUpgraded "already_upgraded" "guest.already_upgraded" 401 never None, "This guest became an account; sign in with its name and password";
     GuestNotUnclaimed "not_unclaimed" "guest.not_unclaimed" 409 never None, "Only a guest can be upgraded";
-    NotificationNotFound "notification_not_found" "notification.not_found" 404 never None, "No such notification";
+    NotificationNotFound "notification_not_found" "notification.not_found" 404 never None, "No such notification; it may have been deleted: list them again";
     RouteNotFound "not_found" "not_found" 404 never None, "Nothing is served at this path";
     MethodNotAllowed "method_not_allowed" "method_not_allowed" 405 never None, "This path takes another method; see the Allow header";
 }

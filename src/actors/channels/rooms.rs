@@ -94,14 +94,20 @@ pub fn announce(realm: &Arc<Realm>, channel: &str, content: &str, done: Option<M
 const ROOMS_SCOPE: &str = "tessera:rooms";
 
 /// Sets who belongs to a room, across restarts; whoever no longer does hears no more of it.
-pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>) -> Result<(), StoreError> {
+///
+/// # Errors
+/// When the store does not take it, or there are as many rooms as there may be.
+pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>) -> Result<(), Refusal> {
     let name: ChannelId = room.into();
+    if realm.directory.room(&name).is_none() && realm.directory.rooms() >= ROOMS_MAX as usize {
+        return Err(Refusal::invalid("name", "that of a room there is: this server has as many as it keeps"));
+    }
     let kept = KvRow {
         key: room.into(),
         value: serde_json::to_vec(&members).unwrap_or_default(),
         updated_unix_ms: realm.clock.unix_ms(),
     };
-    ask(|done| realm.store.kv_put(ROOMS_SCOPE.into(), kept, done)).await?;
+    ask(|done| realm.store.kv_put(ROOMS_SCOPE.into(), kept, done)).await.map_err(unkept)?;
     let before = realm.directory.room(&name);
     // Set before anybody is expelled: who was on the way in is judged by the new list, or expelled with the others.
     realm.directory.set_room(name.clone(), members.clone());

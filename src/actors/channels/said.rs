@@ -130,6 +130,7 @@ impl Handler<Verdict> for ChannelActor {
             Err(refused) => {
                 let asker = what.asker();
                 self.unsaid(what, not_content(refused));
+                self.told_one();
                 self.answered(asker, ctx);
             }
         }
@@ -319,6 +320,16 @@ impl ChannelActor {
         for (_, _, outlet) in self.channel.members() {
             outlet.push(frame);
         }
+        for (_, outlet, _) in &self.parting {
+            outlet.push(frame);
+        }
+    }
+
+    /// One of the messages that were on their way is told, or will not be: whoever left meanwhile waits for one less.
+    pub(super) fn told_one(&mut self) {
+        self.parting.iter_mut().for_each(|(.., left)| *left -= 1);
+        let none = self.keeping == 0;
+        self.parting.retain(|(.., left)| *left > 0 && !none);
     }
 
     /// Tells everyone a change; the one who made it finds their `cid` on it. What is said in a direct channel reaches
@@ -331,6 +342,11 @@ impl ChannelActor {
         let frame = change.push();
         for (session, _, outlet) in self.channel.members() {
             if answered.is_none_or(|reply| reply.session != session) {
+                outlet.push(&frame);
+            }
+        }
+        for (session, outlet, _) in &self.parting {
+            if answered.is_none_or(|reply| reply.session != *session) {
                 outlet.push(&frame);
             }
         }
@@ -398,6 +414,7 @@ impl Handler<Kept> for ChannelActor {
                 }
             }
         }
+        self.told_one();
         if let Some(asker) = asker {
             self.answered(asker, ctx);
         }
@@ -437,6 +454,7 @@ impl Handler<ChangeKept> for ChannelActor {
             }
             By::Operator(done) => done(refusal.map_or(Ok(()), |reason| Err(reason.into()))),
         }
+        self.told_one();
         self.retire_if_empty(ctx);
     }
 }

@@ -6,9 +6,10 @@ use actix::prelude::*;
 
 use super::{JudgeChat, MatchActor, says};
 use crate::actors::{channels, notifications};
+use crate::engine::chat::Place;
 use crate::games::{Effect, ScriptFault};
 use crate::ids::PlayerId;
-use crate::limits::{EVENT_BYTES_MAX, SCRIPT_FAULTS_KEPT_MAX};
+use crate::limits::{EVENT_BYTES_MAX, ROOM_MEMBERS_MAX, SCRIPT_FAULTS_KEPT_MAX};
 use crate::store::rows::KvRow;
 use crate::wire::notices::{ModuleError, ModuleMessage};
 use crate::wire::{Frame, Outbound, Refusal};
@@ -77,6 +78,23 @@ impl MatchActor {
                     false
                 }
             },
+            Effect::SetRoom { name, members } => {
+                let valid = Place::room(&name).is_ok() && members.len() <= ROOM_MEMBERS_MAX;
+                if valid {
+                    let (realm, match_id) = (self.realm.clone(), self.stage.id);
+                    // It waits for the store, and nobody waits for it.
+                    actix::spawn(async move {
+                        let (room, members) = (format!("room:{name}"), members.into_iter().collect());
+                        if let Err(refusal) = channels::set_room(&realm, &room, members).await
+                            && let Some(refused) = realm.meters.rows_lost.add(realm.clock.now_ms())
+                        {
+                            let why = refusal.reason.row().message;
+                            tracing::error!(%match_id, room, why, refused, "a game's room could not be set");
+                        }
+                    });
+                }
+                valid
+            }
             Effect::Notify { to, notification } => notifications::notify(&self.realm, &to, &notification),
             Effect::Backfill(seats) => {
                 let takes = self.takes_from_queue();

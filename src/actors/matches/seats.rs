@@ -254,6 +254,11 @@ impl MatchActor {
     }
 
     pub(super) fn leave(&mut self, player: PlayerId, reason: Option<&str>, ctx: &mut Context<Self>) {
+        if self.over {
+            // It is on record, and everybody was told: nobody hears of it after its end.
+            self.dismiss(player);
+            return;
+        }
         let seated = self.stage.roster.is_seated(player);
         self.stage.leave(player, self.realm.clock.unix_us());
         self.gone(player, seated, reason);

@@ -378,7 +378,7 @@ impl SessionActor {
             Some(channel) if self.realm.directory.has_channel(&channel) => {
                 self.remember_left(channel.clone());
                 let reply = Some(Reply::to(&self.listener(), cid.cloned()));
-                let leave = ChatCommand::Leave { session: self.session_id, reply };
+                let leave = ChatCommand::Leave { session: self.session_id, reply, hears_out: false };
                 self.realm.directory.oblige_channel(&channel, leave);
             }
             None if !chat::is_channel_id(&self.realm, name) => self.refuse(cid, Reason::InvalidChannelId),

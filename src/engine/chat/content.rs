@@ -91,16 +91,21 @@ pub(super) fn is_forbidden(c: char) -> bool {
                 | '\u{200E}'
                 | '\u{200F}'
                 | '\u{2028}'..='\u{202E}'
-                | '\u{2066}'..='\u{2069}'
+                | '\u{2066}'..='\u{206F}'
                 | '\u{FEFF}'
-                | '\u{FFF9}'..='\u{FFFB}'
+                | '\u{FFF0}'..='\u{FFFB}'
+                | '\u{FDD0}'..='\u{FDEF}'
+                | '\u{E0001}'
         )
+        // Nothing is assigned there, in any plane, nor ever will be.
+        || c as u32 & 0xFFFE == 0xFFFE
 }
 
 /// Characters that show nothing by themselves, though they are allowed among others (joiners in emoji).
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}'..='\u{200D}'
-        | '\u{2060}'..='\u{2064}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}')
+    matches!(c, '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{2065}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FFA0}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// What a word filter says about a text.
@@ -150,12 +155,37 @@ mod tests {
         check("e\u{301}a\u{300}", Ok("\u{e9}\u{e0}"));
         check("\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}", Ok("\u{1F468}\u{200D}\u{1F469}\u{200D}\u{1F467}"));
         check("\u{5e9}\u{5dc}\u{5d5}\u{5dd}", Ok("\u{5e9}\u{5dc}\u{5d5}\u{5dd}"));
-        for blank in ["", " ", "\u{a0}\u{3000}", "\n\t", "\u{200B}", "\u{200D}\u{2060} \u{3164}"] {
+        for blank in [
+            "\u{2800}",
+            "\u{17b4}\u{180b}",
+            "\u{1d173} ",
+            "",
+            " ",
+            "\u{a0}\u{3000}",
+            "\n\t",
+            "\u{200B}",
+            "\u{200D}\u{2060} \u{3164}",
+        ] {
             check(blank, Err(ContentRefused::Empty));
         }
-        for forbidden in
-            ['\0', '\n', '\u{1b}', '\u{7f}', '\u{85}', '\u{2028}', '\u{202E}', '\u{2066}', '\u{200F}', '\u{FEFF}']
-        {
+        for forbidden in [
+            '\u{206a}',
+            '\u{206f}',
+            '\u{fdd0}',
+            '\u{fffe}',
+            '\u{1ffff}',
+            '\u{e0001}',
+            '\0',
+            '\n',
+            '\u{1b}',
+            '\u{7f}',
+            '\u{85}',
+            '\u{2028}',
+            '\u{202E}',
+            '\u{2066}',
+            '\u{200F}',
+            '\u{FEFF}',
+        ] {
             check(&format!("a{forbidden}b"), Err(ContentRefused::Forbidden(forbidden)));
         }
         check(&"x".repeat(2_000), Ok(&"x".repeat(2_000)));

@@ -212,6 +212,11 @@ impl<F: Clone> Outbox<F> {
         }
     }
 
+    /// Bytes that still have room among what waits.
+    pub fn room(&self) -> usize {
+        self.bounds.bytes_max.saturating_sub(self.fifo_bytes)
+    }
+
     /// Whether a quarter of what may wait does: time to hear no more from whoever causes it.
     pub fn is_filling(&self) -> bool {
         self.fifo_frames > self.bounds.frames_max / 4 || self.fifo_bytes > self.bounds.bytes_max / 4

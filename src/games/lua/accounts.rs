@@ -80,6 +80,37 @@ fn the_stage_says_when_nothing_ticks() {
     assert_eq!(looks(&mut stage), 2, "it goes on");
 }
 
+/// A leave takes most of what a match has: one that finds less waits for all of it, and nobody is let in before it.
+#[test]
+fn a_leave_that_ran_short_is_told_again_and_before_anybody_joins() {
+    let text = "function init() return {here = {}} end
+        function join(id, state) state.here[id] = true return state end
+        function leave(id, state) local t = os.clock for i = 1, 30000 do t = i end state.here[id] = nil return state end";
+    let mut m = Played::of(script(&[("match.lua", text)], timed(8_000)), 1);
+    for n in 1..=6 {
+        let began = std::time::Instant::now();
+        while m.join(n, None).is_err() {
+            assert!(began.elapsed().as_secs() < 20);
+        }
+    }
+    for n in 2..=6 {
+        m.leave(n);
+    }
+    let mut came_back = m.join(2, None);
+    let began = std::time::Instant::now();
+    while came_back.is_err() && began.elapsed().as_secs() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        came_back = m.join(2, None);
+    }
+    assert_eq!(came_back, Ok(()));
+    let mut here = String::new();
+    while here.is_empty() && began.elapsed().as_secs() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        here = m.view(None);
+    }
+    assert!(here.matches("true").count() == 2, "{here}: the first, and who came back");
+}
+
 #[test]
 fn what_happens_once_is_told_when_there_is_time_again_and_in_order() {
     let text = "function init() return {said = '', ticks = 0} end

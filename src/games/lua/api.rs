@@ -13,7 +13,8 @@ use crate::engine::matches::events::{RESERVED_LEAVES, is_leaf};
 use crate::games::{Effect, Json};
 use crate::ids::{PlayerId, VoteId};
 use crate::limits::scripts::{
-    CHANNEL_ID_BYTES_MAX, LOG_CHARS_MAX, META_BYTES_MAX, SCRIPT_NOTICES_BURST, STORED_BYTES_MAX, STORED_NAME_BYTES_MAX,
+    CHANNEL_ID_BYTES_MAX, LOG_CHARS_MAX, META_BYTES_MAX, SCRIPT_NOTICES_BURST, SCRIPT_ROOM_MEMBERS_MAX,
+    STORED_BYTES_MAX, STORED_NAME_BYTES_MAX,
 };
 use crate::limits::{EVENT_BYTES_MAX, NOTICE_TYPE_BYTES_MAX, OPS_TEXT_BYTES_MAX};
 
@@ -50,6 +51,7 @@ pub(super) const CALLS: &[(&str, &str, bool, Call)] = &[
     ("bots", "remove", false, bots_remove),
     ("bots", "list", false, bots_list),
     ("chat", "send", false, chat_send),
+    ("chat", "set_room", false, chat_set_room),
     ("vote", "open", false, vote_open),
     ("vote", "cancel", false, vote_cancel),
     ("vote", "list", false, vote_list),
@@ -367,6 +369,27 @@ fn chat_send(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
     ration(lua, host, "game.chat.send", Row::Line, 1)?;
     let place = report::place_on_stack(lua).map(|place| place.to_string());
     ask(host, Effect::Chat { channel, content, place })
+}
+
+/// `game.chat.set_room(name, player_ids)`: who belongs to `room:<name>` from now on, whoever set it before; none closes it
+/// to everybody. It outlives the match.
+fn chat_set_room(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
+    const WANTED: &str = "chat.set_room requires (name, player_ids)";
+    let name = text(args.first()).ok_or(WANTED)?;
+    if ChatPlace::room(&name).is_err() {
+        return Err("a room's name has 1 to 64 bytes without spaces, `:`, control or bidi characters".into());
+    }
+    let Some(Value::Table(ids)) = args.get(1) else { return Err(WANTED.into()) };
+    let mut members = Vec::new();
+    for id in ids.sequence_values::<Value>().take(SCRIPT_ROOM_MEMBERS_MAX + 1) {
+        members.push(player(Some(&id.map_err(said)?)).ok_or(WANTED)?);
+    }
+    if members.len() > SCRIPT_ROOM_MEMBERS_MAX {
+        return Err(format!("a game gives a room {SCRIPT_ROOM_MEMBERS_MAX} members at most"));
+    }
+    ration(lua, host, "game.chat.set_room", Row::Value, 1)?;
+    ask(host, Effect::SetRoom { name, members })?;
+    ok_table(lua, Value::Boolean(true))
 }
 
 /// `game.vote.open(config)`: the new vote's id.

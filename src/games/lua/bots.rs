@@ -23,7 +23,12 @@ impl LuaGame {
             let (Some(think), Ok(id)) = (think, self.id(bot)) else { return };
             let Some(seen) = self.seen_by(Some(bot), |_, seen| Ok(seen)).done() else { continue };
             // A view may be the state itself or hold parts of it, and a bot is a player: it looks, and answers with inputs.
-            let seen = match self.machine.copy(&seen) {
+            let copied = self.machine.copy(&seen);
+            if let Some(us) = self.machine.meter.gross_us() {
+                let text = format!("copying what a bot sees took {} ms in one step", us / 1_000);
+                return self.fail("think", None, &mlua::Error::runtime(text), Blame::Gross);
+            }
+            let seen = match copied {
                 Ok(seen) => seen,
                 Err(error) => {
                     self.fail("think", None, &error, Blame::None);

@@ -364,6 +364,12 @@ impl Meter {
         self.short.get() && matches!(self.spent.get(), Some(Spent::Instructions | Spent::Cpu))
     }
 
+    /// Whether the entry was stopped by its processor time, of which it had less than a full purse holds.
+    pub(super) fn ran_out_early(&self) -> bool {
+        let had_us = self.entered.get().cpu_us as i64;
+        had_us < self.purse.full_us * 15 / 16 && self.spent.get() == Some(Spent::Cpu)
+    }
+
     /// A fresh allowance.
     pub(super) fn begin(self: &Rc<Self>, lua: &Lua, entry: Entry) {
         self.entries.set(self.entries.get() + 1);
@@ -435,8 +441,7 @@ impl Meter {
                 now_us.saturating_sub(since).min(passed_us)
             }
         };
-        let is_callback = !matches!(entered.entry, Entry::Load | Entry::Own);
-        let gross = is_callback && used_us > SCRIPT_GROSS_TIMES * self.allowance.cpu_us;
+        let gross = entered.entry != Entry::Load && used_us > SCRIPT_GROSS_TIMES * self.allowance.cpu_us;
         self.gross_us.set(gross.then_some(used_us));
         match (entered.entry, self.load_left_us.get()) {
             (Entry::Own, _) => {}

@@ -15,6 +15,7 @@ use super::host::Birth;
 use super::pace::{Pace, ms};
 use super::play::LuaGame;
 use super::report::Fault;
+use super::sandbox::guarded;
 use super::script::Script;
 use crate::engine::modes::Mode;
 use crate::engine::votes::config::{Templates, VoteConfig};
@@ -156,6 +157,10 @@ struct Table<'a> {
 }
 
 fn play(mode: &ScriptMode, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync)) -> Result<Run, Fault> {
+    guarded(mode.script.file(), || play_it(mode, ticks, progress))
+}
+
+fn play_it(mode: &ScriptMode, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync)) -> Result<Run, Fault> {
     let rules = mode.mode(None)?;
     let file = mode.script.file();
     let options =
@@ -487,7 +492,7 @@ mod tests {
             (
                 "phases",
                 "function phases() return {{name = 'a'}, {}} end",
-                "match.lua: phases: phase 2: its name is a nil, expected a string",
+                "match.lua:1: phases: phase 2: its name is a nil, expected a string",
             ),
             (
                 "next",

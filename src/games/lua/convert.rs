@@ -197,15 +197,19 @@ impl Encoder<'_> {
     /// Writes `t` as an array if its keys are 1 to n. The keys are looked at first: to write and take back would
     /// double the work at every level of a mixed table.
     fn array(&mut self, t: &Table, depth: usize, out: &mut Vec<u8>) -> mlua::Result<bool> {
-        let (mut keys, mut in_order, mut whole) = (0i64, true, true);
+        let (mut keys, mut highest, mut in_order, mut whole) = (0i64, 0, true, true);
         t.for_each(|key: Value, _: Value| {
             self.see()?;
             keys += 1;
             in_order &= matches!(key, Value::Integer(i) if i == keys);
-            whole &= matches!(key, Value::Integer(1..));
+            match key {
+                Value::Integer(i @ 1..) => highest = highest.max(i),
+                _ => whole = false,
+            }
             Ok(())
         })?;
-        if !whole || t.raw_len() as i64 != keys {
+        // Not by the table's length: with a hole in it that may be as much as there are keys.
+        if !whole || highest != keys {
             return Ok(false);
         }
         out.push(b'[');
@@ -403,6 +407,7 @@ mod tests {
             ("{1, 2.0, 'x', true}", r#"[1,2,"x",true]"#),
             ("{b=1, a=2, ['a\"']={}}", r#"{"a":2,"a\"":[],"b":1}"#),
             ("setmetatable({'one'}, mark)", r#"{"1":"one"}"#),
+            ("{[1]='a', [2]='b', [4]='d', [7]='g'}", r#"{"1":"a","2":"b","4":"d","7":"g"}"#),
             ("{[1]='a', [3]='c'}", r#"{"1":"a","3":"c"}"#),
             ("{'a', x=1}", r#"{"1":"a","x":1}"#),
             ("{[3]='c', [1]='a', [2]='b'}", r#"["a","b","c"]"#),

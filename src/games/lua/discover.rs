@@ -11,7 +11,7 @@ use super::budget::Allowance;
 use super::globals::{Found, Reader};
 use super::host::{Birth, Host};
 use super::report::{Fault, Told};
-use super::sandbox::Machine;
+use super::sandbox::{Machine, guarded};
 use super::script::{Script, Sources};
 use crate::engine::modes::Mode;
 
@@ -181,6 +181,10 @@ fn manifest(
 
 /// Runs a script's body in a machine of its own and reads its globals; `None` for a kind of game we do not serve.
 pub(super) fn probe(file: &str, sources: Arc<Sources>, allowance: Allowance) -> Result<Option<Found>, Fault> {
+    guarded(file, || look_into(file, sources, allowance))
+}
+
+fn look_into(file: &str, sources: Arc<Sources>, allowance: Allowance) -> Result<Option<Found>, Fault> {
     let fault = |e: &mlua::Error| Told::of(e, file).fault();
     let machine = quiet_machine(sources.clone(), allowance).map_err(|e| fault(&e))?;
     let globals = machine.lua.globals();

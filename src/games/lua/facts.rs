@@ -33,32 +33,50 @@ impl LuaGame {
     /// Tells what waits, while there is enough to do it in full.
     pub(super) fn tell_owed(&mut self) {
         self.machine.meter.in_row(true);
-        while !self.owed.is_empty() && self.machine.meter.has_quarters(1) {
-            if let Some(fact) = self.owed.pop_front() {
-                self.tell(fact);
+        while self.machine.meter.has_quarters(self.owed_quarters)
+            && let Some(fact) = self.owed.pop_front()
+        {
+            let untold = self.tell(fact);
+            self.owed_quarters = if untold.is_some() { 4 } else { 1 };
+            if let Some(untold) = untold {
+                self.owed.push_front(untold);
+                break;
             }
         }
         self.machine.meter.in_row(false);
     }
 
-    fn tell(&mut self, fact: Fact) {
+    /// Whether the script was not told yet of somebody who left.
+    pub(super) fn owes_a_leave(&self) -> bool {
+        self.owed.iter().any(|fact| matches!(fact, Fact::Left(_)))
+    }
+
+    /// Tells the script; gives back what it could not be told for lack of time. There was some and not all that a callback
+    /// may have, so with a full purse it is told, or over its budget.
+    fn tell(&mut self, fact: Fact) -> Option<Fact> {
         let state = self.state.clone();
-        let (name, called) = match fact {
+        let (name, called) = match &fact {
             Fact::Left(player) => {
-                let Ok(id) = self.id(player) else { return };
-                ("leave", self.call("leave", Some(player), (id, state)))
+                let id = self.id(*player).ok()?;
+                ("leave", self.try_call("leave", Some(*player), (id, state)))
             }
             Fact::Resolved(template, result) => {
-                let Ok(result) = convert::decode(&self.machine.lua, &result) else { return };
-                ("vote_resolved", self.call("vote_resolved", None, (template, result, state)))
+                let result = convert::decode(&self.machine.lua, result).ok()?;
+                ("vote_resolved", self.try_call("vote_resolved", None, (template.as_str(), result, state)))
             }
             Fact::Vetoed(template, by) => {
-                let Ok(by) = self.id(by) else { return };
-                ("vote_vetoed", self.call("vote_vetoed", None, (template, by, state)))
+                let by = self.id(*by).ok()?;
+                ("vote_vetoed", self.try_call("vote_vetoed", None, (template.as_str(), by, state)))
             }
         };
-        if let Some(returned) = called.done() {
-            self.take_state(name, returned);
+        match called {
+            Some(called) => {
+                if let Some(returned) = called.done() {
+                    self.take_state(name, returned);
+                }
+                None
+            }
+            None => Some(fact),
         }
     }
 }

@@ -82,7 +82,16 @@ impl LuaGame {
             let made = filter.map_err(|error| drop(self.not_judged(&error))).ok();
             self.filter = Some((version, made));
         }
-        match self.filter.as_ref().and_then(|(_, filter)| Some(filter.as_ref()?.judge(sender, text))) {
+        let judged = self.filter.as_ref().and_then(|(_, filter)| Some(filter.as_ref()?.judge(sender, text)));
+        if let Some((_, Some(filter))) = &self.filter
+            && let Some(us) = filter.machine.meter.gross_us()
+        {
+            // One step of it took as long as no step can by chance: it is not asked again, and nothing passes.
+            self.filter = Some((version, None));
+            let text = format!("judge_chat took {} ms in one step: nothing is said here any more", us / 1_000);
+            return self.not_judged(&mlua::Error::runtime(text));
+        }
+        match judged {
             Some(Ok(Ok(verdict))) => verdict,
             Some(Ok(Err(wrong))) => {
                 let wrong = format!("{}{wrong}", self.begins_at(JUDGE));

@@ -9,7 +9,8 @@
 //! look in time. A file that writes one is refused, with its line; the library makes none either.
 //!
 //! The third is what takes Lua long to compile, which nothing interrupts and which every match begins with: it goes along
-//! all jumps of an expression or a chain of `elseif` at each new one, and along all of `goto`, `break` and labels.
+//! all jumps of an expression or a chain of `elseif` at each new one, along all of `goto`, `break` and labels, and along
+//! all variables of all functions around a name.
 //!
 //! Everything else of the language stays as it is. The reader below knows strings, comments and words exactly as
 //! Lua's does; a file it cannot read Lua would not read either.
@@ -32,6 +33,16 @@ const PLACES_MAX: u32 = 3_000;
 
 const TOO_MANY_PLACES: &str = "more than 3000 of `goto`, `break` and labels in one file";
 
+/// Variables that Lua may have to look at for the names of one file: of every function around a name those that are
+/// declared there and those it has from outside. Some ten milliseconds; honest files come to a twentieth of it.
+const LOOKS_MAX: u64 = 20_000_000;
+
+const TOO_MANY_LOOKS: &str = "too many names within too many functions with too many variables for one file";
+
+/// What Lua keeps of each kind per function at most.
+const LOCALS_MAX: u64 = 200;
+const UPVALUES_MAX: u64 = 255;
+
 /// Why a file is refused: the line, from 1, and the reason.
 pub(super) type Refused = (u32, &'static str);
 
@@ -46,6 +57,7 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
     let mut reader = Reader { bytes: text.as_bytes(), at: 0, line: 1 };
     let mut open = vec![Open::of(What::Block)];
     let mut places = 0;
+    let mut scopes = Scopes::default();
     let mut last: [Option<Token<'_>>; 2] = [None, None];
     while let Some((start, token)) = reader.next()? {
         let line = reader.line;
@@ -73,6 +85,10 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
         if places > PLACES_MAX {
             return Err((line, TOO_MANY_PLACES));
         }
+        scopes.see(token);
+        if scopes.looks > LOOKS_MAX {
+            return Err((line, TOO_MANY_LOOKS));
+        }
         match token {
             Token::Word("in") => {
                 out.push_str(&text[copied..reader.at]);
@@ -90,13 +106,19 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
                 top.joined = 0;
                 open.push(Open::of(What::Block));
             }
-            Token::Word("function") => open.push(Open::of(What::Block)),
+            Token::Word("function") => {
+                open.push(Open::of(What::Block));
+                scopes.functions.push(Scope { opened_at: open.len(), ..Scope::default() });
+            }
             Token::Word("end" | "until") => {
                 if top.what != What::Block {
                     return Err((line, UNBALANCED));
                 }
                 // One too many Lua sees itself.
                 if open.len() > 1 {
+                    if scopes.functions.last().is_some_and(|scope| scope.opened_at == open.len()) {
+                        scopes.functions.pop();
+                    }
                     open.pop();
                 }
                 if token == Token::Word("until")
@@ -123,6 +145,83 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
     out.push_str(&text[copied..]);
     Ok(out)
 }
+
+/// How much Lua looks for names: never less than it does.
+#[derive(Default)]
+struct Scopes {
+    /// The functions around a place, outermost first; the file itself is the first.
+    functions: Vec<Scope>,
+    declares: Declares,
+    looks: u64,
+}
+
+/// One of them.
+#[derive(Default)]
+struct Scope {
+    /// How much was open with it.
+    opened_at: usize,
+    declared: u64,
+    names: u64,
+}
+
+/// Whose names come now.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Declares {
+    #[default]
+    Nothing,
+    /// `local a, b <const>`, or `for a, b`: a name.
+    Variable,
+    /// What may follow one: another, or `<const>`.
+    AfterVariable,
+    Attribute,
+    /// `function name`, whose parameters come in brackets.
+    Head,
+    Parameters,
+}
+
+impl Scopes {
+    fn see(&mut self, token: Token<'_>) {
+        if self.functions.is_empty() {
+            self.functions.push(Scope { opened_at: 1, ..Scope::default() });
+        }
+        let before = self.declares;
+        self.declares = match (before, token) {
+            (_, Token::Word("local" | "for")) => Declares::Variable,
+            (_, Token::Word("function")) => Declares::Head,
+            (Declares::Head, Token::Symbol(b'(')) => Declares::Parameters,
+            (Declares::Head, _) => Declares::Head,
+            (Declares::Parameters, Token::Symbol(b')')) => Declares::Nothing,
+            (Declares::Parameters, _) => Declares::Parameters,
+            (Declares::Variable, Token::Word(_)) => Declares::AfterVariable,
+            (Declares::AfterVariable, Token::Symbol(b',')) => Declares::Variable,
+            (Declares::AfterVariable, Token::Symbol(b'<')) => Declares::Attribute,
+            (Declares::Attribute, Token::Symbol(b'>')) => Declares::AfterVariable,
+            (Declares::Attribute, _) => Declares::Attribute,
+            _ => Declares::Nothing,
+        };
+        let Token::Word(word) = token else { return };
+        // `local function f` is one, too.
+        if before == Declares::Variable || before == Declares::Parameters {
+            self.functions.last_mut().into_iter().for_each(|scope| scope.declared += 1);
+        }
+        if word.starts_with(|first: char| first.is_ascii_digit()) || KEYWORDS.contains(&word) {
+            return;
+        }
+        let (mut outer, mut looks) = (0, 0);
+        for scope in &mut self.functions {
+            scope.names += 1;
+            // A name from outside is one of those that were used.
+            looks += scope.declared.min(LOCALS_MAX) + scope.names.min(outer).min(UPVALUES_MAX);
+            outer += scope.declared;
+        }
+        self.looks += looks;
+    }
+}
+
+const KEYWORDS: [&str; 22] = [
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil",
+    "not", "or", "repeat", "return", "then", "true", "until", "while",
+];
 
 /// What is open at a place of the text.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -296,6 +395,37 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_within_many_functions_are_counted_before_they_are_compiled() {
+        let names = |range: std::ops::Range<usize>, between: &str| {
+            range.map(|n| format!("v{n}")).collect::<Vec<_>>().join(between)
+        };
+        let nested = |depth: usize, lookups: usize| {
+            format!(
+                "local _ <const> = 1 local {} function A() local {} {} local u = {} local q = _{} {}end",
+                names(0..190, ","),
+                names(190..240, ","),
+                "function A() ".repeat(depth),
+                names(0..240, "+"),
+                "+_".repeat(lookups),
+                "end ".repeat(depth)
+            )
+        };
+        assert!(harden(&nested(3, 2_000)).is_ok());
+        assert_eq!(harden(&nested(80, 6_200)), Err((1, TOO_MANY_LOOKS)));
+        // A large honest file: functions that use what stands at its top, and variables of their own.
+        let top: String = (0..60).map(|n| format!("local top{n} = {n}\n")).collect();
+        let one = |n: usize| {
+            let (a, b) = (n % 60, (n + 7) % 60);
+            format!(
+                "function f{n}(a, b, state)\n local x, y = a + top{a}, b * top{b}\n for i = 1, 10 do x = x + i end\n \
+                 local each = function(k) return k + x + y end\n return each(state.n)\nend\n"
+            )
+        };
+        let text = top + &(0..2_500).map(one).collect::<String>();
+        assert!(text.len() > 400_000 && harden(&text).is_ok());
+    }
 
     #[test]
     fn close_is_refused_wherever_it_hides_and_nowhere_else() {

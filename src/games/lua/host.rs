@@ -22,7 +22,8 @@ use crate::games::{Effect, GameCx, Json, OpenVote};
 use crate::ids::{MatchId, PlayerId};
 use crate::limits::VOTES_OPEN_PER_MATCH_MAX;
 use crate::limits::scripts::{
-    COMPLAINTS_MAX, EFFECT_BYTES_MAX, EFFECTS_MAX, LOGS_PER_S, STORED_KEYS_MAX, VITAL_BYTES_MAX, VITAL_MAX,
+    COMPLAINTS_MAX, EFFECT_BYTES_MAX, EFFECTS_MAX, LOGS_PER_S, STORED_KEPT_BYTES_MAX, STORED_KEYS_MAX, VITAL_BYTES_MAX,
+    VITAL_MAX,
 };
 
 fn is_vital(effect: &Effect) -> bool {
@@ -37,6 +38,7 @@ fn weight(effect: &Effect) -> (usize, usize) {
         Effect::Notify { to, notification } => (to.len(), notification.get().len() * to.len().max(1)),
         Effect::Store { value, .. } => (1, value.get().len()),
         Effect::Chat { content, .. } => (1, content.len()),
+        Effect::SetRoom { members, .. } => (16, members.len() * size_of::<PlayerId>()),
         Effect::Finish(result) => (1, result.get().len()),
         // A vote is a thing of its own that lives on, and so is a bot.
         Effect::OpenVote(config) => (16, config.get().len()),
@@ -65,14 +67,28 @@ pub struct Birth {
 }
 
 impl Birth {
-    /// What a script is born with that is only tried: no match has its id.
+    /// What a script is born with that is only tried. No match has its id, which looks like any other: what a script does
+    /// in matches it has to do when it is tried.
     pub fn trial(seed: u64, unix_us: u64) -> Self {
-        Self { match_id: MatchId::from_u128(0), seed, unix_us }
+        let id = 0x0190_7a31_5c00_7000_8000_0000_0000_0000 | u128::from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16);
+        Self { match_id: MatchId::from_u128(id), seed, unix_us }
     }
 }
 
 /// Whose value of which key: no owner is the game's own, shared by its matches.
 pub(super) type StoreKey = (Option<PlayerId>, String, String);
+
+/// A stored value in sight, and when it was asked for last.
+struct Kept {
+    value: Option<Json>,
+    asked: Cell<u64>,
+}
+
+impl Kept {
+    fn bytes(&self) -> usize {
+        self.value.as_ref().map_or(0, |value| value.get().len())
+    }
+}
 
 /// The outside of one match.
 pub(super) struct Host {
@@ -93,7 +109,9 @@ pub(super) struct Host {
     vote_places: RefCell<VecDeque<(String, Option<Place>)>>,
     templates: RefCell<Option<Arc<Templates>>>,
     bots: RefCell<Vec<(PlayerId, String)>>,
-    stored: RefCell<BTreeMap<StoreKey, Option<Json>>>,
+    stored: RefCell<BTreeMap<StoreKey, Kept>>,
+    /// Counts what is kept and asked for, to know what was longest ago.
+    stored_asks: Cell<u64>,
     /// Keys that were asked for and did not come yet.
     awaited: RefCell<BTreeSet<StoreKey>>,
     rations: Rations,
@@ -124,6 +142,7 @@ impl Host {
             templates: RefCell::default(),
             bots: RefCell::default(),
             stored: RefCell::default(),
+            stored_asks: Cell::default(),
             awaited: RefCell::default(),
             rations: Rations::default(),
             complaints: RefCell::default(),
@@ -315,7 +334,14 @@ impl Host {
 
     /// What is known of a stored key: nothing yet, or its value.
     pub(super) fn stored(&self, key: &StoreKey) -> Option<Option<Json>> {
-        self.stored.borrow().get(key).cloned()
+        let stored = self.stored.borrow();
+        let kept = stored.get(key)?;
+        kept.asked.set(self.next_ask());
+        Some(kept.value.clone())
+    }
+
+    fn next_ask(&self) -> u64 {
+        self.stored_asks.replace(self.stored_asks.get() + 1)
     }
 
     /// Whether a value of that key could be kept.
@@ -338,7 +364,14 @@ impl Host {
         let room = self.may_keep(&key);
         self.awaited.borrow_mut().remove(&key);
         if room {
-            self.stored.borrow_mut().insert(key, value);
+            let mut stored = self.stored.borrow_mut();
+            stored.insert(key, Kept { value, asked: Cell::new(self.next_ask()) });
+            let mut bytes: usize = stored.values().map(Kept::bytes).sum();
+            while bytes > STORED_KEPT_BYTES_MAX {
+                let longest_ago = stored.iter().min_by_key(|(_, kept)| kept.asked.get()).map(|(key, _)| key.clone());
+                let Some(gone) = longest_ago.and_then(|key| stored.remove(&key)) else { break };
+                bytes -= gone.bytes();
+            }
         }
         room
     }

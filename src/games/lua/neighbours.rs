@@ -167,3 +167,18 @@ fn votes_that_are_open_at_once_are_few_and_those_that_closed_do_not_count() {
     }
     assert_eq!(m.view(None), r#"{"n":2032}"#);
 }
+
+#[test]
+fn what_is_in_sight_of_storage_is_bounded_and_what_was_seen_last_stays() {
+    let text = "function tick(state)
+           state.n = (state.n or 0) + 1
+           if state.n <= 40 then game.storage.set('c', 'k' .. state.n, ('x'):rep(60000)) end
+           if state.n == 41 then
+             state.old, state.new = game.storage.get('c', 'k1').error, #(game.storage.get('c', 'k40').ok or '')
+           end
+           return state
+         end";
+    let mut m = Played::new(text);
+    m.ticks(41);
+    assert_eq!(m.view(None), r#"{"n":41,"new":60000,"old":"loading"}"#);
+}

@@ -1,6 +1,6 @@
 //! The stages that a script's `phases(config)` names, walked in order by the match's clock.
 
-use crate::limits::scripts::PHASES_MAX;
+use crate::limits::scripts::{PHASE_NAME_BYTES_MAX, PHASES_MAX};
 use mlua::Value;
 
 /// What begins a phase.
@@ -61,7 +61,11 @@ impl Phases {
                 other => return Err(wrong("it", &other, "a table such as {name = \"play\", duration = 60000}")),
             };
             let name = match entry.raw_get("name")? {
-                Value::String(name) => name.to_string_lossy(),
+                Value::String(name) if name.as_bytes().len() <= PHASE_NAME_BYTES_MAX => name.to_string_lossy(),
+                Value::String(_) => {
+                    let (n, most) = (i + 1, PHASE_NAME_BYTES_MAX);
+                    return Err(mlua::Error::runtime(format!("phase {n}: its name has more than {most} bytes")));
+                }
                 other => return Err(wrong("its name", &other, "a string")),
             };
             let duration_us = match entry.raw_get("duration")? {

@@ -16,7 +16,7 @@ use super::host::{Birth, Host};
 use super::phases::{Phases, Step};
 use super::renew::{Body, Renewal};
 use super::report::{Fault, Told};
-use super::sandbox::Machine;
+use super::sandbox::{Machine, guarded};
 use super::script::Script;
 use super::{api, convert};
 use crate::engine::chat::{FilterVerdict, is_plain};
@@ -27,6 +27,9 @@ use crate::limits::EVENT_BYTES_MAX;
 use crate::limits::scripts::{
     IDS_KEPT_MAX, INPUT_VALUES_MAX, REASON_BYTES_MAX, SNAPSHOT_BYTES_MAX, STATE_TEXT_BYTES_MAX, VIEW_BYTES_MAX,
 };
+
+/// What a player is told who comes while a match is behind with telling its script who left.
+const CATCHING_UP: &str = "the game is catching up: try again in a moment";
 
 /// What a refused vote is known by.
 #[derive(serde::Deserialize)]
@@ -69,6 +72,8 @@ pub struct LuaGame {
     pub(super) inputs_left_out: u64,
     /// What happened and the script was not told yet, oldest first.
     pub(super) owed: VecDeque<Fact>,
+    /// Quarters of a full purse that the first of them needs: all of it once less was not enough.
+    pub(super) owed_quarters: u64,
     /// What judges what is said, once something was: for which version of the script, and none where that has no good
     /// one.
     pub(super) filter: Option<(u64, Option<WordFilter>)>,
@@ -86,6 +91,11 @@ pub(super) fn beside(file: &str, other: &str) -> String {
 impl LuaGame {
     /// Runs the script's body and its `init(options)`. `options` is the mode's `game_options`, a JSON object.
     pub fn new(script: Arc<Script>, options: &RawValue, birth: Birth) -> Result<Self, ScriptError> {
+        let file = script.file().to_owned();
+        guarded(&file, || Self::made(script, options, birth).map_err(|ScriptError(fault)| fault)).map_err(ScriptError)
+    }
+
+    fn made(script: Arc<Script>, options: &RawValue, birth: Birth) -> Result<Self, ScriptError> {
         let fault = |e: mlua::Error| ScriptError(Told::of(&e, script.file()).fault());
         let (version, noted) = (script.version(), script.noted());
         let host = Rc::new(Host::new(birth));
@@ -118,6 +128,7 @@ impl LuaGame {
             turn_overspent: false,
             inputs_left_out: 0,
             owed: VecDeque::new(),
+            owed_quarters: 1,
             filter: None,
         };
         game.load_bots();
@@ -225,11 +236,11 @@ impl LuaGame {
 
     fn read_phases(&mut self, options: &RawValue) {
         let Ok(config) = config(&self.machine, options) else { return };
-        if let Some(list) = self.call::<Value>("phases", None, config).done() {
-            match Phases::read(&list) {
-                Ok(phases) => self.phases = phases,
-                Err(error) => self.fail("phases", None, &error, Blame::None),
-            }
+        let Some(phases) = self.lookup.find("phases") else { return };
+        // Read within the callback: what it names is paid for.
+        let read = self.run("phases", None, |_| Phases::read(&phases.call(config)?));
+        if let Some(phases) = read.done() {
+            self.phases = phases;
         }
     }
 
@@ -312,6 +323,10 @@ impl Game for LuaGame {
         self.within(cx, |game| {
             game.machine.meter.fill(Entry::Callback);
             game.tell_owed();
+            if game.owes_a_leave() {
+                // To a script that still counts them, whoever comes back would be gone by what it hears next.
+                return Err(JoinRefused { reason: CATCHING_UP.into() });
+            }
             let arguments = game.id(player).and_then(|id| {
                 let lua = &game.machine.lua;
                 let ctx = ctx.map_or_else(|| lua.create_table().map(Value::Table), |ctx| convert::decode(lua, ctx))?;
@@ -436,19 +451,27 @@ impl Game for LuaGame {
     fn vote_requested(&mut self, cx: &mut GameCx<'_>) -> Option<Json> {
         self.within(cx, |game| {
             let state = game.state.clone();
-            let config = match game.call::<Value>("vote_requested", None, state).done()? {
-                Value::Table(config) => config,
-                Value::Nil | Value::Boolean(false) => return None,
-                other => {
-                    let (at, kind) = (game.begins_at("vote_requested"), other.type_name());
+            let asked = game.lookup.find("vote_requested")?;
+            // Written within the callback that gave it back: a large configuration is paid for.
+            let written = game.run("vote_requested", None, |machine| {
+                Ok(match asked.call::<Value>(state)? {
+                    Value::Table(config) => {
+                        let config = api::with_plain_options(&machine.lua, &config)?;
+                        Some(Ok(machine.host.json(&Value::Table(config), EVENT_BYTES_MAX, true)?))
+                    }
+                    Value::Nil | Value::Boolean(false) => None,
+                    other => Some(Err(other.type_name())),
+                })
+            });
+            match written.done()?? {
+                Ok(config) => Some(config),
+                Err(kind) => {
+                    let at = game.begins_at("vote_requested");
                     let text = format!("{at}vote_requested returned a {kind}, expected a vote's configuration or nil");
                     game.fail("vote_requested", None, &mlua::Error::runtime(text), Blame::None);
-                    return None;
+                    None
                 }
-            };
-            let json = api::with_plain_options(&game.machine.lua, &config)
-                .and_then(|config| game.host().json(&Value::Table(config), EVENT_BYTES_MAX, true));
-            json.map_err(|error| game.fail("vote_requested", None, &error, Blame::None)).ok()
+            }
         })
     }
 

@@ -351,7 +351,11 @@ tonumber = paid(tonumber)
 -- string.format with the same tostring, and without %p.
 function string.format(f, ...)
   if type(f) ~= "string" then return format(f, ...) end
-  if find(f, "%p", 1, true) then error("bad argument #1 to 'format' (%p is not available)", 2) end
+  if find(f, "%", 1, true) then
+    for conversion in gmatch(f, "%%[-+ #0-9.]*(.?)") do
+      if conversion == "p" then error("bad argument #1 to 'format' (%p is not available)", 2) end
+    end
+  end
   local n = select("#", ...)
   -- One conversion of a number may write hundreds of digits, %q four bytes for one.
   if n > 100 then error("too many arguments to 'format' (100 at most)", 2) end
@@ -384,7 +388,23 @@ function string.format(f, ...)
   return s
 end
 
-string.find, string.match, string.gmatch = host.find, host.match, host.gmatch
+string.find, string.match = host.find, host.match
+
+local gmatch_start, gmatch_step = host.gmatch_start, host.gmatch_step
+
+function string.gmatch(...)
+  local s, p, at = gmatch_start(...)
+  local last
+  local function found(ends, ...)
+    at, last = ends, ends
+    return ...
+  end
+  return function()
+    if at then
+      return found(gmatch_step(s, p, at, last))
+    end
+  end
+end
 string.gsub, string.rep = host.gsub, host.rep
 
 -- pairs and next in a defined order: numbers, then strings by their bytes, then booleans; anything else last, as it

@@ -114,7 +114,7 @@ impl Machine {
         self.meter.begin(&self.lua, entry);
         let done = work();
         self.meter.end(&self.lua);
-        if let Err(mlua::Error::MemoryError(_)) = &done {
+        if done.as_ref().err().is_some_and(ran_out_of_memory) {
             let _ = self.meter.stop(&self.lua, Spent::Memory);
         }
         let Some(spent) = self.meter.spent() else { return done };
@@ -175,6 +175,15 @@ impl Machine {
             gone.chain(with).try_for_each(|(key, value)| self.own.put.call((t, key, value)))
         })
     }
+}
+
+/// Makes something of a machine that is new. What the library underneath panics over is a fault of the script like any
+/// other, and not the end of the thread that makes it.
+pub(super) fn guarded<T>(file: &str, make: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    // Nothing of it is looked at again.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(make)).unwrap_or_else(|_| {
+        Err(Fault::of_file(file, "it broke the machine that was made for it, as no honest script does"))
+    })
 }
 
 /// What a table holds.
@@ -294,7 +303,21 @@ fn compare(a: &Value, b: &Value) -> Ordering {
         (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
         (Value::String(a), Value::String(b)) => a.as_bytes().cmp(&b.as_bytes()),
         (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
-        _ => rank(a).cmp(&rank(b)).then_with(|| number(a).total_cmp(&number(b))),
+        _ => rank(a).cmp(&rank(b)).then_with(|| number(a).total_cmp(&number(b))).then_with(|| match (a, b) {
+            // The nearest float of a large integer may be a key of its own.
+            (Value::Integer(a), Value::Number(b)) => i128::from(*a).cmp(&(*b as i128)),
+            (Value::Number(a), Value::Integer(b)) => (*a as i128).cmp(&i128::from(*b)),
+            _ => Ordering::Equal,
+        }),
+    }
+}
+
+/// Whether memory ran out, also within a function of the library.
+fn ran_out_of_memory(error: &mlua::Error) -> bool {
+    match error {
+        mlua::Error::MemoryError(_) => true,
+        mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => ran_out_of_memory(cause),
+        _ => false,
     }
 }
 

@@ -21,7 +21,8 @@ pub(super) fn install(lua: &Lua, host: &Table, meter: &Rc<Meter>) -> mlua::Resul
     let m = meter.clone();
     host.raw_set("match", lua.create_function(move |lua, args| find(lua, &m, args, false))?)?;
     let m = meter.clone();
-    host.raw_set("gmatch", lua.create_function(move |lua, args| gmatch(lua, &m, args))?)?;
+    host.raw_set("gmatch_step", lua.create_function(move |lua, args| gmatch_step(lua, &m, args))?)?;
+    host.raw_set("gmatch_start", lua.create_function(|_, args| gmatch_start(args))?)?;
     let m = meter.clone();
     host.raw_set("gsub", lua.create_function(move |lua, args| gsub(lua, &m, args))?)?;
     let m = meter.clone();
@@ -131,39 +132,40 @@ fn find_plain(lua: &Lua, meter: &Rc<Meter>, hay: &[u8], needle: &[u8], from: usi
     Ok(None)
 }
 
-fn gmatch(
+/// What `string.gmatch` begins with: subject and pattern as strings, and where it looks first. The prelude keeps them: an
+/// iterator that kept them here would take two of the places that the host has for what it holds of a machine, and those
+/// are not many.
+fn gmatch_start(
+    (subject, pattern, init): (LuaString, LuaString, Option<i64>),
+) -> mlua::Result<(LuaString, LuaString, Option<usize>)> {
+    let from = start_of(init, subject.as_bytes().len());
+    Ok((subject, pattern, from))
+}
+
+/// The next match of an iterator: where it ends, and its captures.
+fn gmatch_step(
     lua: &Lua,
     meter: &Rc<Meter>,
-    (subject, pattern, init): (LuaString, LuaString, Option<i64>),
-) -> mlua::Result<mlua::Function> {
-    let meter = meter.clone();
-    let mut from = start_of(init, subject.as_bytes().len());
-    let mut last_end = None;
-    lua.create_function_mut(move |lua, ()| {
-        let (subject, pattern) = (subject.as_bytes(), pattern.as_bytes());
-        let Some(mut at) = from else { return Ok(MultiValue::new()) };
-        let found = metered(lua, &meter, &subject, &pattern, |m| {
-            // In gmatch an anchor has no meaning of its own, as the manual says; a match may not end where the last did.
-            while at <= subject.len() {
-                if let Some(end) = m.match_at(at)?
-                    && Some(end) != last_end
-                {
-                    return Ok(Some((at, end, m.caught(at, end, true)?)));
-                }
-                at += 1;
+    (subject, pattern, mut at, last_end): (LuaString, LuaString, usize, Option<usize>),
+) -> mlua::Result<MultiValue> {
+    let (subject, pattern) = (subject.as_bytes(), pattern.as_bytes());
+    let found = metered(lua, meter, &subject, &pattern, |m| {
+        // In gmatch an anchor has no meaning of its own, as the manual says; a match may not end where the last did.
+        while at <= subject.len() {
+            if let Some(end) = m.match_at(at)?
+                && Some(end) != last_end
+            {
+                return Ok(Some((end, m.caught(at, end, true)?)));
             }
-            Ok(None)
-        })?;
-        let Some((_, end, caught)) = found else {
-            from = None;
-            return Ok(MultiValue::from_vec(vec![Value::Nil]));
-        };
-        from = Some(end);
-        last_end = Some(end);
-        let mut values = Vec::with_capacity(caught.len());
-        push_captures(lua, &subject, &caught, &mut values)?;
-        Ok(MultiValue::from_vec(values))
-    })
+            at += 1;
+        }
+        Ok(None)
+    })?;
+    let Some((end, caught)) = found else { return Ok(MultiValue::from_vec(vec![Value::Nil])) };
+    let mut values = Vec::with_capacity(caught.len() + 1);
+    values.push(Value::Integer(end as i64));
+    push_captures(lua, &subject, &caught, &mut values)?;
+    Ok(MultiValue::from_vec(values))
 }
 
 /// Bytes being put together, never more than one callback may keep.

@@ -125,6 +125,7 @@ fn said(effect: &Effect) -> String {
         Effect::Backfill(n) => format!("backfill {n}"),
         Effect::Notify { to, notification } => format!("notify {} {}", names(to), notification.get()),
         Effect::Chat { channel, content, .. } => format!("chat {channel} {content}"),
+        Effect::SetRoom { name, members } => format!("room {name} {}", names(members)),
         Effect::Log(line) => format!("log {line}"),
         Effect::Finish(result) => format!("finish {}", result.get()),
         Effect::Load { owner, collection, key } => format!("load {} {collection}/{key}", names(owner.as_slice())),
