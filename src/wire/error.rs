@@ -139,7 +139,7 @@ reasons! {
     // Chat
     InvalidChannelId "invalid_channel_id" "chat.invalid_channel_id" 400 never None, "A channel is match:<id>, room:<name>, dm:<lo>:<hi>, global:<name> or an open one of this server";
     DirectChannel "not_authorized" "chat.direct_channel" 403 never None, "A direct channel is between two players; leave either a notification, or say it in another channel";
-    RoomNotFound "not_found" "chat.room_not_found" 404 never None, "No room has this name; an operator makes it with PUT /ops/v1/rooms/:name";
+    RoomNotFound "not_found" "chat.room_not_found" 404 never None, "No room has this name; a game or an operator (PUT /ops/v1/rooms/:name) says who is in it";
     TooManyChannels "too_many_channels" "chat.too_many_channels" 429 never None, "You are in as many channels as allowed; leave one first";
     Muted "muted" "chat.muted" 403 later None, "You are muted; see details.retry_ms and details.reason where given";
     SlowMode "slow_mode" "chat.slow_mode" 429 later None, "This channel is in slow mode; see details.retry_ms";

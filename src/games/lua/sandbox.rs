@@ -373,6 +373,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_library_panics_over_is_a_fault_of_the_file() {
+        let broken = guarded::<()>("match.lua", || panic!("out of auxiliary stack space"));
+        assert_eq!(broken.unwrap_err().file, "match.lua");
+        assert_eq!(guarded("match.lua", || Ok(1)), Ok(1));
+    }
+
+    #[test]
+    fn numbers_that_are_one_as_floats_have_an_order() {
+        let (large, float) = (Value::Integer(i64::MAX), Value::Number(9_223_372_036_854_775_808.0));
+        assert_eq!((compare(&large, &float), compare(&float, &large)), (Ordering::Less, Ordering::Greater));
+        assert_eq!(compare(&Value::Integer(2), &Value::Number(1.5)), Ordering::Greater);
+    }
+
+    #[test]
     fn modules_stay_in_the_folder() {
         assert_eq!(module_file("arena", "bots.chaser").unwrap(), "arena/bots/chaser.lua");
         assert_eq!(module_file("", "physics").unwrap(), "physics.lua");
