@@ -349,6 +349,8 @@ impl ChannelActor {
             return self.turn_away(&who, welcome, reason.into());
         }
         self.welcome(&who, self.name.to_string(), welcome);
+        // Back before all was told that was on its way when they left: told to them once.
+        self.parting.retain(|(session, ..)| *session != who.session_id);
         self.channel.join(who.session_id, who.player, who.outlet);
     }
 

@@ -83,6 +83,12 @@ pub trait Game {
         &[]
     }
 
+    /// Whether it was not told yet of somebody who left, for lack of time: it is told now if there is some again, and nobody
+    /// is let in before.
+    fn is_behind(&mut self, _cx: &mut GameCx<'_>) -> bool {
+        false
+    }
+
     /// What becomes of something a player says in the match's channel, before anybody reads it: it passes, reads
     /// differently, or is refused. The game's state stays as it is: what is said is not an input.
     fn judge_chat(&mut self, _sender: PlayerId, _text: &str) -> FilterVerdict {

@@ -415,6 +415,13 @@ impl Stage {
         }
     }
 
+    /// Whether the game was not told yet of somebody who left. See [`Game::is_behind`].
+    pub fn is_behind(&mut self, unix_us: u64) -> bool {
+        let behind = self.with_game(unix_us, |game, cx| game.is_behind(cx));
+        self.settle();
+        behind
+    }
+
     /// What becomes of something a player says in the match's channel.
     pub fn judge_chat(&mut self, sender: PlayerId, text: &str) -> FilterVerdict {
         self.game.judge_chat(sender, text)

@@ -136,6 +136,13 @@ pub const CATCH_UP_TICKS_MAX: u32 = 4;
 /// comes first. So the ticks of several slow matches on one thread do not add up for their neighbours.
 pub const SLOW_TICK_US: u32 = 2_000;
 
+/// Milliseconds that somebody waits for a game to hear who left before them. Over: the game is asked all the same, and
+/// refuses.
+pub const BEHIND_WAIT_MS: u64 = 2_000;
+
+/// Milliseconds until it is asked again whether it has.
+pub const BEHIND_AGAIN_MS: u64 = 20;
+
 /// Phase slots that matches of one rate are spread over within a tick period.
 pub const PHASE_SLOTS: u32 = 64;
 

@@ -142,6 +142,12 @@ impl ChannelActor {
     pub(super) fn say(&mut self, who: &Listener, cid: Option<Cid>, content: &str, ctx: &mut Context<Self>) {
         let sender = Sender::Player(who.player, who.session_id);
         let reply = Reply::to(who, cid);
+        if let Place::Match(match_id) = self.channel.place()
+            && self.realm.directory.card(*match_id).is_none()
+        {
+            // Some have left already, and what is said is for all.
+            return reply.refuse(&self.realm, Reason::NotAuthorized);
+        }
         if let Some(refusal) = muted(&self.realm, who.player, &self.name) {
             return reply.refuse(&self.realm, refusal);
         }

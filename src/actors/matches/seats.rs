@@ -474,7 +474,7 @@ impl Handler<Join> for MatchActor {
             // Found in the directory a moment before it opened: `Open` is the next message.
             return ctx.notify(join);
         }
-        self.in_turn(ctx, move |this, ctx| this.join(join, ctx));
+        self.let_in(ctx, Box::new(move |this, ctx| this.join(join, ctx)));
     }
 }
 
@@ -490,7 +490,7 @@ impl Handler<Reinforce> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, Reinforce { group, queued }: Reinforce, ctx: &mut Context<Self>) {
-        self.in_turn(ctx, move |this, ctx| this.reinforce(group, queued, ctx));
+        self.let_in(ctx, Box::new(move |this, ctx| this.reinforce(group, queued, ctx)));
     }
 }
 

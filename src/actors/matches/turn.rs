@@ -1,8 +1,14 @@
 //! What a match does between its ticks, one slow match at a time.
 
+use std::time::Duration;
+
 use actix::prelude::*;
 
 use super::MatchActor;
+use crate::limits::{BEHIND_AGAIN_MS, BEHIND_WAIT_MS};
+
+/// What is done for a match.
+pub(super) type Deed = Box<dyn FnOnce(&mut MatchActor, &mut Context<MatchActor>)>;
 
 impl MatchActor {
     /// Does what may call the game: at once where the match is quick, in its turn among those that take long where it is
@@ -20,6 +26,26 @@ impl MatchActor {
             this.take(ctx, what);
             drop(turn);
         }));
+    }
+
+    /// Lets somebody in, in its turn and once the game knows who left: to one that still counts them, whoever comes would be
+    /// one too many, and whoever comes back would be gone by what it hears next.
+    pub(super) fn let_in(&mut self, ctx: &mut Context<Self>, deed: Deed) {
+        let until_us = self.realm.clock.now_us() + BEHIND_WAIT_MS * 1_000;
+        self.let_in_until(until_us, ctx, deed);
+    }
+
+    fn let_in_until(&mut self, until_us: u64, ctx: &mut Context<Self>, deed: Deed) {
+        self.in_turn(ctx, move |this, ctx| {
+            let clock = this.realm.clock;
+            let waits = !this.over && clock.now_us() < until_us && this.stage.is_behind(clock.unix_us());
+            if !waits {
+                return deed(this, ctx);
+            }
+            this.carry_out(ctx);
+            let again = Duration::from_millis(BEHIND_AGAIN_MS);
+            ctx.run_later(again, move |this, ctx| this.let_in_until(until_us, ctx, deed));
+        });
     }
 
     fn take(&mut self, ctx: &mut Context<Self>, what: impl FnOnce(&mut Self, &mut Context<Self>)) {

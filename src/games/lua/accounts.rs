@@ -147,6 +147,21 @@ fn a_large_state_is_not_copied_at_a_join_and_costs_its_script_nothing() {
 }
 
 #[test]
+fn a_long_file_of_many_items_has_the_memory_of_a_match_to_be_compiled() {
+    let item = |n: usize| {
+        format!("{{ id = {n}, name = 'item {n}', power = {}, cost = {}, tags = {{ 'a', 'b' }} }},\n", n % 90, n * 25)
+    };
+    let items: String = (0..2_000).map(item).collect();
+    let text = format!(
+        "items = {{ {items} }}\nfunction get_state(id, state) return {{ n = #items, last = items[2000].cost }} end"
+    );
+    assert!(text.len() > 120_000);
+    let loads = Allowance { cpu_load_us: 10_000_000, memory_bytes: 4 << 20, ..Allowance::default() };
+    let mut m = Played::of(script(&[("match.lua", &text)], loads), 1);
+    assert_eq!(m.view(Some(1)), r#"{"last":49975,"n":2000}"#);
+}
+
+#[test]
 fn loading_has_an_allowance_of_its_own_and_leaves_the_purse_full() {
     let text = "local n = 0 for i = 1, 200000 do n = n + i end
         bots = {script = 'bots.lua'}

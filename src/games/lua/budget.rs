@@ -364,10 +364,9 @@ impl Meter {
         self.short.get() && matches!(self.spent.get(), Some(Spent::Instructions | Spent::Cpu))
     }
 
-    /// Whether the entry was stopped by its processor time, of which it had less than a full purse holds.
-    pub(super) fn ran_out_early(&self) -> bool {
-        let had_us = self.entered.get().cpu_us as i64;
-        had_us < self.purse.full_us * 15 / 16 && self.spent.get() == Some(Spent::Cpu)
+    /// Whether the purse holds all that a callback may have, less what some quick ones take.
+    pub(super) fn is_as_good_as_full(&self) -> bool {
+        self.purse.left_us() >= self.purse.full_us as u64 * 15 / 16
     }
 
     /// A fresh allowance.
@@ -463,6 +462,17 @@ impl Meter {
     /// Work of the host's own that the script is the reason of.
     pub(super) fn bill(&self, took: Duration) {
         self.purse.spend(took.as_micros() as u64);
+    }
+
+    /// Runs `work`, which compiles a file, with all the memory that this entry may come to: no single piece of it is large.
+    pub(super) fn compiles<T>(self: &Rc<Self>, lua: &Lua, work: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
+        let limit = self.bytes_max.get();
+        self.limit.set(limit);
+        let _ = lua.set_memory_limit(limit);
+        let done = work();
+        self.seen_bytes.set(lua.used_memory());
+        self.look(lua);
+        done
     }
 
     /// What came in from outside is not growth of the script's.

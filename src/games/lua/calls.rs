@@ -190,18 +190,6 @@ impl LuaGame {
         self.run(name, player, |_| f.call::<R>(args))
     }
 
-    /// As [`Self::call`]; none where it was stopped because there was less for it than a callback may have.
-    pub(super) fn try_call<R: FromLuaMulti>(
-        &mut self,
-        name: &'static str,
-        player: Option<PlayerId>,
-        args: impl IntoLuaMulti,
-    ) -> Option<Called<R>> {
-        let Some(f) = self.lookup.find(name) else { return Some(Called::Absent) };
-        let (done, short) = self.run_once(name, player, true, |_| f.call::<R>(args));
-        (!short).then_some(done)
-    }
-
     /// Runs `work` as the callback of that name.
     pub(super) fn run<R>(
         &mut self,
@@ -209,37 +197,21 @@ impl LuaGame {
         player: Option<PlayerId>,
         work: impl FnOnce(&Machine) -> mlua::Result<R>,
     ) -> Called<R> {
-        let (done, short) = self.run_once(name, player, false, work);
-        if short {
-            self.left_out(name, false);
-        }
-        done
-    }
-
-    /// As [`Self::run`], and whether there was less for it than a callback may have, which nobody was told. What is done
-    /// `again` then may ask for all of it.
-    fn run_once<R>(
-        &mut self,
-        name: &'static str,
-        player: Option<PlayerId>,
-        again: bool,
-        work: impl FnOnce(&Machine) -> mlua::Result<R>,
-    ) -> (Called<R>, bool) {
         if self.barred {
-            return (Called::Failed, false);
+            return Called::Failed;
         }
         let entry = entry_of(name);
         // What the script was not told yet, and its new files, come first: until then nothing of the turn takes what that needs.
         let waits = (!self.owed.is_empty() || self.renewal.waits) && entry != Entry::Callback;
         if waits || self.machine.meter.is_over(entry) {
             self.left_out(name, waits);
-            return (Called::Failed, false);
+            return Called::Failed;
         }
         let done = self.machine.entry(entry, || work(&self.machine));
         if let Some(us) = self.machine.meter.gross_us() {
             let text = format!("{name} took {} of processor time in one step, many times what a match has", ms(us));
             self.fail(name, None, &mlua::Error::runtime(text), Blame::Gross);
-            return (Called::Failed, false);
+            return Called::Failed;
         }
         match done {
             Ok(value) => {
@@ -248,15 +220,16 @@ impl LuaGame {
                 {
                     trouble.did_well();
                 }
-                (Called::Done(value), false)
+                Called::Done(value)
             }
-            Err(_) if self.machine.meter.ran_short() || (again && self.machine.meter.ran_out_early()) => {
-                (Called::Failed, true)
+            Err(_) if self.machine.meter.ran_short() => {
+                self.left_out(name, false);
+                Called::Failed
             }
             Err(error) => {
                 let over = self.machine.meter.spent().is_some();
                 self.fail(name, player, &error, if over { Blame::OverBudget } else { Blame::Raised });
-                (Called::Failed, false)
+                Called::Failed
             }
         }
     }

@@ -30,18 +30,14 @@ impl LuaGame {
         self.tell_owed();
     }
 
-    /// Tells what waits, while there is enough to do it in full.
+    /// Tells what waits, while there is as good as all for it that a callback may have: one that is stopped half way for
+    /// lack of time has done half of what it does, which nobody can take back.
     pub(super) fn tell_owed(&mut self) {
         self.machine.meter.in_row(true);
-        while self.machine.meter.has_quarters(self.owed_quarters)
+        while self.machine.meter.is_as_good_as_full()
             && let Some(fact) = self.owed.pop_front()
         {
-            let untold = self.tell(fact);
-            self.owed_quarters = if untold.is_some() { 4 } else { 1 };
-            if let Some(untold) = untold {
-                self.owed.push_front(untold);
-                break;
-            }
+            self.tell(fact);
         }
         self.machine.meter.in_row(false);
     }
@@ -51,32 +47,24 @@ impl LuaGame {
         self.owed.iter().any(|fact| matches!(fact, Fact::Left(_)))
     }
 
-    /// Tells the script; gives back what it could not be told for lack of time. There was some and not all that a callback
-    /// may have, so with a full purse it is told, or over its budget.
-    fn tell(&mut self, fact: Fact) -> Option<Fact> {
+    fn tell(&mut self, fact: Fact) {
         let state = self.state.clone();
-        let (name, called) = match &fact {
+        let (name, called) = match fact {
             Fact::Left(player) => {
-                let id = self.id(*player).ok()?;
-                ("leave", self.try_call("leave", Some(*player), (id, state)))
+                let Ok(id) = self.id(player) else { return };
+                ("leave", self.call("leave", Some(player), (id, state)))
             }
             Fact::Resolved(template, result) => {
-                let result = convert::decode(&self.machine.lua, result).ok()?;
-                ("vote_resolved", self.try_call("vote_resolved", None, (template.as_str(), result, state)))
+                let Ok(result) = convert::decode(&self.machine.lua, &result) else { return };
+                ("vote_resolved", self.call("vote_resolved", None, (template, result, state)))
             }
             Fact::Vetoed(template, by) => {
-                let by = self.id(*by).ok()?;
-                ("vote_vetoed", self.try_call("vote_vetoed", None, (template.as_str(), by, state)))
+                let Ok(by) = self.id(by) else { return };
+                ("vote_vetoed", self.call("vote_vetoed", None, (template, by, state)))
             }
         };
-        match called {
-            Some(called) => {
-                if let Some(returned) = called.done() {
-                    self.take_state(name, returned);
-                }
-                None
-            }
-            None => Some(fact),
+        if let Some(returned) = called.done() {
+            self.take_state(name, returned);
         }
     }
 }

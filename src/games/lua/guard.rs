@@ -9,11 +9,13 @@
 //! look in time. A file that writes one is refused, with its line; the library makes none either.
 //!
 //! The third is what takes Lua long to compile, which nothing interrupts and which every match begins with: it goes along
-//! all jumps of an expression or a chain of `elseif` at each new one, along all of `goto`, `break` and labels, and along
-//! all variables of all functions around a name.
+//! all jumps of an expression or a chain of `elseif` at each new one, along all of `goto`, `break` and labels, along all
+//! variables of all functions around a name, and along all constants that fall into one place of its table of them.
 //!
 //! Everything else of the language stays as it is. The reader below knows strings, comments and words exactly as
 //! Lua's does; a file it cannot read Lua would not read either.
+
+use std::collections::{HashMap, HashSet};
 
 const THREE: &str = "(function(a,b,c)return a,b,c end)(";
 
@@ -39,6 +41,14 @@ const LOOKS_MAX: u64 = 20_000_000;
 
 const TOO_MANY_LOOKS: &str = "too many names within too many functions with too many variables for one file";
 
+/// Numbers of one file that are reckoned from numbers as it is compiled, as in `1 << 4`; sums and products aside, which are
+/// reckoned here as well.
+const FOLDED_MAX: u64 = 4_000;
+
+const TOO_MANY_FOLDED: &str = "more than 4000 numbers reckoned from numbers in one file";
+
+const COLLIDING: &str = "too many large numbers that collide in Lua's table of constants for one file";
+
 /// What Lua keeps of each kind per function at most.
 const LOCALS_MAX: u64 = 200;
 const UPVALUES_MAX: u64 = 255;
@@ -58,6 +68,7 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
     let mut open = vec![Open::of(What::Block)];
     let mut places = 0;
     let mut scopes = Scopes::default();
+    let mut constants = Constants::default();
     let mut last: [Option<Token<'_>>; 2] = [None, None];
     while let Some((start, token)) = reader.next()? {
         let line = reader.line;
@@ -86,6 +97,14 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
             return Err((line, TOO_MANY_PLACES));
         }
         scopes.see(token);
+        if let Token::Word(word) = token
+            && word.starts_with(|first: char| first.is_ascii_digit())
+        {
+            constants.see(word, last);
+            if constants.folded > FOLDED_MAX {
+                return Err((line, TOO_MANY_FOLDED));
+            }
+        }
         if scopes.looks > LOOKS_MAX {
             return Err((line, TOO_MANY_LOOKS));
         }
@@ -127,13 +146,26 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
                     top.joined = 0;
                 }
             }
-            Token::Symbol(bracket @ (b'(' | b'[' | b'{')) => open.push(Open::of(What::Bracket(bracket))),
+            Token::Symbol(bracket @ (b'(' | b'[' | b'{')) => {
+                let calls = match last[1] {
+                    Some(Token::Word(word)) => !KEYWORDS.contains(&word),
+                    before => matches!(before, Some(Token::Symbol(b')' | b']' | b'}'))),
+                };
+                open.push(Open { calls, ..Open::of(What::Bracket(bracket)) });
+            }
             Token::Symbol(close @ (b')' | b']' | b'}')) => {
                 let bracket = if close == b')' { b'(' } else { close - 2 };
                 if top.what != What::Bracket(bracket) {
                     return Err((line, UNBALANCED));
                 }
+                let within = if top.calls { 0 } else { top.joined };
                 open.pop();
+                // The jumps of what stands in round brackets are those of the expression around it.
+                if close == b')'
+                    && let Some(top) = open.last_mut()
+                {
+                    top.joined += within;
+                }
             }
             Token::Symbol(b'>') if last == [Some(Token::Symbol(b'<')), Some(Token::Word("close"))] => {
                 return Err((line, "<close> is not available: what it closes could not be metered"));
@@ -142,8 +174,85 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
         }
         last = [last[1], Some(token)];
     }
+    if constants.cost() > LOOKS_MAX {
+        return Err((reader.line, COLLIDING));
+    }
     out.push_str(&text[copied..]);
     Ok(out)
+}
+
+/// The numbers of a file, which a table keeps by their remainder: below 65,536 there are too few of one remainder.
+#[derive(Default)]
+struct Constants {
+    large: HashSet<u64>,
+    large_uses: u64,
+    uses: u64,
+    /// What numbers come to so far that stand between signs, and which sign: none where it is more than a sum or a product.
+    running: Option<(u64, Option<u8>)>,
+    /// Numbers reckoned from numbers whose value is not known here.
+    folded: u64,
+}
+
+impl Constants {
+    fn see(&mut self, word: &str, before: [Option<Token<'_>>; 2]) {
+        let after_number = match before[0] {
+            Some(Token::Word(word)) => word.starts_with(|first: char| first.is_ascii_digit()),
+            // `>>` and `//`, of which the first half was seen as a sign.
+            other => other == Some(Token::Symbol(b')')) || (other.is_some() && other == before[1]),
+        };
+        let sign = match before[1] {
+            Some(Token::Symbol(sign @ (b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'&' | b'|' | b'~' | b'>'))) => {
+                Some(sign)
+            }
+            // `<<`, or a text.
+            Some(Token::Text) => Some(b'<'),
+            _ => None,
+        };
+        let number = match word.strip_prefix("0x").or(word.strip_prefix("0X")) {
+            // It wraps around, as in Lua.
+            Some(hex) => hex.bytes().try_fold(0u64, |n, digit| {
+                Some(n.wrapping_mul(16).wrapping_add(u64::from(char::from(digit).to_digit(16)?)))
+            }),
+            None => word.parse().ok(),
+        };
+        self.uses += 1;
+        self.keep(number);
+        let Some(sign) = sign.filter(|_| after_number) else {
+            self.running = number.map(|number| (number, None));
+            return;
+        };
+        let reckoned = self.running.zip(number).and_then(|((so_far, with), number)| match sign {
+            _ if with.is_some_and(|with| with != sign) => None,
+            b'+' => Some(so_far.wrapping_add(number)),
+            b'-' => Some(so_far.wrapping_sub(number)),
+            b'*' => Some(so_far.wrapping_mul(number)),
+            _ => None,
+        });
+        self.keep(reckoned);
+        self.folded += u64::from(reckoned.is_none());
+        self.running = reckoned.map(|reckoned| (reckoned, Some(sign)));
+    }
+
+    fn keep(&mut self, number: Option<u64>) {
+        if let Some(number) = number.filter(|number| *number > 0xffff) {
+            self.large.insert(number);
+            self.large_uses += 1;
+        }
+    }
+
+    /// Looks that the fullest place of the table costs while it fills and is asked.
+    fn cost(&self) -> u64 {
+        let fullest = |log: u32| {
+            let mut places: HashMap<u64, u64> = HashMap::new();
+            for number in &self.large {
+                *places.entry(number % ((1 << log) - 1)).or_default() += 1;
+            }
+            places.values().max().copied().unwrap_or(0)
+        };
+        // As large as the table becomes, and every size before that.
+        let worst = if self.large.len() < 256 { 256 } else { (8..=16).map(fullest).max().unwrap_or(0) };
+        worst * self.large_uses + self.folded * self.uses
+    }
 }
 
 /// How much Lua looks for names: never less than it does.
@@ -237,13 +346,15 @@ struct Open {
     what: What,
     /// `and` and `or` since an expression began here.
     joined: u32,
+    /// Round brackets around what a function is called with: every value there is an expression of its own.
+    calls: bool,
     /// `elseif` of the `if` that this is.
     branches: u32,
 }
 
 impl Open {
     fn of(what: What) -> Self {
-        Self { what, joined: 0, branches: 0 }
+        Self { what, joined: 0, calls: false, branches: 0 }
     }
 }
 
@@ -395,6 +506,37 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn brackets_hide_no_jumps_and_numbers_do_not_collide() {
+        let chain = |depth: usize, each: usize| {
+            let mut inner = "A".to_owned();
+            for _ in 0..depth {
+                inner = format!("({inner}{})", " and A".repeat(each));
+            }
+            format!("local A local x = {inner}")
+        };
+        assert!(harden(&chain(4, 100)).is_ok());
+        assert_eq!(harden(&chain(10, 490)), Err((1, TOO_MANY_JUMPS)));
+        // As arguments and entries they are each an expression of its own.
+        let apart = format!("f({} A and B)", "A and B, ".repeat(2_000));
+        assert!(harden(&apart).is_ok());
+
+        let numbers =
+            |count: usize, step: usize| (9..9 + count).map(|n| format!("a={}\n", n * step)).collect::<String>();
+        assert!(harden(&(numbers(8_000, 8_192) + &"a=73719\n".repeat(8_000))).is_ok());
+        let colliding = numbers(8_000, 8_191) + &"a=73719\n".repeat(16_000);
+        assert_eq!(harden(&colliding).unwrap_err().1, COLLIDING);
+        let products = (9..8_009).map(|n| format!("a=8191*{n}\n")).collect::<String>();
+        assert_eq!(harden(&products).unwrap_err().1, COLLIDING);
+        let folded = (1..5_000).map(|n| format!("a=8191//{n}\n")).collect::<String>();
+        assert_eq!(harden(&folded).unwrap_err().1, TOO_MANY_FOLDED);
+        // Items, prices and times of an honest file.
+        let items: String = (0..8_000)
+            .map(|n| format!("{{id={}, cost={}, wait=60*{}, at={}}},\n", 100_000 + n, n * 250, n % 40, n as f64 * 0.5))
+            .collect();
+        assert_eq!(harden(&format!("items = {{{items}}}")).err(), None);
+    }
 
     #[test]
     fn names_within_many_functions_are_counted_before_they_are_compiled() {

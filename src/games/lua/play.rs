@@ -72,8 +72,6 @@ pub struct LuaGame {
     pub(super) inputs_left_out: u64,
     /// What happened and the script was not told yet, oldest first.
     pub(super) owed: VecDeque<Fact>,
-    /// Quarters of a full purse that the first of them needs: all of it once less was not enough.
-    pub(super) owed_quarters: u64,
     /// What judges what is said, once something was: for which version of the script, and none where that has no good
     /// one.
     pub(super) filter: Option<(u64, Option<WordFilter>)>,
@@ -128,7 +126,6 @@ impl LuaGame {
             turn_overspent: false,
             inputs_left_out: 0,
             owed: VecDeque::new(),
-            owed_quarters: 1,
             filter: None,
         };
         game.load_bots();
@@ -370,6 +367,17 @@ impl Game for LuaGame {
                 game.fail("join", Some(player), &error, Blame::None);
             }
             Err(refused)
+        })
+    }
+
+    fn is_behind(&mut self, cx: &mut GameCx<'_>) -> bool {
+        if self.owed.is_empty() {
+            return false;
+        }
+        self.within(cx, |game| {
+            game.machine.meter.fill(Entry::Callback);
+            game.tell_owed();
+            game.owes_a_leave()
         })
     }
 

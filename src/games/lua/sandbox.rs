@@ -92,12 +92,10 @@ impl Machine {
         let base = file.rsplit_once('/').map_or("", |(dir, _)| dir);
         self.entry(Entry::Load, || {
             env.raw_set("require", self.own.require_for.call::<Function>((base, env))?)?;
-            self.lua
-                .load(text.as_ref())
-                .set_name(format!("@{file}"))
-                .set_mode(ChunkMode::Text)
-                .set_environment(env.clone())
-                .call::<Value>(())
+            let chunk = self.lua.load(text.as_ref()).set_name(format!("@{file}")).set_mode(ChunkMode::Text);
+            let chunk = chunk.set_environment(env.clone());
+            // What a file is compiled to has all the memory of a match, in as many pieces as it has functions.
+            self.meter.compiles(&self.lua, || chunk.into_function())?.call::<Value>(())
         })
     }
 
@@ -259,7 +257,7 @@ fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host
             }
             m.charge(lua, text.len() as u64 / 4 + LARGE_CHARGE)?;
             let chunk = lua.load(text.as_ref()).set_name(format!("@{file}")).set_mode(ChunkMode::Text);
-            chunk.set_environment(env).into_function()
+            m.compiles(lua, || chunk.set_environment(env).into_function())
         })?,
     )
 }
@@ -326,9 +324,8 @@ fn ordered_keys(lua: &Lua, meter: &Rc<Meter>, host: &Host, t: &Table) -> mlua::R
     let mut keys: Vec<Value> = Vec::new();
     t.for_each(|key: Value, _: Value| {
         keys.push(key);
-        Ok(())
+        pay_as_one_goes(lua, meter, keys.len() as u64, 4)
     })?;
-    meter.charge(lua, keys.len() as u64 * 4)?;
     keys.sort_by(compare);
     if keys.last().is_some_and(|key| rank(key) == 3) {
         host.saw_unordered_keys();
@@ -346,6 +343,7 @@ fn key_after(lua: &Lua, meter: &Rc<Meter>, t: &Table, key: &Value) -> mlua::Resu
         let (mut found, mut after) = (false, Value::Nil);
         t.for_each(|k: Value, _: Value| {
             seen += 1;
+            pay_as_one_goes(lua, meter, seen, 2)?;
             if found && after.is_nil() && rank(&k) == 3 {
                 after = k;
             } else if k == *key {
@@ -353,19 +351,26 @@ fn key_after(lua: &Lua, meter: &Rc<Meter>, t: &Table, key: &Value) -> mlua::Resu
             }
             Ok(())
         })?;
-        meter.charge(lua, seen * 2)?;
         return Ok(after);
     }
     t.for_each(|k: Value, _: Value| {
         seen += 1;
+        pay_as_one_goes(lua, meter, seen, 2)?;
         let later = key.is_nil() || compare(&k, key) == Ordering::Greater;
         if later && (best.is_nil() || compare(&k, &best) == Ordering::Less) {
             best = k;
         }
         Ok(())
     })?;
-    meter.charge(lua, seen * 2)?;
     Ok(best)
+}
+
+/// Entries between two payments of those who go through a table: the way to the next of keys that were chosen to collide
+/// is as long as there are keys.
+const SEEN_UNPAID: u64 = 64;
+
+fn pay_as_one_goes(lua: &Lua, meter: &Rc<Meter>, seen: u64, each: u64) -> mlua::Result<()> {
+    if seen.is_multiple_of(SEEN_UNPAID) { meter.charge(lua, SEEN_UNPAID * each) } else { Ok(()) }
 }
 
 #[cfg(test)]
