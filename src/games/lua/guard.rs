@@ -308,12 +308,23 @@ impl Scopes {
             (Declares::Attribute, _) => Declares::Attribute,
             _ => Declares::Nothing,
         };
-        let Token::Word(word) = token else { return };
+        let Token::Word(word) = token else {
+            if token == Token::Symbol(b';') {
+                // At every statement Lua goes along the constants among a function's variables.
+                self.looks += self.functions.last().map_or(0, |scope| scope.declared.min(LOCALS_MAX));
+            }
+            return;
+        };
         // `local function f` is one, too.
         if before == Declares::Variable || before == Declares::Parameters {
             self.functions.last_mut().into_iter().for_each(|scope| scope.declared += 1);
         }
-        if word.starts_with(|first: char| first.is_ascii_digit()) || KEYWORDS.contains(&word) {
+        if word.starts_with(|first: char| first.is_ascii_digit()) {
+            return;
+        }
+        if KEYWORDS.contains(&word) {
+            // As above: most of them begin or end a statement.
+            self.looks += self.functions.last().map_or(0, |scope| scope.declared.min(LOCALS_MAX));
             return;
         }
         let (mut outer, mut looks) = (0, 0);
@@ -556,6 +567,9 @@ mod tests {
         };
         assert!(harden(&nested(3, 2_000)).is_ok());
         assert_eq!(harden(&nested(80, 6_200)), Err((1, TOO_MANY_LOOKS)));
+        let constants: String = (0..198).map(|n| format!("local c{n} <const> = 1 ")).collect();
+        assert_eq!(harden(&(constants.clone() + &";".repeat(200_000))), Err((1, TOO_MANY_LOOKS)));
+        assert!(harden(&(constants + &"x = 1; if x then x = 2 end;".repeat(2_000))).is_ok());
         // A large honest file: functions that use what stands at its top, and variables of their own.
         let top: String = (0..60).map(|n| format!("local top{n} = {n}\n")).collect();
         let one = |n: usize| {
