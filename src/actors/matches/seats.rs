@@ -127,11 +127,15 @@ impl MatchActor {
         self.founded |= founds;
         let player = member.player;
         let outlet = member.outlet.clone();
-        let reclaims = !self.over && !spectate && self.take_back(player);
+        let lives = self.realm.directory.member(player).is_some();
+        let reclaims = lives && !self.over && !spectate && self.take_back(player);
         // A seat that a bot plays on in is theirs to take back, and no place where they are already.
         let sits = self.stage.roster.is_seated(player) && !self.stage.roster.is_bot(player);
         let already = !self.over && (sits || (spectate && self.stage.roster.is_spectator(player)));
-        let outcome = if reclaims {
+        let outcome = if !lives {
+            // Shown out of the server while they waited: nobody is told of somebody who never was here.
+            Err(Refusal::from(Reason::MatchNotFound))
+        } else if reclaims {
             Ok(true)
         } else if already {
             Ok(false)
@@ -317,7 +321,10 @@ impl MatchActor {
         let (mut gone, mut shut_out) = (Vec::new(), Vec::new());
         // Seats first, so that everybody is told of the same group.
         group.retain(|member| {
-            if queued.is_some() && self.realm.directory.member(member.player).is_none() {
+            let directory = &self.realm.directory;
+            // Their seat is theirs since the group was made, unless they left while the match was not ready for them.
+            let claimed = directory.seat(member.player) == Some(self.stage.id);
+            if queued.is_some() && (!claimed || directory.member(member.player).is_none()) {
                 self.realm.directory.release_seat(member.player, self.stage.id);
                 gone.push(member.player);
                 return false;
