@@ -74,6 +74,8 @@ pub struct MatchActor {
     /// It was made for players who asked for it: without any it ends.
     founded: bool,
     pace: Pace,
+    /// Who is let in as soon as the game knows who left, in order, and until when they wait at most.
+    coming: VecDeque<(u64, turn::Deed)>,
     /// The result of a match whose open votes are being called off.
     last_word: Option<Json>,
     over: bool,
@@ -178,6 +180,7 @@ impl MatchActor {
             enrolled: false,
             founded: false,
             pace,
+            coming: VecDeque::new(),
             last_word: None,
             over: false,
             unsaid: None,

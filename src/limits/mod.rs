@@ -140,6 +140,9 @@ pub const SLOW_TICK_US: u32 = 2_000;
 /// refuses.
 pub const BEHIND_WAIT_MS: u64 = 2_000;
 
+/// How many of them wait for one match. Over: as above, at once.
+pub const BEHIND_WAITING_MAX: usize = 1_024;
+
 /// Milliseconds until it is asked again whether it has.
 pub const BEHIND_AGAIN_MS: u64 = 20;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::MatchActor;
-use crate::limits::{BEHIND_AGAIN_MS, BEHIND_WAIT_MS};
+use crate::limits::{BEHIND_AGAIN_MS, BEHIND_WAIT_MS, BEHIND_WAITING_MAX};
 
 /// What is done for a match.
 pub(super) type Deed = Box<dyn FnOnce(&mut MatchActor, &mut Context<MatchActor>)>;
@@ -28,23 +28,31 @@ impl MatchActor {
         }));
     }
 
-    /// Lets somebody in, in its turn and once the game knows who left: to one that still counts them, whoever comes would be
-    /// one too many, and whoever comes back would be gone by what it hears next.
+    /// Lets somebody in, in its turn, behind whoever came before, and once the game knows who left: to one that still counts
+    /// them, whoever comes would be one too many, and whoever comes back would be gone by what it hears next.
     pub(super) fn let_in(&mut self, ctx: &mut Context<Self>, deed: Deed) {
-        let until_us = self.realm.clock.now_us() + BEHIND_WAIT_MS * 1_000;
-        self.let_in_until(until_us, ctx, deed);
+        if self.coming.len() >= BEHIND_WAITING_MAX {
+            return self.in_turn(ctx, deed);
+        }
+        self.coming.push_back((self.realm.clock.now_us() + BEHIND_WAIT_MS * 1_000, deed));
+        if self.coming.len() == 1 {
+            self.let_next_in(ctx);
+        }
     }
 
-    fn let_in_until(&mut self, until_us: u64, ctx: &mut Context<Self>, deed: Deed) {
-        self.in_turn(ctx, move |this, ctx| {
+    fn let_next_in(&mut self, ctx: &mut Context<Self>) {
+        self.in_turn(ctx, |this, ctx| {
             let clock = this.realm.clock;
-            let waits = !this.over && clock.now_us() < until_us && this.stage.is_behind(clock.unix_us());
-            if !waits {
-                return deed(this, ctx);
+            while let Some((until_us, _)) = this.coming.front() {
+                if !this.over && clock.now_us() < *until_us && this.stage.is_behind(clock.unix_us()) {
+                    this.carry_out(ctx);
+                    ctx.run_later(Duration::from_millis(BEHIND_AGAIN_MS), Self::let_next_in);
+                    return;
+                }
+                if let Some((_, deed)) = this.coming.pop_front() {
+                    deed(this, ctx);
+                }
             }
-            this.carry_out(ctx);
-            let again = Duration::from_millis(BEHIND_AGAIN_MS);
-            ctx.run_later(again, move |this, ctx| this.let_in_until(until_us, ctx, deed));
         });
     }
 

@@ -82,7 +82,7 @@ fn the_stage_says_when_nothing_ticks() {
 
 /// A leave takes most of what a match has: one that finds less waits for all of it, and nobody is let in before it.
 #[test]
-fn a_leave_that_ran_short_is_told_again_and_before_anybody_joins() {
+fn a_leave_waits_for_all_it_may_need_and_is_told_before_anybody_joins() {
     let text = "function init() return {here = {}} end
         function join(id, state) state.here[id] = true return state end
         function leave(id, state) local t = os.clock for i = 1, 30000 do t = i end state.here[id] = nil return state end";

@@ -250,7 +250,8 @@ impl Constants {
             places.values().max().copied().unwrap_or(0)
         };
         // As large as the table becomes, and every size before that.
-        let worst = if self.large.len() < 256 { 256 } else { (8..=16).map(fullest).max().unwrap_or(0) };
+        let worst =
+            if self.large.len() < 256 { self.large.len() as u64 } else { (8..=16).map(fullest).max().unwrap_or(0) };
         worst * self.large_uses + self.folded * self.uses
     }
 }
