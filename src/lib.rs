@@ -15,7 +15,7 @@
 //! - An actor never waits for another actor's answer on a path that a player can trigger.
 //! - Every queue has a bound, and the bound its policy, in [`limits`].
 //! - `actix_web_actors` is named in `gateway/ws.rs` alone.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod actors;
 pub mod bench;

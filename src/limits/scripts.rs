@@ -42,6 +42,11 @@ impl Default for Scripts {
 /// be larger, so no single instruction can take long.
 pub const SCRIPT_STEP_BYTES_MAX: usize = 512 * 1024;
 
+/// Steps along chains of numbers that collide, which a table of a script may take to grow: some three milliseconds that
+/// nothing interrupts, and a hundred times what numbers come to that nobody chose for it. Over: it does not grow, and the
+/// callback is stopped.
+pub const SCRIPT_CHAIN_STEPS_MAX: u64 = 1 << 20;
+
 /// How many times what a match may make its neighbours late (`scripts.cpu_ms`) one entry into its script may take. A step
 /// that nothing interrupts can come to that only by intent. Over: the match ends at once, whatever its strikes.
 pub const SCRIPT_GROSS_TIMES: u64 = 2;
@@ -111,6 +116,9 @@ pub const FAULT_BYTES_MAX: usize = 500;
 
 /// Bytes of a traceback that are passed on. Over: cut.
 pub const TRACEBACK_BYTES_MAX: usize = 2_000;
+
+/// Keys of a vote's configuration as a script writes it, some of which it may have invented. Over: the call answers `{error=...}`.
+pub const VOTE_KEYS_MAX: usize = 64;
 
 /// Phases of one game. Over: the rest is ignored.
 pub const PHASES_MAX: usize = 64;

@@ -14,7 +14,7 @@ use crate::games::{Effect, Json};
 use crate::ids::{PlayerId, VoteId};
 use crate::limits::scripts::{
     CHANNEL_ID_BYTES_MAX, LOG_CHARS_MAX, META_BYTES_MAX, SCRIPT_NOTICES_BURST, SCRIPT_ROOM_MEMBERS_MAX,
-    STORED_BYTES_MAX, STORED_NAME_BYTES_MAX,
+    STORED_BYTES_MAX, STORED_NAME_BYTES_MAX, VOTE_KEYS_MAX,
 };
 use crate::limits::{EVENT_BYTES_MAX, NOTICE_TYPE_BYTES_MAX, OPS_TEXT_BYTES_MAX};
 
@@ -418,8 +418,14 @@ fn vote_open(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
 
 /// A copy of a vote's configuration with each option as `{id =, label =}`, also where the author wrote bare strings.
 pub(super) fn with_plain_options(lua: &Lua, config: &Table) -> mlua::Result<Table> {
-    let copy = lua.create_table()?;
-    config.for_each(|key: Value, value: Value| copy.raw_set(key, value))?;
+    let (copy, mut keys) = (lua.create_table()?, 0);
+    config.for_each(|key: Value, value: Value| {
+        keys += 1;
+        if keys > VOTE_KEYS_MAX {
+            return Err(mlua::Error::runtime(format!("a vote's configuration has at most {VOTE_KEYS_MAX} keys")));
+        }
+        copy.raw_set(key, value)
+    })?;
     if let Value::Table(options) = copy.raw_get("options")? {
         let plain = lua.create_table()?;
         for option in options.sequence_values::<Value>().take(1_000) {

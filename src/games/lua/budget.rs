@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use mlua::{HookTriggers, Lua, VmState};
 
+use super::heap::{Heap, Memory};
 use super::purse::{Purse, purse_us};
 use super::report::{Place, place_on_stack};
 use crate::limits::Scripts;
@@ -121,6 +122,8 @@ pub(super) enum Spent {
     Instructions,
     Cpu,
     Memory,
+    /// A table of numbers that collide was to grow: see [`Memory`].
+    Chains,
 }
 
 impl Spent {
@@ -129,6 +132,9 @@ impl Spent {
             Spent::Instructions => "over its budget of instructions",
             Spent::Cpu => "over its budget of processor time",
             Spent::Memory => "over its budget of memory",
+            Spent::Chains => {
+                "thousands of numbers that collide, as keys of one table, are over its budget of processor time"
+            }
         }
     }
 }
@@ -173,6 +179,7 @@ pub(super) struct Meter {
     allowance: Allowance,
     left: Cell<i64>,
     spent: Cell<Option<Spent>>,
+    memory: Rc<Memory>,
     /// Where it ran out.
     place: RefCell<Option<Place>>,
     /// Instructions between two looks, as the hook is set.
@@ -186,8 +193,6 @@ pub(super) struct Meter {
     /// Bytes of a machine that holds nothing of a script yet, and the most the current entry may come to hold.
     bare_bytes: Cell<usize>,
     bytes_max: Cell<usize>,
-    /// The machine's limit as it is set; 0 for none.
-    limit: Cell<usize>,
     /// What the turn has left, and what of it inputs may still use.
     turn_left: Cell<u64>,
     inputs_left: Cell<u64>,
@@ -228,12 +233,13 @@ struct Entered {
 
 impl Meter {
     /// A meter that watches `lua`. Until the first [`Meter::begin`] everything is allowed.
-    pub(super) fn watch(lua: &Lua, allowance: Allowance) -> mlua::Result<Rc<Self>> {
+    pub(super) fn watch(lua: &Heap, allowance: Allowance) -> mlua::Result<Rc<Self>> {
         let entered = Entered { entry: Entry::Load, instructions: 0, cpu_us: u64::MAX / 2, began: Instant::now() };
         let meter = Rc::new(Self {
             allowance,
             left: Cell::new(i64::MAX),
             spent: Cell::new(None),
+            memory: Rc::clone(lua.memory()),
             place: RefCell::default(),
             every: Cell::new(HOOK_EVERY),
             places_from: Cell::new(usize::MAX),
@@ -241,7 +247,6 @@ impl Meter {
             last_place: RefCell::default(),
             bare_bytes: Cell::new(0),
             bytes_max: Cell::new(0),
-            limit: Cell::new(0),
             turn_left: Cell::new(allowance.instructions_turn),
             inputs_left: Cell::new(allowance.instructions_turn / 2),
             still: Cell::new(true),
@@ -267,8 +272,8 @@ impl Meter {
     }
 
     /// The machine holds nothing of a script yet: what it holds more from here on is the script's.
-    pub(super) fn bare(&self, lua: &Lua) {
-        self.bare_bytes.set(lua.used_memory());
+    pub(super) fn bare(&self) {
+        self.bare_bytes.set(self.memory.used());
     }
 
     /// The match was made: from here on it draws on its purse, which is full.
@@ -373,8 +378,9 @@ impl Meter {
     pub(super) fn begin(self: &Rc<Self>, lua: &Lua, entry: Entry) {
         self.entries.set(self.entries.get() + 1);
         self.gross_us.set(None);
+        self.memory.forgive();
         let began = Instant::now();
-        let used = lua.used_memory();
+        let used = self.memory.used();
         let grown = (used + self.allowance.callback_bytes).min(self.allowance.memory_bytes);
         let (instructions, bytes_max) = match entry {
             Entry::Load => (self.allowance.instructions_load, self.allowance.memory_bytes),
@@ -415,8 +421,8 @@ impl Meter {
 
     /// Between two entries there is no limit: what the host does then is bounded by the size of an input, and telling
     /// about a full machine must not itself fail.
-    pub(super) fn end(&self, lua: &Lua) {
-        self.unlimit(lua);
+    pub(super) fn end(&self) {
+        self.unlimit();
         let entered = self.entered.get();
         if matches!(entered.entry, Entry::Turn | Entry::Input) {
             let used = entered.instructions.saturating_sub(self.left());
@@ -467,17 +473,16 @@ impl Meter {
     /// Runs `work`, which compiles a file, with all the memory that this entry may come to: no single piece of it is large.
     pub(super) fn compiles<T>(self: &Rc<Self>, lua: &Lua, work: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
         let limit = self.bytes_max.get();
-        self.limit.set(limit);
-        let _ = lua.set_memory_limit(limit);
+        self.memory.limit(limit);
         let done = work();
-        self.seen_bytes.set(lua.used_memory());
+        self.seen_bytes.set(self.memory.used());
         self.look(lua);
         done
     }
 
     /// What came in from outside is not growth of the script's.
     pub(super) fn came_in(self: &Rc<Self>, lua: &Lua) {
-        let grown = lua.used_memory() + self.allowance.callback_bytes;
+        let grown = self.memory.used() + self.allowance.callback_bytes;
         self.bytes_max.set(self.bytes_max.get().max(grown));
         self.look(lua);
     }
@@ -555,6 +560,11 @@ impl Meter {
         cpu_now_us() > until_us
     }
 
+    /// What it was, where the machine found no memory.
+    pub(super) fn lacked(&self) -> Spent {
+        if self.memory.has_refused() { Spent::Chains } else { Spent::Memory }
+    }
+
     /// Marks the allowance spent and makes every further instruction fail.
     pub(super) fn stop(&self, lua: &Lua, why: Spent) -> mlua::Result<()> {
         if self.spent.get().is_none() {
@@ -574,7 +584,7 @@ impl Meter {
 
     /// Sets the hook and the limit to what the machine holds now.
     pub(super) fn look(self: &Rc<Self>, lua: &Lua) {
-        let used = lua.used_memory();
+        let used = self.memory.used();
         let every = match self.entered.get().entry {
             Entry::Own => OWN_EVERY,
             _ => interval(used.saturating_sub(self.bare_bytes.get())),
@@ -585,15 +595,12 @@ impl Meter {
             let _ = self.hook(lua, every);
         }
         let limit = (used + self.allowance.growth_bytes).min(self.bytes_max.get());
-        if self.limit.replace(limit) != limit {
-            let _ = lua.set_memory_limit(limit);
-        }
+        self.memory.limit(limit);
     }
 
     /// No limit until the next look.
-    pub(super) fn unlimit(&self, lua: &Lua) {
-        self.limit.set(0);
-        let _ = lua.set_memory_limit(0);
+    pub(super) fn unlimit(&self) {
+        self.memory.limit(0);
     }
 
     fn hook(self: &Rc<Self>, lua: &Lua, every: u32) -> mlua::Result<()> {
@@ -601,15 +608,15 @@ impl Meter {
         lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, _| {
             let Some(meter) = meter.upgrade() else { return Ok(VmState::Continue) };
             let mut looked = meter.pay(u64::from(every));
-            if looked.is_ok() && meter.late() {
-                meter.spent.set(Some(Spent::Cpu));
+            if looked.is_ok() && (meter.late() || meter.memory.has_refused()) {
+                meter.spent.set(Some(if meter.memory.has_refused() { Spent::Chains } else { Spent::Cpu }));
                 looked = meter.check();
             }
             match meter.spent.get() {
                 None => meter.look(lua),
                 Some(spent) => looked = meter.stop(lua, spent),
             }
-            let used = lua.used_memory();
+            let used = meter.memory.used();
             let grown = used.saturating_sub(meter.seen_bytes.replace(used));
             if used > meter.places_from.get() || grown > PLACE_GROWN_BYTES {
                 *meter.last_place.borrow_mut() = place_on_stack(lua);

@@ -97,8 +97,9 @@ struct Encoder<'a> {
     tables: u64,
 }
 
-/// Entries between two payments, each of which looks at the clock; two are worth an instruction.
-const SEEN_UNPAID: u64 = 512;
+/// Entries between two payments, each of which looks at the clock; two are worth an instruction. The way to the next of
+/// keys that were chosen to collide is as long as there are keys: so many of them take two milliseconds.
+const SEEN_UNPAID: u64 = 64;
 
 /// Tables between two looks at the clock: one that was emptied has no entries to pay for, and a tenth of a millisecond of
 /// room for them.
@@ -123,7 +124,11 @@ impl Encoder<'_> {
     /// One more entry of a table.
     fn see(&mut self) -> mlua::Result<()> {
         self.seen += 1;
-        if self.seen < SEEN_UNPAID { Ok(()) } else { self.rules.meter.pay(std::mem::take(&mut self.seen) / 2) }
+        if self.seen < SEEN_UNPAID {
+            return Ok(());
+        }
+        self.rules.meter.pay(std::mem::take(&mut self.seen) / 2)?;
+        self.rules.meter.in_time()
     }
 
     fn scalar(&mut self, value: &Value, out: &mut Vec<u8>) -> mlua::Result<()> {
@@ -383,10 +388,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::budget::Allowance;
+    use super::super::heap::Heap;
     use super::*;
 
     fn written(source: &str, root_object: bool) -> String {
-        let lua = Lua::new();
+        let lua = Heap::new(mlua::StdLib::STRING).unwrap();
         let object = lua.create_table().unwrap();
         lua.globals().set("mark", object.clone()).unwrap();
         let value: Value = lua.load(source).eval().unwrap();

@@ -23,6 +23,7 @@ mod rations;
 
 mod budget;
 mod guard;
+mod heap;
 mod pattern;
 mod purse;
 mod sandbox;

@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use mlua::chunk::ChunkMode;
 use mlua::state::{GcIncParams, GcMode};
-use mlua::{Function, Lua, LuaOptions, LuaString, StdLib, Table, Value};
+use mlua::{Function, Lua, LuaString, StdLib, Table, Value};
 
-use super::budget::{Allowance, Entry, LARGE_CHARGE, Meter, Spent};
+use super::budget::{Allowance, Entry, LARGE_CHARGE, Meter, cpu_now_us};
+use super::heap::Heap;
 use super::host::Host;
 use super::report::Fault;
 use super::script::Sources;
@@ -30,7 +31,7 @@ const GC_PAUSE_PERCENT: i32 = 118;
 
 /// A machine ready to run a script's body.
 pub(super) struct Machine {
-    pub(super) lua: Lua,
+    pub(super) lua: Heap,
     pub(super) meter: Rc<Meter>,
     pub(super) host: Rc<Host>,
     /// What the host asks of the prelude: see its end.
@@ -51,7 +52,7 @@ impl Machine {
     /// A fresh machine over `sources`. Nothing of the script has run yet.
     pub(super) fn new(sources: Arc<Sources>, allowance: Allowance, host: Rc<Host>) -> mlua::Result<Self> {
         let libs = StdLib::STRING | StdLib::TABLE | StdLib::MATH | StdLib::UTF8;
-        let lua = Lua::new_with(libs, LuaOptions::default())?;
+        let lua = Heap::new(libs)?;
         let meter = Meter::watch(&lua, allowance)?;
         host.set_sources(sources);
         host.set_meter(meter.clone());
@@ -77,7 +78,7 @@ impl Machine {
         // machines live side by side, and the work is spread over their ticks.
         lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(GC_PAUSE_PERCENT)));
         lua.gc_collect()?;
-        meter.bare(&lua);
+        meter.bare();
         Ok(Self { lua, meter, host, own })
     }
 
@@ -111,9 +112,9 @@ impl Machine {
     pub(super) fn entry<T>(&self, entry: Entry, work: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
         self.meter.begin(&self.lua, entry);
         let done = work();
-        self.meter.end(&self.lua);
+        self.meter.end();
         if done.as_ref().err().is_some_and(ran_out_of_memory) {
-            let _ = self.meter.stop(&self.lua, Spent::Memory);
+            let _ = self.meter.stop(&self.lua, self.meter.lacked());
         }
         let Some(spent) = self.meter.spent() else { return done };
         let place = self.meter.place().map(|place| format!("{place}: ")).unwrap_or_default();
@@ -124,7 +125,7 @@ impl Machine {
     /// Runs `work` of the host's own within an entry, without the entry's limit of memory: it fails for no fault of the
     /// script's, and what it makes is bounded by what came in.
     pub(super) fn unlimited<T>(&self, work: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
-        self.meter.unlimit(&self.lua);
+        self.meter.unlimit();
         let done = work();
         self.meter.came_in(&self.lua);
         done
@@ -166,8 +167,9 @@ impl Machine {
 
     /// Makes these the entries of a table of the script's, as far as it may have them: it may have become a metatable.
     pub(super) fn refill(&self, t: &Table, with: Vec<(Value, Value)>) -> mlua::Result<()> {
-        // Held here they need memory of the machine, which has no limit between two entries.
-        let old = entries(t)?;
+        // Held here they need memory of the machine, which has no limit between two entries. What takes too long to find
+        // is left there.
+        let old = entries(t).unwrap_or_default();
         self.entry(Entry::Own, || {
             let gone = old.into_iter().map(|(key, _)| (key, Value::Nil));
             gone.chain(with).try_for_each(|(key, value)| self.own.put.call((t, key, value)))
@@ -184,11 +186,20 @@ pub(super) fn guarded<T>(file: &str, make: impl FnOnce() -> Result<T, Fault>) ->
     })
 }
 
-/// What a table holds.
+/// Processor microseconds in which a script's table is gone through for it: ten times what thousands of entries take, and
+/// far less than as many whose keys were chosen to collide.
+const ENTRIES_US: u64 = 3_000;
+
+/// What a table holds. Fails where it takes too long to find out.
 pub(super) fn entries(t: &Table) -> mlua::Result<Vec<(Value, Value)>> {
-    let mut entries = Vec::new();
+    let (mut entries, began_us) = (Vec::new(), cpu_now_us());
     t.for_each(|key: Value, value: Value| {
         entries.push((key, value));
+        if entries.len().is_multiple_of(SEEN_UNPAID as usize) && cpu_now_us() - began_us > ENTRIES_US {
+            return Err(mlua::Error::runtime(
+                "the globals are too many, or collide, so that a reload could not be taken back",
+            ));
+        }
         Ok(())
     })?;
     Ok(entries)
@@ -208,7 +219,7 @@ fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host
     let m = meter.clone();
     helpers.raw_set("check", lua.create_function(move |_, ()| m.check())?)?;
     let m = meter.clone();
-    helpers.raw_set("out_of_memory", lua.create_function(move |lua, ()| m.stop(lua, Spent::Memory))?)?;
+    helpers.raw_set("out_of_memory", lua.create_function(move |lua, ()| m.stop(lua, m.lacked()))?)?;
     let m = meter.clone();
     helpers.raw_set("charge", lua.create_function(move |lua, units: u64| m.charge(lua, units))?)?;
     let m = meter.clone();
