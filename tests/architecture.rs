@@ -107,14 +107,15 @@ fn one_file_names_actix_web_actors() {
 }
 
 #[test]
-fn nothing_is_unsafe() {
+fn one_file_is_unsafe() {
     let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    assert!(lib.contains("#![forbid(unsafe_code)]"));
+    assert!(lib.contains("#![deny(unsafe_code)]"));
     let named: Vec<_> = sources()
         .filter(|file| file.code().any(|line| line.contains("unsafe {") || line.contains("allow(unsafe_code)")))
         .map(|file| file.path)
+        .filter(|path| !path.ends_with("games/lua/heap.rs"))
         .collect();
-    assert!(named.is_empty(), "{named:?}");
+    assert!(named.is_empty(), "the allocator of a script's machine is games/lua/heap.rs alone: {named:?}");
 }
 
 /// This test must be able to fail: what it looks for is found where it stands.
