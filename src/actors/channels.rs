@@ -293,6 +293,8 @@ impl ChannelActor {
                     reply.outlet.push(&left.frame(reply.cid.as_ref()));
                 }
             }
+            // Who was let in again meanwhile stays: a game may set a room several times in one tick.
+            ChatCommand::Expel(player) if may_join(&self.realm, player, &self.name).is_ok() => {}
             ChatCommand::Expel(player) => {
                 for session in self.channel.expel(player) {
                     self.let_go(player, session, true);
