@@ -9,6 +9,7 @@ use super::host::Host;
 use super::report::Fault;
 use super::sandbox::Machine;
 use crate::engine::modes::Mode;
+use crate::limits::GROUP_PLAYERS_MAX;
 use crate::limits::scripts::{BOTS_TO_MAX, GLOBAL_BYTES_MAX};
 
 /// What a script's body says when it is run once.
@@ -39,7 +40,7 @@ enum Want {
 
 /// One row per global that is read as it is: its name, where it goes in the mode's table, and what it has to be.
 const GLOBALS: &[(&str, &str, Want)] = &[
-    ("match_size", "matchmaking.size", Want::Count { min: 1, max: 1_000 }),
+    ("match_size", "matchmaking.size", Want::Count { min: 1, max: GROUP_PLAYERS_MAX as i64 }),
     ("max_players", "players.max", Want::Count { min: 1, max: 1_000 }),
     ("min_players", "players.min", Want::Count { min: 1, max: 1_000 }),
     ("strategy", "matchmaking.strategy", Want::Word(&[("fill", "fill"), ("skill", "skill"), ("skill_based", "skill")])),
@@ -401,7 +402,7 @@ mod tests {
         for (globals, warning) in [
             (
                 "x = 1\nmatch_size = 'two'",
-                "match.lua:2: match_size: expected a whole number from 1 to 1000, got \"two\"",
+                "match.lua:2: match_size: expected a whole number from 1 to 256, got \"two\"",
             ),
             ("listed = 0", "match.lua:1: listed: expected true or false, got 0"),
             (
