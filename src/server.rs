@@ -202,9 +202,10 @@ fn watch_scripts(
             let mut tried = config.clone();
             tried.vote_templates = (*realm.vote_templates()).clone();
             tried.modes.insert(name.clone(), mode.clone());
-            match tried.recheck(&origins) {
-                Ok(()) => realm.set_mode(&name, mode),
-                Err(faults) => tracing::warn!("{}; the mode stays as it was", sentences(&faults)),
+            let begins = |()| catalogue.build(&mode, Birth::trial(0, Clock.unix_us())).map_err(|BuildError(why)| why);
+            match tried.recheck(&origins).map_err(|faults| sentences(&faults)).and_then(begins) {
+                Ok(_) => realm.set_mode(&name, mode),
+                Err(why) => tracing::warn!("{why}; the mode stays as it was"),
             }
         }
         // Said only where it is so: a refused save has its own line.

@@ -497,13 +497,7 @@ fn every_bad_save_is_told_by_the_matches_that_play_on() {
             ("match.lua", "one right after it", good("1") + "\nerror('boom at load')", "boom at load", json!(4)),
             ("match.lua", "needs a module", format!("require('lib.util') {}", good("0.5")), "", Value::Null),
             ("lib/util.lua", "which is broken", "return = 1".into(), "near '='", json!(1)),
-            (
-                "match.lua",
-                "a wrong global",
-                counter("max_players = 'many'", "0.25"),
-                "max_players: expected",
-                Value::Null,
-            ),
+            ("match.lua", "a wrong global", counter("max_players = 'many'", "0.25"), "max_players: expected", json!(1)),
         ];
         for (file, what, text, said, line) in saves {
             folder.save(file, &text);
@@ -713,5 +707,151 @@ fn a_game_says_who_belongs_to_a_room() {
         assert_eq!(b.expect("chat.left").await["payload"], room, "no longer named");
         a.send("chat.join", room.clone()).await;
         a.expect("chat.joined").await;
+    });
+}
+
+#[test]
+fn the_queue_gathers_by_what_was_saved_last() {
+    let folder = Folder::of(&counter("", "1"));
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut a = Client::new(&base, "alice").await;
+        a.send("matchmaker.add", json!({"mode": "default"})).await;
+        assert_eq!(a.expect("matchmaker.queued").await["payload"]["players_needed"], 1);
+        // Who waits is gathered by the new rules too, and plays by them.
+        folder.save("match.lua", &counter("", "0.25").replace("match_size = 2", "match_size = 1"));
+        a.expect("match.matched").await;
+        a.expect_where("match.state", |state| state["n"].as_f64().is_some_and(|n| n.fract() == 0.25)).await;
+        // And the other way round: one alone is not enough any more.
+        folder.save("match.lua", &counter("", "1").replace("match_size = 2", "match_size = 3"));
+        a.expect_where("match.state", |state| state["n"].as_f64().is_some_and(|n| n > 50.0)).await;
+        let mut others = Vec::new();
+        for (name, needed) in [("bob", 2), ("carol", 1), ("dave", 0)] {
+            let mut client = Client::new(&base, name).await;
+            client.send("matchmaker.add", json!({"mode": "default"})).await;
+            assert_eq!(client.expect("matchmaker.queued").await["payload"]["players_needed"], needed, "{name}");
+            others.push(client);
+        }
+        for client in &mut others {
+            assert_eq!(client.expect("match.matched").await["payload"]["players"].as_array().unwrap().len(), 3);
+        }
+    });
+}
+
+#[test]
+fn the_manifest_is_followed_while_the_server_runs() {
+    let folder = Folder::of(&counter("", "1"));
+    folder.save("config.lua", "return { default = 'match.lua' }");
+    folder.save("second.lua", &counter("", "0.25"));
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, mut b, _) = pair(&base, "default").await;
+        a.expect("match.state").await;
+        assert_eq!(a.refused("matchmaker.add", json!({"mode": "more"})).await, "unknown_mode");
+        folder.save("config.lua", "return { default = 'second.lua', more = 'match.lua' }");
+        let mut clients = Vec::new();
+        for name in ["carol", "dave"] {
+            let mut client = Client::new(&base, name).await;
+            // Until the folder was read again.
+            while {
+                client.send("matchmaker.add", json!({"mode": "more"})).await;
+                let heard = loop {
+                    let heard = client.next().await.unwrap()["type"].as_str().unwrap().to_owned();
+                    if heard == "matchmaker.queued" || heard == "error" {
+                        break heard;
+                    }
+                };
+                heard == "error"
+            } {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            clients.push(client);
+        }
+        for client in &mut clients {
+            client.expect("match.matched").await;
+            client.expect_where("match.state", |state| state["n"] == 3).await;
+        }
+        // The old match plays on by its script; the mode begins new ones with the other.
+        let n = a.expect("match.state").await["payload"]["n"].as_f64().unwrap();
+        assert_eq!(n.fract(), 0.0);
+        for client in [&mut a, &mut b] {
+            client.send("match.leave", json!({})).await;
+            client.expect("match.left").await;
+            client.send("matchmaker.add", json!({"mode": "default"})).await;
+        }
+        a.expect("match.matched").await;
+        a.expect_where("match.state", |state| state["n"].as_f64().is_some_and(|n| n.fract() == 0.25)).await;
+    });
+}
+
+#[test]
+fn spectators_see_what_spectate_shows_and_nobodys_own_view() {
+    let folder = Folder::of(
+        "match_size = 1 max_players = 2 spectators = 4 tick_hz = 50
+         function init() return { n = 0, hands = {} } end
+         function join(id, state) state.hands[id] = 'secret' return state end
+         function tick(state) state.n = state.n + 1 return state end
+         function get_state(id, state) return { mine = state.hands[id]:upper() } end
+         function spectate(state) return { watching = state.n } end",
+    );
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut a = Client::new(&base, "alice").await;
+        a.send("matchmaker.add", json!({"mode": "default"})).await;
+        let match_id = a.expect("match.matched").await["payload"]["match_id"].clone();
+        let mut watchers = Vec::new();
+        for name in ["bob", "carol"] {
+            let mut client = Client::new(&base, name).await;
+            client.send("match.join", json!({"match_id": match_id, "as": "spectator"})).await;
+            client.expect("match.joined").await;
+            watchers.push(client);
+        }
+        for client in &mut watchers {
+            let seen = client.expect("match.state").await["payload"].clone();
+            assert!(seen["watching"].is_u64() && seen.get("mine").is_none(), "{seen}");
+        }
+        assert_eq!(a.expect("match.state").await["payload"], json!({"mine": "SECRET"}));
+        assert!(look(&base, &format!("matches/{}", match_id.as_str().unwrap())).await["script_faults"] == json!([]));
+    });
+}
+
+#[test]
+fn what_a_player_stored_is_there_when_they_join_the_next_match() {
+    let folder = Folder::of(
+        "match_size = 1 max_players = 2 tick_hz = 50
+         function init()
+           local r = game.storage.get('all', 'level')
+           return { xp = {}, level = r.ok or r.error }
+         end
+         function join(id, state)
+           local r = game.storage.player_get(id, 'progress', 'xp')
+           state.xp[id] = r.ok or 0
+           return state
+         end
+         function handle_input(id, input, state)
+           state.xp[id] = state.xp[id] + 10
+           game.storage.player_set(id, 'progress', 'xp', state.xp[id])
+           game.storage.set('all', 'level', 'cave')
+           return state
+         end
+         function get_state(id, state) return { xp = state.xp[id], level = state.level } end",
+    );
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut a = Client::new(&base, "alice").await;
+        for (xp, level) in [(0, "not_found"), (10, "cave"), (20, "cave")] {
+            a.send("matchmaker.add", json!({"mode": "default"})).await;
+            a.expect("match.matched").await;
+            let seen = a.expect("match.state").await["payload"].clone();
+            assert_eq!(seen, json!({"xp": xp, "level": level}), "from the first state on");
+            a.send("match.input", json!({"go": true})).await;
+            a.expect_where("match.state", |state| state["xp"] == xp + 10).await;
+            a.send("match.leave", json!({})).await;
+            a.expect("match.left").await;
+        }
     });
 }

@@ -25,7 +25,7 @@ use crate::wire::time::SentAt;
 use crate::wire::{Cid, Dialect, Frame, Outbound, Reason, Refusal};
 
 pub use direct::{DmAnswers, Letter, Sent, send_dm};
-pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, set_room};
+pub use rooms::{announce, is_channel_id, may_join, moderate, remember_rooms, set_room, set_room_asked};
 pub use said::Judged;
 
 use said::{Waits, blocked_by, not_content, not_said, unkept};
@@ -293,7 +293,7 @@ impl ChannelActor {
                     reply.outlet.push(&left.frame(reply.cid.as_ref()));
                 }
             }
-            // Who was let in again meanwhile stays: a game may set a room several times in one tick.
+            // Who was let in again meanwhile stays.
             ChatCommand::Expel(player) if may_join(&self.realm, player, &self.name).is_ok() => {}
             ChatCommand::Expel(player) => {
                 for session in self.channel.expel(player) {

@@ -167,6 +167,8 @@ pub struct Directory {
     /// What channels left behind that nobody is in.
     paces: Paced,
     rooms: DashMap<ChannelId, Arc<HashSet<PlayerId>>>,
+    /// The number of the last word on a room that waits for the store.
+    rooms_asked: DashMap<ChannelId, u64>,
     /// Who is here and looks absent.
     hidden: DashSet<PlayerId>,
     /// Whose chat is silenced: the rows of one player, run out or not.
@@ -486,6 +488,16 @@ impl Directory {
         let here = |row: &&MuteRow| row.channel_id.as_deref().is_none_or(|place| place == channel);
         let longest = rows.iter().filter(here).max_by_key(|row| row.until_unix_ms)?;
         (unix_ms < longest.until_unix_ms).then(|| longest.clone())
+    }
+
+    /// A word on a room is on its way through the store: later ones have higher numbers.
+    pub fn ask_room(&self, room: &ChannelId, number: u64) {
+        self.rooms_asked.insert(room.clone(), number);
+    }
+
+    /// The store has that word on a room, or refused it; whether it was the last one.
+    pub fn answer_room(&self, room: &ChannelId, number: u64) -> bool {
+        self.rooms_asked.remove_if(room, |_, last| *last == number).is_some()
     }
 
     /// Sets who belongs to a `room:` channel.

@@ -75,7 +75,7 @@ pub struct MatchActor {
     founded: bool,
     pace: Pace,
     /// Who is let in as soon as the game knows who left, in order, and until when they wait at most.
-    coming: VecDeque<(u64, turn::Deed)>,
+    coming: VecDeque<turn::Coming>,
     /// The result of a match whose open votes are being called off.
     last_word: Option<Json>,
     over: bool,
@@ -333,7 +333,9 @@ impl Handler<Open> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, open: Open, ctx: &mut Context<Self>) {
-        self.in_turn(ctx, move |this, ctx| this.open(open, ctx));
+        self.card = Some(open.card.clone());
+        let coming = open.matched.iter().map(|member| member.player).collect();
+        self.let_in(ctx, coming, Box::new(move |this, ctx| this.open(open, ctx)));
     }
 }
 
@@ -371,7 +373,6 @@ impl Handler<SlowTick> for MatchActor {
 
 impl MatchActor {
     fn open(&mut self, open: Open, ctx: &mut Context<Self>) {
-        self.card = Some(open.card);
         let (waiting, queued) = (open.matched, open.queued);
         let wanted = waiting.len();
         if let Some(why) = &self.broken {

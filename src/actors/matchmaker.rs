@@ -367,13 +367,7 @@ impl MatchmakerActor {
         for pool in self.pools.values_mut() {
             let Some(ticket) = pool.withdraw_player(player) else { continue };
             self.tickets.remove(&ticket.ticket_id);
-            clear_status(&self.realm, &ticket);
-            let frame = says::Removed::of(ticket.ticket_id).push();
-            for member in ticket.players.iter().filter_map(|player| self.realm.directory.member(*player)) {
-                if tell {
-                    member.outlet.push(&frame);
-                }
-            }
+            withdrawn(&self.realm, &ticket, tell);
         }
     }
 
@@ -395,6 +389,16 @@ impl MatchmakerActor {
             Err(RemoveRefused::NotOwner) => Err(Reason::NotOwner.into()),
             Err(RemoveRefused::NotFound) => Err(Reason::TicketNotFound.into()),
         }
+    }
+}
+
+/// A ticket is in no pool any more; everybody in it is told where `tell` says so.
+fn withdrawn(realm: &Realm, ticket: &Ticket, tell: bool) {
+    clear_status(realm, ticket);
+    if tell {
+        let frame = says::Removed::of(ticket.ticket_id).push();
+        let members = ticket.players.iter().filter_map(|player| realm.directory.member(*player));
+        members.for_each(|member| member.outlet.push(&frame));
     }
 }
 
@@ -562,6 +566,26 @@ impl Handler<Hold> for MatchmakerActor {
 
     fn handle(&mut self, Hold(held): Hold, ctx: &mut Self::Context) {
         self.hold(held);
+        self.look(ctx);
+    }
+}
+
+impl Handler<ModeChanged> for MatchmakerActor {
+    type Result = ();
+
+    fn handle(&mut self, ModeChanged(name): ModeChanged, ctx: &mut Self::Context) {
+        let Some((name, mode)) = self.realm.mode(&name) else { return };
+        // Faults were said where the mode was read.
+        let Ok(rules) = Rules::new(&mode.matchmaking, mode.players) else { return };
+        match self.pools.get_mut(&name) {
+            Some(pool) => {
+                for ticket in pool.set_rules(rules) {
+                    self.tickets.remove(&ticket.ticket_id);
+                    withdrawn(&self.realm, &ticket, true);
+                }
+            }
+            None => drop(self.pools.insert(name, Pool::new(rules, self.realm.rules.limits.tickets_max as usize))),
+        }
         self.look(ctx);
     }
 }

@@ -21,7 +21,7 @@ use super::directory::{CardState, Directory, MatchCard, Member};
 use super::lobby::LobbyActor;
 use super::mail::Mail;
 use super::matches::{MatchActor, Open, QueuedGroup};
-use super::matchmaker::{Hold, MatchmakerActor};
+use super::matchmaker::{Hold, MatchmakerActor, ModeChanged};
 use super::meters::Meters;
 use super::overload::Pressure;
 use super::presence::PresenceActor;
@@ -255,9 +255,12 @@ impl Realm {
         self.modes.read().iter().map(|(name, mode)| (name.clone(), mode.clone())).collect()
     }
 
-    /// Matches of this mode that begin from now on play by these rules.
+    /// Matches of this mode that begin from now on play by these rules, and its queue gathers them so.
     pub fn set_mode(&self, name: &str, mode: Mode) {
-        self.modes.write().insert(name.into(), Arc::new(mode));
+        let (name, mode) = (Arc::<str>::from(name), Arc::new(mode));
+        self.modes.write().insert(name.clone(), mode);
+        // `do_send` on purpose: an author's word.
+        self.matchmaker().do_send(ModeChanged(name));
     }
 
     /// Vote templates by name.

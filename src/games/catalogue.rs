@@ -1,6 +1,6 @@
 //! Every game that one server can play: the built-in ones, and the scripts of its games folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +24,10 @@ pub struct Catalogue {
     scripts: Mutex<BTreeMap<String, Arc<Script>>>,
     /// The modes of the manifest, and those that only the configuration makes of a script.
     modes: Vec<ScriptMode>,
+    /// Those whose script the configuration names: what the manifest says of them is not followed.
+    chosen: BTreeSet<String>,
+    /// The script of every mode, as of the last change in the folder.
+    played: Mutex<BTreeMap<String, String>>,
     /// What the configuration itself says of each mode, in the shape of its table.
     configured: BTreeMap<String, Map<String, Value>>,
     /// What authors of scripts should know.
@@ -118,6 +122,9 @@ impl Catalogue {
             }
             let other_game = keys.remove("game").is_some();
             self.configured.insert(name.clone(), keys);
+            if other_game {
+                self.chosen.insert(name.clone());
+            }
             match mode.game.strip_prefix("lua:") {
                 Some(file) if !self.modes.iter().any(|known| known.name == *name && known.script.file() == file) => {
                     match self.read(name, file) {
@@ -138,6 +145,8 @@ impl Catalogue {
                 Err(fault) => faults.push(fault),
             }
         }
+        *self.played.lock() =
+            self.modes.iter().map(|mode| (mode.name.clone(), mode.script.file().to_owned())).collect();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
@@ -195,21 +204,30 @@ impl Catalogue {
             let text = format!("guest_auth = {guests} takes effect when the server is started again");
             refreshed.warnings.push(Fault::of_file(".", text));
         }
-        // Those that only the configuration makes of a script, and those whose script it chose.
-        for known in &self.modes {
-            match modes.iter().position(|mode| mode.name == known.name) {
-                Some(at) if modes[at].script.file() == known.script.file() => {}
-                other => match self.read(&known.name, known.script.file()) {
+        let mut played = self.played.lock();
+        for (name, file) in played.iter() {
+            match modes.iter().position(|mode| mode.name == *name) {
+                Some(at) if modes[at].script.file() == file || !self.chosen.contains(name) => {}
+                // Whose script the configuration chose, or what the manifest does not name, or not any more.
+                other => match self.read(name, file) {
                     Ok(mode) => {
                         other.map(|at| modes.remove(at));
+                        if other.is_none() && found.is_empty() && !self.chosen.contains(name) {
+                            let text = format!(
+                                "mode {name} is named here no more; it is there until the server is started again"
+                            );
+                            refreshed.warnings.push(Fault::of_file("config.lua", text));
+                        }
                         modes.push(mode);
                     }
                     // Said above, in the words of its script.
-                    Err(_) if refused.contains_key(known.script.file()) => {}
+                    Err(_) if refused.contains_key(file) => {}
                     Err(fault) => found.push(fault),
                 },
             }
         }
+        played.extend(modes.iter().map(|mode| (mode.name.clone(), mode.script.file().to_owned())));
+        drop(played);
         for fault in found {
             if !refreshed.faults.contains(&fault) {
                 refreshed.faults.push(fault);

@@ -22,6 +22,17 @@ pub use crate::engine::modes::Json;
 use crate::engine::votes::config::Templates;
 use crate::ids::{MatchId, PlayerId, VoteId};
 
+/// A value that a game stored.
+#[derive(Debug)]
+pub struct Stored {
+    /// Its collection.
+    pub collection: String,
+    /// Its key.
+    pub key: String,
+    /// The value.
+    pub value: Json,
+}
+
 /// What a match plays. Methods are called by the match alone, one at a time, never concurrently; a panic ends that
 /// match and nothing else.
 pub trait Game {
@@ -46,7 +57,13 @@ pub trait Game {
         Audience::Shared
     }
 
-    /// Writes the state as one JSON value: the payload of `match.state`. `viewer` is `None` for a shared view.
+    /// Whether spectators share a view of their own where players have one each.
+    fn has_gallery(&self) -> bool {
+        false
+    }
+
+    /// Writes the state as one JSON value: the payload of `match.state`. `viewer` is `None` for a shared view
+    /// and for the spectators' own.
     /// Returning without writing sends nothing this tick.
     fn view(&mut self, viewer: Option<PlayerId>, out: &mut Vec<u8>);
 
@@ -83,9 +100,9 @@ pub trait Game {
         &[]
     }
 
-    /// Whether it was not told yet of somebody who left, for lack of time: it is told now if there is some again, and nobody
-    /// is let in before.
-    fn is_behind(&mut self, _cx: &mut GameCx<'_>) -> bool {
+    /// Whether those who are `coming` should wait: it was not told yet of somebody who left, for lack of time (it is told now
+    /// if there is some again), or it waits for what is stored of them.
+    fn is_behind(&mut self, _cx: &mut GameCx<'_>, _coming: &[PlayerId]) -> bool {
         false
     }
 
@@ -105,6 +122,10 @@ pub trait Game {
 
     /// The votes open in this match now; told whenever one opens or closes.
     fn open_votes(&mut self, _open: &[OpenVote]) {}
+
+    /// The answer to an [`Effect::LoadAll`]: collection, key and value each. `None` where that is more than one may ask for,
+    /// or could not be read.
+    fn loaded_all(&mut self, _cx: &mut GameCx<'_>, _owner: Option<PlayerId>, _values: Option<Vec<Stored>>) {}
 
     /// The answer to an [`Effect::Load`]; no value where nothing was stored under that key.
     fn loaded(
@@ -239,6 +260,11 @@ pub enum Effect {
     Log(String),
     /// Ends the match with a result (JSON value).
     Finish(Json),
+    /// Reads all stored values of a player, or of the game itself; they come as [`Game::loaded_all`].
+    LoadAll {
+        /// As in [`Effect::Load`].
+        owner: Option<PlayerId>,
+    },
     /// Reads a stored value; the answer comes as [`Game::loaded`] in some later tick.
     Load {
         /// Whose value; the game's own, shared by all its matches, where there is none.

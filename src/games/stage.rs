@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use serde_json::value::RawValue;
 
-use super::{Audience, BuildError, Effect, FilterVerdict, Game, GameCx, Json, OpenVote};
+use super::{Audience, BuildError, Effect, FilterVerdict, Game, GameCx, Json, OpenVote, Stored};
 use crate::engine::matches::Phase;
 use crate::engine::matches::clock::{Due, TickClock};
 use crate::engine::matches::inputs::{Input, InputQueue, Pushed};
@@ -352,6 +352,14 @@ impl Stage {
         self.game.audience()
     }
 
+    /// Whether this viewer shares a view with others, and has none of their own.
+    pub fn shares_view(&self, viewer: PlayerId) -> bool {
+        match self.game.audience() {
+            Audience::Shared => true,
+            Audience::PerPlayer => self.game.has_gallery() && !self.roster.is_seated(viewer),
+        }
+    }
+
     /// Writes what `viewer` (or everyone) sees; false when the game had nothing to show.
     pub fn view(&mut self, viewer: Option<PlayerId>, out: &mut Vec<u8>) -> bool {
         let before = out.len();
@@ -415,9 +423,17 @@ impl Stage {
         }
     }
 
-    /// Whether the game was not told yet of somebody who left. See [`Game::is_behind`].
-    pub fn is_behind(&mut self, unix_us: u64) -> bool {
-        let behind = self.with_game(unix_us, |game, cx| game.is_behind(cx));
+    /// All values that the game asked for, of one owner; `None` where it cannot have them at once.
+    pub fn loaded_all(&mut self, owner: Option<PlayerId>, values: Option<Vec<Stored>>, unix_us: u64) {
+        if self.phase != Phase::Finished {
+            self.with_game(unix_us, |game, cx| game.loaded_all(cx, owner, values));
+            self.settle();
+        }
+    }
+
+    /// Whether those who are coming should wait. See [`Game::is_behind`].
+    pub fn is_behind(&mut self, coming: &[PlayerId], unix_us: u64) -> bool {
+        let behind = self.with_game(unix_us, |game, cx| game.is_behind(cx, coming));
         self.settle();
         behind
     }

@@ -437,6 +437,12 @@ pub const REQUIRE_BYTES_MAX: usize = 256;
 /// Players per group that a pool forms. Over: a fault of the configuration.
 pub const GROUP_PLAYERS_MAX: u32 = 256;
 
+/// How long a request for a match over HTTP waits for its player's connection. Over: `party_member_unavailable`.
+pub const SOCKET_WAIT_MS: u64 = 2_000;
+
+/// How often it looks meanwhile.
+pub const SOCKET_LOOK_MS: u64 = 50;
+
 /// Bytes of a player's status. Over: `invalid_field`.
 pub const STATUS_BYTES_MAX: usize = 32;
 

@@ -47,6 +47,10 @@ pub const SCRIPT_STEP_BYTES_MAX: usize = 512 * 1024;
 /// callback is stopped.
 pub const SCRIPT_CHAIN_STEPS_MAX: u64 = 1 << 20;
 
+/// Numbers that may share one place of a table as its keys: every look at one of them, or at one that is not there, may
+/// pass them all. Twice what a square of the largest table's size comes to, row by row. Over: the match ends.
+pub const SCRIPT_CHAIN_MAX: u16 = 256;
+
 /// How many times what a match may make its neighbours late (`scripts.cpu_ms`) one entry into its script may take. A step
 /// that nothing interrupts can come to that only by intent. Over: the match ends at once, whatever its strikes.
 pub const SCRIPT_GROSS_TIMES: u64 = 2;
@@ -69,6 +73,13 @@ pub const COMPLAINTS_MAX: usize = 16;
 
 /// Keys of storage one match keeps in sight. Over: the call answers `{error=...}`.
 pub const STORED_KEYS_MAX: usize = 256;
+
+/// Stored values of one player, or of the game itself, that a match has in sight before anybody is let in. Over: none of
+/// them; each is loaded when it is asked for, and the call answers `{error="loading"}` until then.
+pub const STORED_AHEAD_MAX: usize = 64;
+
+/// Players whose stored values one match has asked for. Over: of others each is loaded when it is asked for.
+pub const STORED_OWNERS_MAX: usize = 1_024;
 
 /// Log lines per second of match time. Over: `game.log` returns false.
 pub const LOGS_PER_S: u32 = 30;
@@ -124,7 +135,7 @@ pub const VOTE_KEYS_MAX: usize = 64;
 pub const PHASES_MAX: usize = 64;
 
 /// Bytes of one script file. Over: the file is reported and not read.
-pub const SCRIPT_FILE_BYTES_MAX: u64 = 512 * 1024;
+pub const SCRIPT_FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Files of one games folder. Over: reported, nothing is read.
 pub const SCRIPT_FILES_MAX: usize = 256;

@@ -165,6 +165,9 @@ pub trait Store: Send + Sync + 'static {
     fn kv_delete(&self, scope: String, key: String, done: Done<bool>);
     /// The kept values of a scope whose keys begin with `prefix`, by key.
     fn kv_list(&self, scope: String, prefix: String, limit: u32, done: Done<Vec<KvRow>>);
+    /// The kept values of all scopes that begin with `scopes`, which ends with a `:`, each with the rest of its scope;
+    /// with everything in it that was put before.
+    fn kv_within(&self, scopes: String, limit: u32, done: Done<Vec<(String, KvRow)>>);
 
     // The store itself
 

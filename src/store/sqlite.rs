@@ -200,6 +200,7 @@ impl Store for SqliteStore {
         audit(row: AuditRow) -> ();
         kv_put(scope: String, row: KvRow) -> ();
         kv_delete(scope: String, key: String) -> bool;
+        kv_within(scopes: String, limit: u32) -> Vec<(String, KvRow)>;
     }
     forward! { read desk:
         notifications(id: PlayerId, read: Option<bool>, limit: u32) -> Vec<NotificationRow>;

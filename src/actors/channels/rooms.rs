@@ -98,8 +98,24 @@ const ROOMS_SCOPE: &str = "tessera:rooms";
 /// # Errors
 /// When the store does not take it, or there are as many rooms as there may be.
 pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>) -> Result<(), Refusal> {
+    let number = realm.next_number();
+    realm.directory.ask_room(&room.into(), number);
+    set_room_asked(realm, room, members, number).await
+}
+
+/// As [`set_room`], for one that was asked for in its turn among others, under this number.
+///
+/// # Errors
+/// As of [`set_room`].
+pub async fn set_room_asked(
+    realm: &Arc<Realm>,
+    room: &str,
+    members: HashSet<PlayerId>,
+    number: u64,
+) -> Result<(), Refusal> {
     let name: ChannelId = room.into();
     if realm.directory.room(&name).is_none() && realm.directory.rooms() >= ROOMS_MAX as usize {
+        realm.directory.answer_room(&name, number);
         return Err(Refusal::invalid("name", "that of a room there is: this server has as many as it keeps"));
     }
     let kept = KvRow {
@@ -107,7 +123,13 @@ pub async fn set_room(realm: &Arc<Realm>, room: &str, members: HashSet<PlayerId>
         value: serde_json::to_vec(&members).unwrap_or_default(),
         updated_unix_ms: realm.clock.unix_ms(),
     };
-    ask(|done| realm.store.kv_put(ROOMS_SCOPE.into(), kept, done)).await.map_err(unkept)?;
+    let stored = ask(|done| realm.store.kv_put(ROOMS_SCOPE.into(), kept, done)).await;
+    let is_last = realm.directory.answer_room(&name, number);
+    stored.map_err(unkept)?;
+    if !is_last {
+        // A game may set a room several times in one tick: nobody is shown out whom the last word lets in again.
+        return Ok(());
+    }
     let before = realm.directory.room(&name);
     // Set before anybody is expelled: who was on the way in is judged by the new list, or expelled with the others.
     realm.directory.set_room(name.clone(), members.clone());

@@ -3,12 +3,14 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use actix::prelude::*;
+use serde_json::value::RawValue;
 
 use super::{JudgeChat, MatchActor, says};
 use crate::actors::{channels, notifications};
 use crate::engine::chat::Place;
-use crate::games::{Effect, ScriptFault};
+use crate::games::{Effect, ScriptFault, Stored};
 use crate::ids::PlayerId;
+use crate::limits::scripts::STORED_AHEAD_MAX;
 use crate::limits::{EVENT_BYTES_MAX, ROOM_MEMBERS_MAX, SCRIPT_FAULTS_KEPT_MAX};
 use crate::store::rows::KvRow;
 use crate::wire::notices::{ModuleError, ModuleMessage};
@@ -82,10 +84,13 @@ impl MatchActor {
                 let valid = Place::room(&name).is_ok() && members.len() <= ROOM_MEMBERS_MAX;
                 if valid {
                     let (realm, match_id) = (self.realm.clone(), self.stage.id);
+                    let room = format!("room:{name}");
+                    let number = realm.next_number();
+                    realm.directory.ask_room(&room.as_str().into(), number);
                     // It waits for the store, and nobody waits for it.
                     actix::spawn(async move {
-                        let (room, members) = (format!("room:{name}"), members.into_iter().collect());
-                        if let Err(refusal) = channels::set_room(&realm, &room, members).await
+                        let members = members.into_iter().collect();
+                        if let Err(refusal) = channels::set_room_asked(&realm, &room, members, number).await
                             && let Some(refused) = realm.meters.rows_lost.add(realm.clock.now_ms())
                         {
                             let why = refusal.reason.row().message;
@@ -116,6 +121,10 @@ impl MatchActor {
             }
             Effect::Load { owner, collection, key } => {
                 self.load(owner, collection, key, ctx);
+                true
+            }
+            Effect::LoadAll { owner } => {
+                self.load_all(owner, ctx);
                 true
             }
             Effect::Store { owner, collection, key, value } => {
@@ -208,6 +217,26 @@ impl MatchActor {
         );
     }
 
+    fn load_all(&self, owner: Option<PlayerId>, ctx: &Context<Self>) {
+        let me = ctx.address();
+        let most = STORED_AHEAD_MAX;
+        self.realm.store.kv_within(
+            scopes(&self.stage.mode_name, owner),
+            most as u32 + 1,
+            Box::new(move |found| {
+                let values = found.ok().filter(|found| found.len() <= most).map(|found| {
+                    let stored = |(collection, row): (String, KvRow)| {
+                        let value = RawValue::from_string(String::from_utf8(row.value).ok()?).ok()?;
+                        Some(Stored { collection, key: row.key, value })
+                    };
+                    found.into_iter().filter_map(stored).collect()
+                });
+                // Bounded by what the game asked for; a match that is gone needs no answer.
+                me.do_send(LoadedAll { owner, values });
+            }),
+        );
+    }
+
     /// Seats a bot, under the name the game `asked` for or its next one; false when there is no seat for it.
     pub(super) fn add_bot(&mut self, asked: Option<&str>) -> bool {
         let (realm, clock) = (&self.realm, self.realm.clock);
@@ -221,9 +250,31 @@ impl MatchActor {
 
 /// Where a game's stored values live: apart by mode, and by player where they are one's own.
 fn scope(mode: &str, owner: Option<PlayerId>, collection: &str) -> String {
+    scopes(mode, owner) + collection
+}
+
+/// What the places of all its collections begin with.
+fn scopes(mode: &str, owner: Option<PlayerId>) -> String {
     match owner {
-        Some(player) => format!("player:{player}:{mode}:{collection}"),
-        None => format!("game:{mode}:{collection}"),
+        Some(player) => format!("player:{player}:{mode}:"),
+        None => format!("game:{mode}:"),
+    }
+}
+
+/// All values of one owner that a game asked for.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct LoadedAll {
+    owner: Option<PlayerId>,
+    values: Option<Vec<Stored>>,
+}
+
+impl Handler<LoadedAll> for MatchActor {
+    type Result = ();
+
+    fn handle(&mut self, LoadedAll { owner, values }: LoadedAll, ctx: &mut Context<Self>) {
+        self.stage.loaded_all(owner, values, self.realm.clock.unix_us());
+        self.carry_out(ctx);
     }
 }
 
@@ -242,7 +293,7 @@ impl Handler<Loaded> for MatchActor {
 
     fn handle(&mut self, loaded: Loaded, ctx: &mut Context<Self>) {
         let Loaded { owner, collection, key, value } = loaded;
-        let value = value.and_then(|text| serde_json::value::RawValue::from_string(text).ok());
+        let value = value.and_then(|text| RawValue::from_string(text).ok());
         self.stage.loaded(owner, &collection, &key, value.as_deref(), self.realm.clock.unix_us());
         self.carry_out(ctx);
     }

@@ -481,7 +481,8 @@ impl Handler<Join> for MatchActor {
             // Found in the directory a moment before it opened: `Open` is the next message.
             return ctx.notify(join);
         }
-        self.let_in(ctx, Box::new(move |this, ctx| this.join(join, ctx)));
+        let coming = if join.spectate { Vec::new() } else { vec![join.member.player] };
+        self.let_in(ctx, coming, Box::new(move |this, ctx| this.join(join, ctx)));
     }
 }
 
@@ -497,7 +498,8 @@ impl Handler<Reinforce> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, Reinforce { group, queued }: Reinforce, ctx: &mut Context<Self>) {
-        self.let_in(ctx, Box::new(move |this, ctx| this.reinforce(group, queued, ctx)));
+        let coming = group.iter().map(|member| member.player).collect();
+        self.let_in(ctx, coming, Box::new(move |this, ctx| this.reinforce(group, queued, ctx)));
     }
 }
 

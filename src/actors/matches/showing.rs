@@ -108,45 +108,39 @@ impl MatchActor {
     fn show(&mut self, sees: &dyn Fn(PlayerId) -> bool) {
         let crowd = self.crowd.clone();
         let crowd = crowd.borrow();
+        let viewers = crowd.iter().filter(|(viewer, _)| sees(*viewer)).map(|(viewer, outlet)| (*viewer, &**outlet));
+        if self.stage.audience() == Audience::Shared {
+            return self.show_one_view(None, viewers);
+        }
+        let (gallery, players): (Vec<_>, Vec<_>) = viewers.partition(|(viewer, _)| self.stage.shares_view(*viewer));
+        for (player, outlet) in players {
+            self.show_one_view(Some(player), std::iter::once((player, outlet)));
+        }
+        self.show_one_view(None, gallery.into_iter());
+    }
+
+    /// Shows one view of the state, that of `audience`, to those who have it; none is made for nobody.
+    fn show_one_view<'a>(&mut self, audience: Option<PlayerId>, viewers: impl Iterator<Item = (PlayerId, &'a Outlet)>) {
         let (match_id, every) = (self.stage.id, self.stage.mode.state_full_every);
-        let mut viewers = crowd.iter().filter(|(viewer, _)| sees(*viewer)).peekable();
+        let mut viewers = viewers.peekable();
         if viewers.peek().is_none() {
             return;
         }
-        match self.stage.audience() {
-            Audience::Shared => {
-                self.showing.view.clear();
-                if !self.stage.view(None, &mut self.showing.view) {
-                    return;
+        self.showing.view.clear();
+        if !self.stage.view(audience, &mut self.showing.view) {
+            return;
+        }
+        // Each made when the first viewer wants it.
+        let (mut plain, mut lean) = (None, None);
+        for (viewer, outlet) in viewers {
+            if outlet.wants_deltas() {
+                let lean = lean.get_or_insert_with(|| self.showing.follow(audience, match_id, every));
+                if let Some(lean) = lean {
+                    self.showing.hand_out(audience, match_id, lean, (viewer, outlet));
                 }
-                // Each made when the first viewer wants it.
-                let (mut plain, mut lean) = (None, None);
-                for (viewer, outlet) in viewers {
-                    if outlet.wants_deltas() {
-                        let lean = lean.get_or_insert_with(|| self.showing.follow(None, match_id, every));
-                        if let Some(lean) = lean {
-                            self.showing.hand_out(None, match_id, lean, (*viewer, outlet));
-                        }
-                    } else {
-                        let plain = plain.get_or_insert_with(|| says::state_frame(match_id, &self.showing.view));
-                        plain.as_ref().inspect(|frame| outlet.push(frame));
-                    }
-                }
-            }
-            Audience::PerPlayer => {
-                for (viewer, outlet) in viewers {
-                    self.showing.view.clear();
-                    if !self.stage.view(Some(*viewer), &mut self.showing.view) {
-                        continue;
-                    }
-                    if outlet.wants_deltas() {
-                        if let Some(lean) = self.showing.follow(Some(*viewer), match_id, every) {
-                            self.showing.hand_out(Some(*viewer), match_id, &lean, (*viewer, outlet));
-                        }
-                    } else if let Some(frame) = says::state_frame(match_id, &self.showing.view) {
-                        outlet.push(&frame);
-                    }
-                }
+            } else {
+                let plain = plain.get_or_insert_with(|| says::state_frame(match_id, &self.showing.view));
+                plain.as_ref().inspect(|frame| outlet.push(frame));
             }
         }
     }

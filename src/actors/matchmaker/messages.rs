@@ -159,3 +159,8 @@ pub fn may_take_along(
     };
     realm.store.blocked_among(leader, others, Box::new(told));
 }
+
+/// The rules of a mode are others now, or it is new.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ModeChanged(pub Arc<str>);

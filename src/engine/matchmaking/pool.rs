@@ -151,6 +151,27 @@ impl Pool {
         &self.rules
     }
 
+    /// From now on it pairs by these rules. Whoever waits keeps their place, with what their ticket said when it came;
+    /// tickets that the rules have no room for any more are given back, and such requests of running matches forgotten.
+    pub fn set_rules(&mut self, rules: Rules) -> Vec<Ticket> {
+        let waiting: Vec<_> = self.ages.iter().copied().filter(|&(seq, slot)| self.live(seq, slot).is_some()).collect();
+        let room = |entry: &Entry| rules.have_room_for(&entry.ticket);
+        let (stay, go): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|&(seq, slot)| self.live(seq, slot).is_some_and(room));
+        let gone = go.into_iter().filter_map(|(_, slot)| self.take(slot)).collect();
+        let listed: Vec<_> = stay.iter().filter(|&&(seq, slot)| self.is_listed(seq, slot)).map(|&(_, it)| it).collect();
+        listed.iter().for_each(|&slot| self.unlist(slot));
+        self.rules = rules;
+        for (_, slot) in stay {
+            if let Some(entry) = self.entries[slot as usize].as_mut() {
+                entry.place = (self.rules.strategy.place)(&self.rules, &entry.ticket.traits).unwrap_or(0);
+            }
+        }
+        listed.into_iter().for_each(|slot| self.list(slot));
+        self.backfills.retain(|standing| standing.request.check(&self.rules).is_ok());
+        gone
+    }
+
     /// Tickets waiting, frozen ones among them.
     pub fn len(&self) -> usize {
         self.by_ticket.len()
@@ -182,10 +203,12 @@ impl Pool {
     }
 
     /// Puts a ticket of a [`Group`] that came to nothing back in its turn: it is as old as it was. Its group comes with
-    /// the next [`Self::poll`]. False when one of its players waits in another ticket by now.
+    /// the next [`Self::poll`]. False when one of its players waits in another ticket by now, or the rules changed and have no
+    /// room for it.
     pub fn put_back(&mut self, ticket: Ticket, turn: u64) -> bool {
         let known = |player: &PlayerId| self.by_player.contains_key(player);
-        if ticket.players.iter().any(known) || self.by_ticket.contains_key(&ticket.ticket_id) {
+        let fits = self.rules.have_room_for(&ticket);
+        if !fits || ticket.players.iter().any(known) || self.by_ticket.contains_key(&ticket.ticket_id) {
             return false;
         }
         let slot = self.insert(ticket, turn);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::strategies::{STRATEGIES, Strategy, strategy};
-use super::ticket::{AddRefused, THOUSANDTHS, Traits};
+use super::ticket::{AddRefused, THOUSANDTHS, Ticket, Traits};
 use super::widening::Widening;
 use crate::engine::modes::{Matchmaking, Players, Region};
 use crate::limits::{GROUP_PLAYERS_MAX, REGION_BYTES_MAX, REQUIRE_BYTES_MAX};
@@ -103,6 +103,11 @@ impl Rules {
     /// Seats of the largest team: the largest party that is taken.
     pub fn party_max(&self) -> u32 {
         if self.parties { self.seats.iter().copied().max().unwrap_or(1) } else { 1 }
+    }
+
+    /// Whether a ticket that was read by other rules can be paired by these.
+    pub(crate) fn have_room_for(&self, ticket: &Ticket) -> bool {
+        ticket.players.len() <= self.party_max() as usize && ticket.traits.ranges.len() == self.ranges.len()
     }
 
     /// Reads what the pool pairs by from a ticket's properties. Unknown properties are the game's business.

@@ -85,8 +85,8 @@ fn the_stage_says_when_nothing_ticks() {
 fn a_leave_waits_for_all_it_may_need_and_is_told_before_anybody_joins() {
     let text = "function init() return {here = {}} end
         function join(id, state) state.here[id] = true return state end
-        function leave(id, state) local t = os.clock for i = 1, 30000 do t = i end state.here[id] = nil return state end";
-    let mut m = Played::of(script(&[("match.lua", text)], timed(8_000)), 1);
+        function leave(id, state) local t = os.clock for i = 1, 40000 do t = i end state.here[id] = nil return state end";
+    let mut m = Played::of(script(&[("match.lua", text)], timed(16_000)), 1);
     for n in 1..=6 {
         let began = std::time::Instant::now();
         while m.join(n, None).is_err() {

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use mlua::{Lua, Table, Value, Variadic};
+use serde_json::value::RawValue;
 
 use super::host::{Host, StoreKey};
 use super::rations::Row;
@@ -26,6 +27,8 @@ const NOT_HERE: &[(&str, &[&str])] = &[
     ("zone", &["spawn", "despawn", "apply"]),
     ("terrain", &["get_chunk", "preload"]),
 ];
+
+const NOT_AVAILABLE: &str = "not available on this server";
 
 /// What an API function gives back: an answer, or the shape it wanted.
 pub(super) type Answer = Result<Value, String>;
@@ -78,11 +81,25 @@ pub(super) fn install(lua: &Lua, host: &Rc<Host>) -> mlua::Result<Table> {
             };
             // What ran out within the call ran out at the line of it, not wherever the hook fires next.
             host.stop_if_spent(lua)?;
-            answer.or_else(|wanted| error_table(lua, &wanted))
+            answer.or_else(|wanted| {
+                let told = || match space {
+                    "" => format!("game.{name} answers an error: {wanted}"),
+                    _ => format!("game.{space}.{name} answers an error: {wanted}"),
+                };
+                // No mistakes, but answers like others.
+                if ![LOADING, NOT_FOUND].contains(&wanted.as_str()) {
+                    host.refused_call(told, || report::place_on_stack(lua));
+                }
+                error_table(lua, &wanted)
+            })
         })?;
         in_space(lua, &game, space)?.raw_set(name, function)?;
     }
-    let not_here = lua.create_function(|lua, _: Variadic<Value>| error_table(lua, "not available on this server"))?;
+    let host = host.clone();
+    let not_here = lua.create_function(move |lua, _: Variadic<Value>| {
+        host.refused_call(|| format!("a call answers an error: {NOT_AVAILABLE}"), || report::place_on_stack(lua));
+        error_table(lua, NOT_AVAILABLE)
+    })?;
     for (space, names) in NOT_HERE {
         for name in *names {
             in_space(lua, &game, space)?.raw_set(*name, &not_here)?;
@@ -194,12 +211,12 @@ fn broadcast(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     if RESERVED_LEAVES.contains(&event.as_str()) {
         return Err(format!("the event name \"{event}\" is reserved"));
     }
-    let payload = payload(host, args.get(1), EVENT_BYTES_MAX)?;
+    // The payload of a frame is an object, also where there is nothing to say.
+    let payload = match args.get(1) {
+        None | Some(Value::Nil) => RawValue::from_string("{}".to_owned()).map_err(|error| error.to_string())?,
+        Some(given) => host.json(given, EVENT_BYTES_MAX, true).map_err(said)?,
+    };
     ask(host, Effect::Broadcast { event, payload })
-}
-
-fn payload(host: &Host, value: Option<&Value>, bytes_max: usize) -> Result<Json, String> {
-    host.json(value.unwrap_or(&Value::Nil), bytes_max, false).map_err(said)
 }
 
 /// `game.send(player_id, message)`: `module.message` to one player.
@@ -208,7 +225,7 @@ fn send(_: &Lua, host: &Host, args: &[Value]) -> Answer {
         return Err("send requires (player_id, message)".into());
     }
     let to = player(args.first()).ok_or("send requires (player_id, message)")?;
-    let message = payload(host, args.get(1), EVENT_BYTES_MAX)?;
+    let message = host.json(&args[1], EVENT_BYTES_MAX, false).map_err(said)?;
     ask(host, Effect::Send { to, module: "lua", message })
 }
 
@@ -235,7 +252,7 @@ fn notification(host: &Host, args: &[Value], wanted: &str) -> Result<Json, Strin
     };
     let quoted = |s: &str| serde_json::to_string(s).map_err(|e| e.to_string());
     let json = format!("{{\"type\":{},\"subject\":{},\"content\":{content}}}", quoted(&kind)?, quoted(&subject)?);
-    serde_json::value::RawValue::from_string(json).map_err(|e| e.to_string())
+    RawValue::from_string(json).map_err(|e| e.to_string())
 }
 
 /// `game.notify(player_id, type, subject[, data])`.
@@ -321,12 +338,19 @@ fn kick(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     ask(host, Effect::Kick { player, reason })
 }
 
-/// `game.bots.add(name)`: the bot sits down after the callback, if a seat is free.
+/// `game.bots.add(name)`: the bot sits down after the callback, if a seat is free. One that is there is not added again.
 fn bots_add(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     let name = text(args.first()).filter(|n| plain_name(n, 32));
     let name = name.ok_or("bots.add requires (name), 1 to 32 characters of [A-Za-z0-9_-]")?;
-    ask(host, Effect::AddBot { name })
+    let name = name.strip_prefix(BOT).filter(|rest| !rest.is_empty()).unwrap_or(&name);
+    if host.expects_bot(name) {
+        return Ok(Value::Boolean(true));
+    }
+    ask(host, Effect::AddBot { name: name.to_owned() })
 }
+
+/// What every bot's id begins with; a name may be given with it.
+pub(super) const BOT: &str = "bot_";
 
 /// `game.bots.remove(bot_id or name)`: nothing happens where there is no such bot.
 fn bots_remove(_: &Lua, host: &Host, args: &[Value]) -> Answer {
@@ -486,6 +510,8 @@ fn storage_player_set(lua: &Lua, host: &Host, args: &[Value]) -> Answer {
     store(lua, host, key(Some(owner), &args[1..]).ok_or(WANTED)?, args.get(3))
 }
 
+const LOADING: &str = "loading";
+const NOT_FOUND: &str = "not_found";
 const TOO_MANY_KEYS: &str = "too many keys in one match";
 
 fn key(owner: Option<PlayerId>, args: &[Value]) -> Option<StoreKey> {
@@ -501,7 +527,7 @@ fn stored(lua: &Lua, host: &Host, key: StoreKey) -> Answer {
             let value = convert::decode(lua, &json).map_err(said)?;
             ok_table(lua, value)
         }
-        Some(None) => Err("not_found".into()),
+        Some(None) => Err(NOT_FOUND.into()),
         None => {
             if !host.may_keep(&key) {
                 return Err(TOO_MANY_KEYS.into());
@@ -511,7 +537,8 @@ fn stored(lua: &Lua, host: &Host, key: StoreKey) -> Answer {
                 ask(host, Effect::Load { owner, collection, key: name })?;
                 host.await_value(key);
             }
-            Err("loading".into())
+            host.miss();
+            Err(LOADING.into())
         }
     }
 }

@@ -114,6 +114,8 @@ pub(super) enum Entry {
     Turn,
     /// What the host does for itself, bounded by its own rules and at nobody's account.
     Own,
+    /// What the host does for itself with what the script made: in the time that the script has, but at nobody's account.
+    Lent,
 }
 
 /// What ran out.
@@ -171,6 +173,12 @@ fn interval(used_bytes: usize) -> u32 {
 /// How long an entry may run by the wall clock, which never shows less than the processor's, before that one is asked.
 const UNASKED: Duration = Duration::from_millis(1);
 
+/// Microseconds of scripts between two looks for chains in large tables: so long as they are made in it, they may be.
+const SEARCH_AFTER_US: i64 = 2_000;
+
+/// How many times what such a look takes scripts run before the next.
+const SEARCH_TIMES: i64 = 10;
+
 /// Work outside of the machine, in instructions' worth, that is worth a look at the clock of its own.
 pub(super) const LARGE_CHARGE: u64 = 250;
 
@@ -179,6 +187,12 @@ pub(super) struct Meter {
     allowance: Allowance,
     left: Cell<i64>,
     spent: Cell<Option<Spent>>,
+    /// Microseconds of scripts since large tables were looked at for chains, less those of the current entry at that time;
+    /// and how many have to pass.
+    unsearched_us: Cell<i64>,
+    search_after_us: Cell<i64>,
+    /// What was paid since the clock was looked at.
+    unlooked: Cell<u64>,
     memory: Rc<Memory>,
     /// Where it ran out.
     place: RefCell<Option<Place>>,
@@ -239,6 +253,9 @@ impl Meter {
             allowance,
             left: Cell::new(i64::MAX),
             spent: Cell::new(None),
+            unsearched_us: Cell::new(0),
+            search_after_us: Cell::new(SEARCH_AFTER_US),
+            unlooked: Cell::new(0),
             memory: Rc::clone(lua.memory()),
             place: RefCell::default(),
             every: Cell::new(HOOK_EVERY),
@@ -334,7 +351,7 @@ impl Meter {
             Entry::Own => return u64::MAX / 2,
             Entry::Input => self.inputs_keep_us.get(),
             Entry::Turn => self.views_keep_us.get(),
-            Entry::Callback => 0,
+            Entry::Callback | Entry::Lent => 0,
         };
         self.purse.left_us().saturating_sub(keep_us)
     }
@@ -353,7 +370,7 @@ impl Meter {
         let instructions_over = match entry {
             Entry::Turn => self.turn_left.get() == 0,
             Entry::Input => self.turn_left.get() == 0 || self.inputs_left.get() == 0,
-            Entry::Load | Entry::Callback | Entry::Own => false,
+            Entry::Load | Entry::Callback | Entry::Own | Entry::Lent => false,
         };
         instructions_over || self.cpu_left_us(entry) == 0
     }
@@ -390,7 +407,7 @@ impl Meter {
                 let left = self.turn_left.get().min(self.inputs_left.get());
                 (self.allowance.instructions.min(left), grown)
             }
-            Entry::Own => (u64::MAX >> 8, used + self.allowance.growth_bytes),
+            Entry::Own | Entry::Lent => (u64::MAX >> 8, used + self.allowance.growth_bytes),
         };
         self.fill(entry);
         if !matches!(entry, Entry::Turn | Entry::Input) {
@@ -402,7 +419,7 @@ impl Meter {
             Entry::Turn => self.allowance.instructions,
             // Where a callback may do more than all inputs together, one that did as much had what there is.
             Entry::Input => self.allowance.instructions.min(self.allowance.instructions_turn / 2),
-            Entry::Load | Entry::Callback | Entry::Own => instructions,
+            Entry::Load | Entry::Callback | Entry::Own | Entry::Lent => instructions,
         };
         let drained = self.load_left_us.get().is_none() && (cpu_us as i64) < self.purse.full_us / 2;
         self.short.set(instructions < want_instructions || drained);
@@ -446,10 +463,11 @@ impl Meter {
                 now_us.saturating_sub(since).min(passed_us)
             }
         };
+        self.unsearched_us.set(self.unsearched_us.get().saturating_add(used_us as i64));
         let gross = entered.entry != Entry::Load && used_us > SCRIPT_GROSS_TIMES * self.allowance.cpu_us;
         self.gross_us.set(gross.then_some(used_us));
         match (entered.entry, self.load_left_us.get()) {
-            (Entry::Own, _) => {}
+            (Entry::Own | Entry::Lent, _) => {}
             (Entry::Load, Some(left_us)) => self.load_left_us.set(Some(left_us.saturating_sub(used_us))),
             _ => self.purse.spend(used_us),
         }
@@ -524,7 +542,10 @@ impl Meter {
         if left < 0 {
             self.spent.set(Some(Spent::Instructions));
         }
-        if units >= LARGE_CHARGE { self.in_time() } else { self.check() }
+        // Many small payments are a large one.
+        let unlooked = self.unlooked.get() + units;
+        self.unlooked.set(if unlooked >= LARGE_CHARGE { 0 } else { unlooked });
+        if unlooked >= LARGE_CHARGE { self.in_time() } else { self.check() }
     }
 
     /// Fails where the entry's processor time is over, for work whose size nobody can tell.
@@ -533,6 +554,20 @@ impl Meter {
             self.spent.set(Some(Spent::Cpu));
         }
         self.check()
+    }
+
+    /// Looks for numbers that collide in large tables, once scripts ran for long enough since the last time: in the worst
+    /// case a tenth of the time goes there.
+    fn search_chains(&self) {
+        let ran_us = self.entered.get().began.elapsed().as_micros() as i64;
+        if self.unsearched_us.get() + ran_us < self.search_after_us.get() {
+            return;
+        }
+        let began = Instant::now();
+        self.memory.search_chains();
+        let took_us = began.elapsed().as_micros() as i64;
+        self.search_after_us.set((took_us * SEARCH_TIMES).clamp(SEARCH_AFTER_US, 4 * SEARCH_AFTER_US));
+        self.unsearched_us.set(-ran_us - took_us);
     }
 
     /// How many units are left to charge.
@@ -607,6 +642,9 @@ impl Meter {
         let meter = Rc::downgrade(self);
         lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, _| {
             let Some(meter) = meter.upgrade() else { return Ok(VmState::Continue) };
+            if meter.memory.has_large() {
+                meter.search_chains();
+            }
             let mut looked = meter.pay(u64::from(every));
             if looked.is_ok() && (meter.late() || meter.memory.has_refused()) {
                 meter.spent.set(Some(if meter.memory.has_refused() { Spent::Chains } else { Spent::Cpu }));

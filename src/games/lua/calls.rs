@@ -4,7 +4,7 @@
 use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, LuaString, Table, Value};
 use serde_json::value::RawValue;
 
-use super::budget::Entry;
+use super::budget::{Entry, Spent};
 use super::host::Complaint;
 use super::pace::ms;
 use super::play::LuaGame;
@@ -227,8 +227,13 @@ impl LuaGame {
                 Called::Failed
             }
             Err(error) => {
-                let over = self.machine.meter.spent().is_some();
-                self.fail(name, player, &error, if over { Blame::OverBudget } else { Blame::Raised });
+                let blame = match self.machine.meter.spent() {
+                    // It would be as slow in every callback from here on.
+                    Some(Spent::Chains) => Blame::Gross,
+                    Some(_) => Blame::OverBudget,
+                    None => Blame::Raised,
+                };
+                self.fail(name, player, &error, blame);
                 Called::Failed
             }
         }
@@ -246,7 +251,7 @@ impl LuaGame {
                     self.fail(TURN, None, &mlua::Error::runtime(text), Blame::OverBudget);
                 }
             }
-            Entry::Load | Entry::Callback | Entry::Own => {
+            Entry::Load | Entry::Callback | Entry::Own | Entry::Lent => {
                 let text = format!("{name} was left out: the match has no processor time left for it");
                 self.fail(name, None, &mlua::Error::runtime(text), Blame::None);
             }

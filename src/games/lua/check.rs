@@ -192,6 +192,7 @@ fn play_it(mode: &ScriptMode, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync))
         rules,
     };
     table.game.vote_templates(&Arc::new(table.templates.clone()));
+    table.game.machine.host.note_refused_calls();
     let seats = table.rules.players.max.min(PLAYERS_MAX);
     let bots = if table.game.plays_bots() { (seats / 2).min(BOTS_MAX) } else { 0 };
     for n in 1..=seats {
@@ -213,6 +214,13 @@ fn play_it(mode: &ScriptMode, ticks: u64, progress: &(dyn Fn(&str, u64) + Sync))
     table.digest_frames();
     if !stopped {
         table.come_back();
+    }
+    for (file, line, text) in table.game.machine.host.take_refused_calls() {
+        let line = Some(line).filter(|line| *line > 0);
+        // What was told as a fault stands there.
+        if !table.faults.iter().any(|fault| fault.line == line && fault.text.contains(&text)) {
+            table.warn(Fault { file: if file.is_empty() { mode.script.file().to_owned() } else { file }, line, text });
+        }
     }
     let digest: [u8; 32] = table.shown.finalize().into();
     let ended = match (table.finished, stopped) {
@@ -246,6 +254,11 @@ impl Table<'_> {
         let file = self.mode.script.file();
         if bot {
             self.bots.push(player);
+        }
+        // Nothing is stored yet, of anybody.
+        if self.call(|game, cx| game.is_behind(cx, &[player])) {
+            self.call(|game, cx| game.loaded_all(cx, None, Some(Vec::new())));
+            self.call(|game, cx| game.loaded_all(cx, Some(player), Some(Vec::new())));
         }
         if let Err(refused) = self.call(|game, cx| game.join(cx, player, None)) {
             self.players.retain(|p| *p != player);
@@ -482,7 +495,7 @@ mod tests {
             (
                 "join",
                 "function join(id, s) return true end",
-                "match.lua:1: join: join returned a boolean, expected the state, or nil and a reason to refuse",
+                "match.lua:1: join: join returned a boolean, and the player is refused: expected the state, or nil and a reason to refuse",
             ),
             (
                 "callback",
@@ -492,7 +505,7 @@ mod tests {
             (
                 "phases",
                 "function phases() return {{name = 'a'}, {}} end",
-                "match.lua:1: phases: phase 2: its name is a nil, expected a string",
+                "match.lua:1: phases: phase 2: its name is nil, expected a string",
             ),
             (
                 "next",

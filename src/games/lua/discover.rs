@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use super::budget::Allowance;
 use super::globals::{Found, Reader};
 use super::host::{Birth, Host};
-use super::report::{Fault, Told};
+use super::report::{Fault, Told, kind_of};
 use super::sandbox::{Machine, guarded};
 use super::script::{Script, Sources};
 use crate::engine::modes::Mode;
@@ -154,7 +154,7 @@ fn manifest(
         games.guest_auth = Some(guests);
     }
     let Value::Table(modes) = value else {
-        let text = format!("expected `return {{ mode = \"script.lua\" }}`, it returned a {}", value.type_name());
+        let text = format!("expected `return {{ mode = \"script.lua\" }}`, it returned {}", kind_of(&value));
         return Err(vec![Fault::of_file("config.lua", text)]);
     };
     let (mut found, mut faults) = (Vec::new(), Vec::new());
@@ -168,10 +168,16 @@ fn manifest(
                     faults.push(Fault::of_file("config.lua", "a mode's name is 1 to 64 bytes"));
                 }
             }
-            Ok((key, value)) => faults.push(Fault::of_file(
-                "config.lua",
-                format!("expected mode names and script files, got a {} for a {}", value.type_name(), key.type_name()),
-            )),
+            Ok((Value::String(name), value)) => {
+                let (name, kind) = (name.to_string_lossy(), kind_of(&value));
+                let text = format!("mode {name:?}: expected the file of its script, found {kind}");
+                faults.push(Fault::of_file("config.lua", text));
+            }
+            Ok((key, value)) => {
+                let (key, value) = (kind_of(&key), kind_of(&value));
+                let text = format!("expected names of modes and files of scripts, found {value} under {key}");
+                faults.push(Fault::of_file("config.lua", text));
+            }
             Err(e) => faults.push(Told::of(&e, "config.lua").fault()),
         }
     }
@@ -242,7 +248,7 @@ mod tests {
             "{told}"
         );
         assert!(read(&[]).contains("neither"));
-        assert!(read(&[("config.lua", "return 5")]).contains("it returned a integer"));
+        assert!(read(&[("config.lua", "return 5")]).contains("it returned an integer"));
         assert!(read(&[("match.lua", "x = 1")]).contains("no callback"));
         assert_eq!(read(&[("match.lua", "while true do end")]), "match.lua:1: over its budget of instructions");
     }

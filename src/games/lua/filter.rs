@@ -14,6 +14,7 @@ use super::budget::{Allowance, Entry};
 use super::calls::{Blame, Lookup};
 use super::host::{Birth, Host};
 use super::play::LuaGame;
+use super::report::kind_of;
 use super::sandbox::Machine;
 use super::script::Script;
 use crate::engine::chat::{Content, FilterVerdict};
@@ -60,8 +61,8 @@ impl WordFilter {
                 })
             }
             other => {
-                let kind = other.type_name();
-                Ok(Err(format!("judge_chat returned a {kind}, expected true, false or the text to say instead")))
+                let kind = kind_of(&other);
+                Ok(Err(format!("judge_chat returned {kind}, expected true, false or the text to say instead")))
             }
         })
     }
@@ -172,7 +173,7 @@ mod tests {
         };
         check("error('no idea')", "match.lua:1 no idea");
         check("while true do end", "budget");
-        check("return 5", "match.lua:1 judge_chat returned a integer, expected true, false or the text");
+        check("return 5", "match.lua:1 judge_chat returned an integer, expected true, false or the text");
         check("return ''", "match.lua:1 judge_chat returned a text that may not be said: a message needs content");
         check("return ('x'):rep(2001)", "may have 2000 bytes");
         check("return 'x\u{202e}y'", "U+202E");

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::calls::CALLBACKS;
 use super::discover::merge;
 use super::host::Host;
-use super::report::Fault;
+use super::report::{Fault, kind_of};
 use super::sandbox::Machine;
 use crate::engine::modes::Mode;
 use crate::limits::GROUP_PLAYERS_MAX;
@@ -131,8 +131,38 @@ impl Reader<'_> {
         }
     }
 
+    /// Functions that are nearly called like a callback that is not there: nobody would call them.
+    fn read_near_callbacks(&mut self) {
+        let mut functions: Vec<_> = self
+            .globals
+            .pairs::<Value, Value>()
+            .filter_map(Result::ok)
+            .filter_map(|(name, value)| Some((name.as_string()?.to_string_lossy(), value)))
+            .filter(|(name, value)| value.is_function() && !CALLBACKS.contains(&name.as_str()))
+            .map(|(name, _)| name)
+            .collect();
+        functions.sort();
+        let game = self.globals.raw_get::<Option<Table>>("game").ok().flatten();
+        let tables = [Some(self.globals.clone()), game];
+        for callback in CALLBACKS {
+            let is_there = |table: &Table| table.raw_get::<Value>(*callback).is_ok_and(|it| !it.is_nil());
+            if tables.iter().flatten().any(is_there) {
+                continue;
+            }
+            let far = if callback.len() > 5 { 2 } else { 1 };
+            let near = functions.iter().find(|name| strsim::osa_distance(name, callback) <= far);
+            if let Some(name) = near.filter(|name| line_of(self.source, name).is_some()) {
+                self.warn(
+                    name,
+                    &format!("the server calls {callback}, which is not there, and not {name}: did you mean that?"),
+                );
+            }
+        }
+    }
+
     /// Names of callbacks that are something else: they would never be called.
     fn read_callbacks(&mut self) {
+        self.read_near_callbacks();
         let game = self.globals.raw_get::<Value>("game").ok();
         for name in CALLBACKS {
             let in_game = match &game {
@@ -190,7 +220,7 @@ impl Reader<'_> {
                 }
             }
             Ok(Value::Nil | Value::Boolean(_)) | Err(_) => {}
-            Ok(other) => self.warn("bots", &format!("expected a table, got a {}", other.type_name())),
+            Ok(other) => self.warn("bots", &format!("bots: expected a table, got {}", shown(&other))),
         }
     }
 
@@ -267,11 +297,17 @@ impl Reader<'_> {
     }
 }
 
-/// The line of the first assignment to a global.
+/// The line of the first assignment to a global, or of the function of that name.
 fn line_of(source: &str, global: &str) -> Option<u32> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_.:".contains(c);
     let assigns = |line: &str| {
-        let line = line.trim_start();
-        line.strip_prefix(global).is_some_and(|rest| rest.trim_start().starts_with('='))
+        let line = line.split("--").next().unwrap_or_default();
+        line.match_indices(global).any(|(at, _)| {
+            let (before, after) = (&line[..at], line[at + global.len()..].trim_start());
+            let is_set = after.starts_with('=') && !after.starts_with("==");
+            let is_function = after.starts_with('(') && before.trim_end().ends_with("function");
+            !before.ends_with(is_part) && (is_set || is_function)
+        })
     };
     source.lines().position(assigns).and_then(|i| u32::try_from(i + 1).ok())
 }
@@ -282,7 +318,7 @@ fn shown(value: &Value) -> String {
         Value::Integer(n) => n.to_string(),
         Value::Number(n) => n.to_string(),
         Value::String(s) => format!("\"{}\"", s.to_string_lossy().chars().take(40).collect::<String>()),
-        other => format!("a {}", other.type_name()),
+        other => kind_of(other).to_owned(),
     }
 }
 
@@ -410,7 +446,7 @@ mod tests {
                 "match.lua:1: strategy: expected \"fill\" or \"skill\" or \"skill_based\", got \"random\"",
             ),
             ("tick_hz = 1000", "match.lua:1: tick_hz: expected a whole number from 1 to 128, got 1000"),
-            ("bots = 3", "match.lua:1: expected a table, got a integer"),
+            ("bots = 3", "match.lua:1: bots: expected a table, got 3"),
             (
                 "bots = {min_players = 65, enabled = false}",
                 "match.lua:1: bots.min_players: expected a whole number from 1 to 64, got 65",

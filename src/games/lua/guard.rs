@@ -17,6 +17,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::heap::hash_of_float;
+
 const THREE: &str = "(function(a,b,c)return a,b,c end)(";
 
 const ZERO: &str = "a zero byte in a string is not available";
@@ -98,7 +100,7 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
         }
         scopes.see(token);
         if let Token::Word(word) = token
-            && word.starts_with(|first: char| first.is_ascii_digit())
+            && is_numeral(word)
         {
             constants.see(word, last);
             if constants.folded > FOLDED_MAX {
@@ -184,7 +186,8 @@ pub(super) fn harden(text: &str) -> Result<String, Refused> {
 /// The numbers of a file, which a table keeps by their remainder: below 65,536 there are too few of one remainder.
 #[derive(Default)]
 struct Constants {
-    large: HashSet<u64>,
+    /// What the remainder is taken of, and what tells two apart that have it in common.
+    large: HashSet<(u64, u64)>,
     large_uses: u64,
     uses: u64,
     /// What numbers come to so far that stand between signs, and which sign: none where it is more than a sum or a product.
@@ -193,10 +196,39 @@ struct Constants {
     folded: u64,
 }
 
+fn is_numeral(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+}
+
+/// The whole number that a numeral stands for, if it does.
+fn whole_of(word: &str) -> Option<u64> {
+    match word.strip_prefix("0x").or(word.strip_prefix("0X")) {
+        // It wraps around, as in Lua.
+        Some(hex) => hex.bytes().try_fold(0u64, |n, digit| {
+            Some(n.wrapping_mul(16).wrapping_add(u64::from(char::from(digit).to_digit(16)?)))
+        }),
+        // A longer one is a float.
+        None => word.parse::<i64>().ok().map(|number| number as u64),
+    }
+}
+
+/// The float that a numeral stands for.
+fn float_of(word: &str) -> Option<f64> {
+    let Some(hex) = word.strip_prefix("0x").or(word.strip_prefix("0X")) else { return word.parse().ok() };
+    let (digits, power) = hex.split_once(['p', 'P']).unwrap_or((hex, "0"));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let mut value = 0.0;
+    for digit in whole.chars().chain(part.chars()) {
+        value = value * 16.0 + f64::from(digit.to_digit(16)?);
+    }
+    let power: i32 = power.parse().ok()?;
+    Some(value * 2.0_f64.powi(power.saturating_sub(4 * part.len() as i32)))
+}
+
 impl Constants {
     fn see(&mut self, word: &str, before: [Option<Token<'_>>; 2]) {
         let after_number = match before[0] {
-            Some(Token::Word(word)) => word.starts_with(|first: char| first.is_ascii_digit()),
+            Some(Token::Word(word)) => is_numeral(word),
             // `>>` and `//`, of which the first half was seen as a sign.
             other => other == Some(Token::Symbol(b')')) || (other.is_some() && other == before[1]),
         };
@@ -208,15 +240,18 @@ impl Constants {
             Some(Token::Text) => Some(b'<'),
             _ => None,
         };
-        let number = match word.strip_prefix("0x").or(word.strip_prefix("0X")) {
-            // It wraps around, as in Lua.
-            Some(hex) => hex.bytes().try_fold(0u64, |n, digit| {
-                Some(n.wrapping_mul(16).wrapping_add(u64::from(char::from(digit).to_digit(16)?)))
-            }),
-            None => word.parse().ok(),
-        };
+        let number = whole_of(word);
         self.uses += 1;
-        self.keep(number);
+        match number {
+            Some(_) => self.keep(number),
+            // By what is left of it in the table's reckoning; the sign changes that for all alike.
+            None => {
+                if let Some(float) = float_of(word) {
+                    self.large.insert((u64::from(hash_of_float(float)), float.to_bits()));
+                    self.large_uses += 1;
+                }
+            }
+        }
         let Some(sign) = sign.filter(|_| after_number) else {
             self.running = number.map(|number| (number, None));
             return;
@@ -235,7 +270,7 @@ impl Constants {
 
     fn keep(&mut self, number: Option<u64>) {
         if let Some(number) = number.filter(|number| *number > 0xffff) {
-            self.large.insert(number);
+            self.large.insert((number, number));
             self.large_uses += 1;
         }
     }
@@ -244,7 +279,7 @@ impl Constants {
     fn cost(&self) -> u64 {
         let fullest = |log: u32| {
             let mut places: HashMap<u64, u64> = HashMap::new();
-            for number in &self.large {
+            for (number, _) in &self.large {
                 *places.entry(number % ((1 << log) - 1)).or_default() += 1;
             }
             places.values().max().copied().unwrap_or(0)
@@ -320,7 +355,7 @@ impl Scopes {
         if before == Declares::Variable || before == Declares::Parameters {
             self.functions.last_mut().into_iter().for_each(|scope| scope.declared += 1);
         }
-        if word.starts_with(|first: char| first.is_ascii_digit()) {
+        if is_numeral(word) {
             return;
         }
         if KEYWORDS.contains(&word) {
@@ -426,6 +461,15 @@ impl<'a> Reader<'a> {
                     self.quoted(byte)?;
                     return Ok(Some((start, Token::Text)));
                 }
+                b'.' if self.peek(1) == Some(b'.') => {
+                    self.skip(if self.peek(2) == Some(b'.') { 3 } else { 2 });
+                    return Ok(Some((start, Token::Symbol(b'.'))));
+                }
+                b'0'..=b'9' | b'.' if byte != b'.' || self.peek(1).is_some_and(|b| b.is_ascii_digit()) => {
+                    self.numeral();
+                    let word = std::str::from_utf8(&self.bytes[start..self.at]).unwrap_or_default();
+                    return Ok(Some((start, Token::Word(word))));
+                }
                 b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
                     while self.peek(0).is_some_and(|b| b == b'_' || b.is_ascii_alphanumeric()) {
                         self.at += 1;
@@ -441,6 +485,22 @@ impl<'a> Reader<'a> {
                     self.skip(1);
                     return Ok(Some((start, Token::Symbol(other))));
                 }
+            }
+        }
+    }
+
+    /// A numeral, as far as Lua reads it: `3`, `.5`, `0x1p-4`, `1e+9`.
+    fn numeral(&mut self) {
+        let hex = self.peek(0) == Some(b'0') && matches!(self.peek(1), Some(b'x' | b'X'));
+        let power = if hex { [b'p', b'P'] } else { [b'e', b'E'] };
+        self.at += if hex { 2 } else { 1 };
+        while let Some(byte) = self.peek(0) {
+            if power.contains(&byte) {
+                self.at += if matches!(self.peek(1), Some(b'+' | b'-')) { 2 } else { 1 };
+            } else if byte == b'.' || byte == b'_' || byte.is_ascii_alphanumeric() {
+                self.at += 1;
+            } else {
+                break;
             }
         }
     }
@@ -543,6 +603,22 @@ mod tests {
         assert_eq!(harden(&products).unwrap_err().1, COLLIDING);
         let folded = (1..5_000).map(|n| format!("a=8191//{n}\n")).collect::<String>();
         assert_eq!(harden(&folded).unwrap_err().1, TOO_MANY_FOLDED);
+        // A hash of a float is that of its first 31 bits: these have those in common, however they are written.
+        for write in [
+            |n: u64| format!("a={}\n", f64::from_bits(0.5_f64.to_bits() + n)),
+            |n: u64| format!("a=.5{:014}\n", n),
+            |n: u64| format!("a='x'..5.{:014}e-1\n", n),
+            |n: u64| format!("a=-0x1.{:013x}p-1\n", n),
+            |n: u64| format!("a={}\n", (1 << 63) + n * 2_048),
+        ] {
+            let floats: String = (1..6_000).map(write).collect();
+            assert_eq!(harden(&floats).err().map(|refused| refused.1), Some(COLLIDING), "{}", write(7));
+        }
+        let hidden = (9..8_009).map(|n| format!("a='x'..{}\n", n * 8_191)).collect::<String>();
+        assert_eq!(harden(&(hidden + &"a=73719\n".repeat(16_000))).unwrap_err().1, COLLIDING);
+        let places: String =
+            (0..6_000).map(|n| format!("{{x={}, y={}}},\n", n as f64 * 0.37, 1.0 / (n + 3) as f64)).collect();
+        assert_eq!(harden(&format!("places = {{{places}}}")).err(), None);
         // Items, prices and times of an honest file.
         let items: String = (0..8_000)
             .map(|n| format!("{{id={}, cost={}, wait=60*{}, at={}}},\n", 100_000 + n, n * 250, n % 40, n as f64 * 0.5))

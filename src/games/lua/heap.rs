@@ -22,7 +22,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, LuaOptions, StdLib, ffi};
 
-use crate::limits::scripts::SCRIPT_CHAIN_STEPS_MAX;
+use crate::limits::scripts::{SCRIPT_CHAIN_MAX, SCRIPT_CHAIN_STEPS_MAX};
 
 /// A machine with its memory watched.
 pub(super) struct Heap {
@@ -116,8 +116,8 @@ const KIND_MASK: u8 = 0x0f;
 const INTEGER: u8 = 3;
 const FLOAT: u8 = 3 | 1 << 4;
 
-/// Nodes from which on a table is looked at. Half as many keys in one chain are no more than what may be.
-const LARGE_NODES: usize = 2_048;
+/// Nodes from which on a table is looked at: twice as many as may be one chain.
+const LARGE_NODES: usize = 2 * SCRIPT_CHAIN_MAX as usize;
 
 impl Memory {
     /// Bytes in use.
@@ -157,6 +157,25 @@ impl Memory {
         })
     }
 
+    /// Whether there is any table of many nodes.
+    pub(super) fn has_large(&self) -> bool {
+        !self.large.borrow().is_empty()
+    }
+
+    /// Looks at all large tables for numbers that share a place: a chain may also come to be in a table that does not grow,
+    /// one number at a time, and makes every other look at that table slow.
+    pub(super) fn search_chains(&self) {
+        let mut counts = self.counts.borrow_mut();
+        let found = self.large.borrow().iter().any(|nodes| {
+            // SAFETY: as above.
+            let slice = unsafe { std::slice::from_raw_parts(nodes.at, nodes.count) };
+            longest(slice, &mut counts) > SCRIPT_CHAIN_MAX
+        });
+        if found {
+            self.refused.set(true);
+        }
+    }
+
     fn forget(&self, block: *const c_void) {
         self.large.borrow_mut().retain(|nodes| !std::ptr::addr_eq(nodes.at, block));
     }
@@ -171,28 +190,49 @@ fn large_nodes(bytes: usize) -> Option<usize> {
 /// Steps along chains that it takes to put the numbers of `nodes` into a hash part of `count`: each passes all that are
 /// at its place already.
 fn steps(nodes: &[Node], count: usize, counts: &mut Vec<u16>) -> u64 {
-    let size = (count - 1) | 1;
-    counts.clear();
-    counts.resize(size, 0);
     let mut steps = 0;
-    for node in nodes {
-        if node.value_kind & KIND_MASK == 0 {
-            continue;
-        }
-        let place = match node.key_kind {
-            INTEGER => node.key % size as u64,
-            FLOAT => u64::from(hash_of_float(f64::from_bits(node.key))) % size as u64,
-            _ => continue,
-        };
-        let there = &mut counts[place as usize];
-        steps += u64::from(*there);
-        *there = there.saturating_add(1);
-    }
+    let live = nodes.iter().filter(|node| node.value_kind & KIND_MASK != 0);
+    at_their_places(live, count, counts, |there| steps += u64::from(there));
     steps
 }
 
+/// Numbers of the longest chain in the hash part that these nodes are; those without a value are still links of it.
+fn longest(nodes: &[Node], counts: &mut Vec<u16>) -> u16 {
+    let mut longest = 0;
+    at_their_places(nodes.iter(), nodes.len(), counts, |there| longest = longest.max(there + 1));
+    longest
+}
+
+/// Puts the numbers among some nodes to their places in a hash part of `count`, and tells of each how many were there
+/// before it.
+fn at_their_places<'a>(
+    nodes: impl Iterator<Item = &'a Node>,
+    count: usize,
+    counts: &mut Vec<u16>,
+    mut tell: impl FnMut(u16),
+) {
+    let size = (count - 1) | 1;
+    counts.clear();
+    counts.resize(size, 0);
+    for node in nodes {
+        let hash = match node.key_kind {
+            INTEGER => node.key,
+            FLOAT => u64::from(hash_of_float(f64::from_bits(node.key))),
+            _ => continue,
+        };
+        // A division of half the width takes half the time.
+        let place = match u32::try_from(hash) {
+            Ok(hash) => (hash % size as u32) as usize,
+            Err(_) => (hash % size as u64) as usize,
+        };
+        let there = &mut counts[place];
+        tell(*there);
+        *there = there.saturating_add(1).min(u16::MAX - 1);
+    }
+}
+
 /// `l_hashfloat` of `ltable.c`: mantissa times 2^31, plus exponent.
-fn hash_of_float(n: f64) -> u32 {
+pub(super) fn hash_of_float(n: f64) -> u32 {
     let (mantissa, exponent) = frexp(n);
     let scaled = mantissa * 2_147_483_648.0;
     if !scaled.is_finite() {

@@ -12,18 +12,19 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use serde_json::value::RawValue;
 
+use super::api::BOT;
 use super::budget::Meter;
 use super::convert::{self, Oddities, Rules};
 use super::rations::{Rations, Row};
 use super::report::Place;
 use super::script::Sources;
 use crate::engine::votes::config::{Templates, VoteConfig};
-use crate::games::{Effect, GameCx, Json, OpenVote};
+use crate::games::{Effect, GameCx, Json, OpenVote, Stored};
 use crate::ids::{MatchId, PlayerId};
 use crate::limits::VOTES_OPEN_PER_MATCH_MAX;
 use crate::limits::scripts::{
-    COMPLAINTS_MAX, EFFECT_BYTES_MAX, EFFECTS_MAX, LOGS_PER_S, STORED_KEPT_BYTES_MAX, STORED_KEYS_MAX, VITAL_BYTES_MAX,
-    VITAL_MAX,
+    COMPLAINTS_MAX, EFFECT_BYTES_MAX, EFFECTS_MAX, LOGS_PER_S, STORED_KEPT_BYTES_MAX, STORED_KEYS_MAX,
+    STORED_OWNERS_MAX, VITAL_BYTES_MAX, VITAL_MAX,
 };
 
 fn is_vital(effect: &Effect) -> bool {
@@ -78,6 +79,17 @@ impl Birth {
 /// Whose value of which key: no owner is the game's own, shared by its matches.
 pub(super) type StoreKey = (Option<PlayerId>, String, String);
 
+/// Whose stored values are in sight before anybody asks for one.
+#[derive(Default)]
+struct Ahead {
+    /// Whose were asked for and did not come yet.
+    asked: BTreeSet<Option<PlayerId>>,
+    /// Whose came, for a join that is on its way; and the game's own, once and for all.
+    ready: BTreeSet<Option<PlayerId>>,
+    /// Whose values are in sight, all of them: any other key of theirs has none.
+    whole: BTreeSet<Option<PlayerId>>,
+}
+
 /// A stored value in sight, and when it was asked for last.
 struct Kept {
     value: Option<Json>,
@@ -114,8 +126,13 @@ pub(super) struct Host {
     stored_asks: Cell<u64>,
     /// Keys that were asked for and did not come yet.
     awaited: RefCell<BTreeSet<StoreKey>>,
+    ahead: RefCell<Ahead>,
+    /// Whether a call was answered that a value is on its way.
+    missed: Cell<bool>,
     rations: Rations,
     complaints: RefCell<Vec<Complaint>>,
+    /// Calls that answered an error: file, line, what was said. None where nobody wants to know.
+    refused_calls: RefCell<Option<BTreeSet<(String, u32, String)>>>,
     logs: Cell<(u64, u32)>,
     oddities: Cell<Oddities>,
     unordered_keys: Cell<bool>,
@@ -144,8 +161,11 @@ impl Host {
             stored: RefCell::default(),
             stored_asks: Cell::default(),
             awaited: RefCell::default(),
+            ahead: RefCell::default(),
+            missed: Cell::new(false),
             rations: Rations::default(),
             complaints: RefCell::default(),
+            refused_calls: RefCell::default(),
             logs: Cell::default(),
             oddities: Cell::default(),
             unordered_keys: Cell::new(false),
@@ -197,6 +217,18 @@ impl Host {
         room
     }
 
+    /// Nothing was asked for.
+    pub(super) fn forget_effects(&self) {
+        self.effects.borrow_mut().clear();
+        self.awaited.borrow_mut().clear();
+        self.ask_anew();
+    }
+
+    /// Whether nobody plays.
+    pub(super) fn is_empty(&self) -> bool {
+        self.players.borrow().is_empty()
+    }
+
     /// Says something about the script itself: such words are few and always have room.
     pub(super) fn tell(&self, effect: Effect) {
         self.effects.borrow_mut().push(effect);
@@ -210,6 +242,25 @@ impl Host {
     /// Takes so many rows from what the match may have stored, or says why not.
     pub(super) fn ration(&self, row: Row, count: usize) -> Result<(), String> {
         self.rations.take(row, count, self.elapsed_us.get())
+    }
+
+    /// From now on every refused call is remembered, for whoever tries the script.
+    pub(super) fn note_refused_calls(&self) {
+        *self.refused_calls.borrow_mut() = Some(BTreeSet::new());
+    }
+
+    /// A call that answered an error, where that is remembered.
+    pub(super) fn refused_call(&self, told: impl FnOnce() -> String, place: impl FnOnce() -> Option<Place>) {
+        let mut refused = self.refused_calls.borrow_mut();
+        if let Some(refused) = refused.as_mut().filter(|refused| refused.len() < COMPLAINTS_MAX) {
+            let (file, line) = place().map(|place| (place.file, place.line)).unwrap_or_default();
+            refused.insert((file, line, told()));
+        }
+    }
+
+    /// Where which call answered which error.
+    pub(super) fn take_refused_calls(&self) -> BTreeSet<(String, u32, String)> {
+        self.refused_calls.borrow_mut().take().unwrap_or_default()
     }
 
     /// Remembers a refusal that the author is to be told.
@@ -321,11 +372,20 @@ impl Host {
         self.bots.borrow().clone()
     }
 
-    /// The bot of that id or name.
+    /// The bot of that id, that name, or that name as ids begin with it.
     pub(super) fn bot(&self, id_or_name: &str) -> Option<PlayerId> {
         let bots = self.bots.borrow();
-        let found = bots.iter().find(|(id, name)| name == id_or_name || id.to_string() == id_or_name);
+        let found = bots.iter().find(|(id, name)| {
+            let named = id_or_name.strip_prefix(BOT).unwrap_or(id_or_name);
+            !name.is_empty() && (name == id_or_name || name == named) || id.to_string() == id_or_name
+        });
         found.map(|(id, _)| *id)
+    }
+
+    /// Whether a bot of that name is there or was asked for.
+    pub(super) fn expects_bot(&self, name: &str) -> bool {
+        let asked = |effect: &Effect| matches!(effect, Effect::AddBot { name: asked } if asked == name);
+        self.bots.borrow().iter().any(|(_, known)| known == name) || self.effects.borrow().iter().any(asked)
     }
 
     pub(super) fn bots(&self) -> Vec<PlayerId> {
@@ -335,9 +395,57 @@ impl Host {
     /// What is known of a stored key: nothing yet, or its value.
     pub(super) fn stored(&self, key: &StoreKey) -> Option<Option<Json>> {
         let stored = self.stored.borrow();
-        let kept = stored.get(key)?;
+        let Some(kept) = stored.get(key) else { return self.ahead.borrow().whole.contains(&key.0).then_some(None) };
         kept.asked.set(self.next_ask());
         Some(kept.value.clone())
+    }
+
+    /// Whether somebody's stored values are on their way; they are asked for now if they were not.
+    pub(super) fn awaits_all_of(&self, owner: Option<PlayerId>) -> bool {
+        let mut ahead = self.ahead.borrow_mut();
+        if ahead.ready.contains(&owner) || ahead.asked.len() + ahead.ready.len() >= STORED_OWNERS_MAX {
+            return false;
+        }
+        if !ahead.asked.contains(&owner) && self.push(Effect::LoadAll { owner }) {
+            ahead.asked.insert(owner);
+            // What they stored elsewhere since they were here last is newer than what is in sight.
+            ahead.whole.remove(&owner);
+            self.stored.borrow_mut().retain(|key, _| key.0 != owner);
+        }
+        ahead.asked.contains(&owner)
+    }
+
+    /// Somebody's stored values came, or cannot be had at once: then each is loaded when it is asked for.
+    pub(super) fn all_came(&self, owner: Option<PlayerId>, values: Option<Vec<Stored>>) {
+        let values = values.filter(|values| self.stored.borrow().len() + values.len() <= STORED_KEYS_MAX);
+        let is_whole = values.is_some();
+        for Stored { collection, key, value } in values.into_iter().flatten() {
+            let key = (owner, collection, key);
+            // What the match stored meanwhile is newer than what it asked for.
+            if !self.stored.borrow().contains_key(&key) {
+                self.keep(key, Some(value));
+            }
+        }
+        let mut ahead = self.ahead.borrow_mut();
+        ahead.asked.remove(&owner);
+        ahead.ready.insert(owner);
+        if is_whole {
+            ahead.whole.insert(owner);
+        }
+    }
+
+    /// A player is in: should they come again, it will be asked anew.
+    pub(super) fn came_in(&self, player: PlayerId) {
+        self.ahead.borrow_mut().ready.remove(&Some(player));
+    }
+
+    pub(super) fn miss(&self) {
+        self.missed.set(true);
+    }
+
+    /// Whether a call was answered that a value is on its way, since this was asked last.
+    pub(super) fn take_missed(&self) -> bool {
+        self.missed.replace(false)
     }
 
     fn next_ask(&self) -> u64 {
@@ -369,7 +477,8 @@ impl Host {
             let mut bytes: usize = stored.values().map(Kept::bytes).sum();
             while bytes > STORED_KEPT_BYTES_MAX {
                 let longest_ago = stored.iter().min_by_key(|(_, kept)| kept.asked.get()).map(|(key, _)| key.clone());
-                let Some(gone) = longest_ago.and_then(|key| stored.remove(&key)) else { break };
+                let Some((key, gone)) = longest_ago.and_then(|key| stored.remove_entry(&key)) else { break };
+                self.ahead.borrow_mut().whole.remove(&key.0);
                 bytes -= gone.bytes();
             }
         }

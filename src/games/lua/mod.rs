@@ -55,6 +55,8 @@ mod metatables;
 #[cfg(test)]
 mod neighbours;
 #[cfg(test)]
+mod stored;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The stages that a script's `phases(config)` names, walked in order by the match's clock.
 
+use super::report::kind_of;
 use crate::limits::scripts::{PHASE_NAME_BYTES_MAX, PHASES_MAX};
 use mlua::Value;
 
@@ -47,14 +48,14 @@ impl Phases {
     /// Reads what `phases` returned: a list of `{name, duration = ms, start = ...}`.
     pub(super) fn read(value: &Value) -> mlua::Result<Self> {
         let Value::Table(list) = value else {
-            return Err(mlua::Error::runtime(format!("phases returned a {}, expected a list", value.type_name())));
+            return Err(mlua::Error::runtime(format!("phases returned {}, expected a list", kind_of(value))));
         };
         let ms = |v: f64| (v.max(0.0) * 1e3) as u64;
         let mut phases = Vec::new();
         for (i, entry) in list.sequence_values::<Value>().take(PHASES_MAX).enumerate() {
             let wrong = |what: &str, found: &Value, expected: &str| {
                 let n = i + 1;
-                mlua::Error::runtime(format!("phase {n}: {what} is a {}, expected {expected}", found.type_name()))
+                mlua::Error::runtime(format!("phase {n}: {what} is {}, expected {expected}", kind_of(found)))
             };
             let entry = match entry? {
                 Value::Table(entry) => entry,

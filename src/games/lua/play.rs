@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{LuaString, Table, Value};
+use mlua::{LuaString, MultiValue, Table, Value};
 use serde_json::value::RawValue;
 
 use super::budget::Entry;
@@ -15,13 +15,13 @@ use super::filter::WordFilter;
 use super::host::{Birth, Host};
 use super::phases::{Phases, Step};
 use super::renew::{Body, Renewal};
-use super::report::{Fault, Told};
+use super::report::{Fault, Told, kind_of};
 use super::sandbox::{Machine, guarded};
 use super::script::Script;
 use super::{api, convert};
 use crate::engine::chat::{FilterVerdict, is_plain};
 use crate::engine::votes::config::Templates;
-use crate::games::{Audience, Effect, Game, GameCx, JoinRefused, Json, OpenVote};
+use crate::games::{Audience, Effect, Game, GameCx, JoinRefused, Json, OpenVote, Stored};
 use crate::ids::PlayerId;
 use crate::limits::EVENT_BYTES_MAX;
 use crate::limits::scripts::{
@@ -57,6 +57,10 @@ pub struct LuaGame {
     pub(super) bot_names: Vec<String>,
     pub(super) body: Body,
     pub(super) lookup: Lookup,
+    /// Whether the script says anything of stored values: those of who comes are there before they do.
+    pub(super) stores: bool,
+    /// The options of an `init` that asked for stored values which were not there yet: it is called again once they are.
+    again: Option<Json>,
     pub(super) ids: Vec<(PlayerId, LuaString)>,
     pub(super) troubles: BTreeMap<&'static str, Trouble>,
     /// The match has its result: nothing ticks, but its last state may still be looked at.
@@ -104,8 +108,14 @@ impl LuaGame {
         let lookup = Lookup::new(&machine.lua).map_err(fault)?;
         let body = Body::of(&lookup);
         let state = begin(&machine, &lookup, options).map_err(fault)?;
+        let again = machine.host.take_missed().then(|| options.to_owned());
+        if again.is_some() {
+            machine.host.forget_effects();
+        }
         let mut game = Self {
             body,
+            stores: machine.host.sources().store,
+            again,
             audience: audience(&lookup),
             machine,
             script: script.clone(),
@@ -171,8 +181,8 @@ impl LuaGame {
             Value::Table(state) => self.state = state,
             Value::Nil => {}
             other => {
-                let (at, kind) = (self.begins_at(callback), other.type_name());
-                let text = format!("{at}{callback} returned a {kind}, expected the state");
+                let (at, kind) = (self.begins_at(callback), kind_of(&other));
+                let text = format!("{at}{callback} returned {kind}, expected the state");
                 self.fail(callback, None, &mlua::Error::runtime(text), Blame::None);
             }
         }
@@ -228,6 +238,16 @@ impl LuaGame {
         let called = self.run("handle_input", Some(player), |machine| f.call((id, input(machine)?, state)));
         if let Some(returned) = called.done() {
             self.take_state("handle_input", returned);
+        }
+    }
+
+    /// Calls an `init` again that asked for stored values before they were there. Nobody is in yet, and whatever else it
+    /// asked for was forgotten.
+    fn begin_again(&mut self) {
+        let Some(options) = self.again.take().filter(|_| self.host().is_empty()) else { return };
+        match begin(&self.machine, &self.lookup, &options) {
+            Ok(state) => self.state = state,
+            Err(error) => self.fail("init", None, &error, Blame::None),
         }
     }
 
@@ -290,8 +310,8 @@ fn begin(machine: &Machine, lookup: &Lookup, options: &RawValue) -> mlua::Result
     match machine.entry(Entry::Load, || init.call::<Value>(config))? {
         Value::Table(state) => Ok(state),
         other => {
-            let (at, kind) = (lookup.begins_at("init"), other.type_name());
-            Err(mlua::Error::runtime(format!("{at}init returned a {kind}, expected the state")))
+            let (at, kind) = (lookup.begins_at("init"), kind_of(&other));
+            Err(mlua::Error::runtime(format!("{at}init returned {kind}, expected the state")))
         }
     }
 }
@@ -331,6 +351,7 @@ impl Game for LuaGame {
                 let can = !game.barred && !game.machine.meter.is_over(Entry::Callback);
                 Ok((id, ctx, can.then(|| game.machine.remember(&game.state).ok().flatten()).flatten()))
             });
+            game.host().came_in(player);
             let (id, ctx, journal) = match arguments {
                 Ok(arguments) => arguments,
                 Err(error) => {
@@ -339,18 +360,25 @@ impl Game for LuaGame {
                 }
             };
             let state = game.state.clone();
-            let refused = match game.call::<(Value, Value)>("join", Some(player), (id, state, ctx)) {
+            let refused = match game.call::<MultiValue>("join", Some(player), (id, state, ctx)) {
                 Called::Absent => return Ok(()),
-                Called::Done((state @ Value::Table(_), _)) => {
-                    game.take_state("join", state);
-                    return Ok(());
-                }
-                Called::Done((returned, reason)) => {
-                    if truthy(&returned) {
-                        let kind = returned.type_name();
+                Called::Done(returned) => {
+                    let says_nothing = returned.is_empty();
+                    let mut returned = returned.into_iter();
+                    let (first, reason) =
+                        (returned.next().unwrap_or(Value::Nil), returned.next().unwrap_or(Value::Nil));
+                    if let Value::Table(_) = first {
+                        game.take_state("join", first);
+                        return Ok(());
+                    }
+                    // It refuses, and hardly anybody means to: the state was not given back.
+                    if says_nothing || truthy(&first) {
+                        let kind = if says_nothing { "nothing" } else { kind_of(&first) };
                         let at = game.begins_at("join");
-                        let text =
-                            format!("{at}join returned a {kind}, expected the state, or nil and a reason to refuse");
+                        let text = format!(
+                            "{at}join returned {kind}, and the player is refused: \
+                             expected the state, or nil and a reason to refuse"
+                        );
                         game.fail("join", Some(player), &mlua::Error::runtime(text), Blame::None);
                     }
                     let reason = fit_reason(&reason).unwrap_or_else(|wrong| {
@@ -363,21 +391,30 @@ impl Game for LuaGame {
                 Called::Failed => JoinRefused::default(),
             };
             // A refusal leaves no trace: nobody drives a script by being turned away over and over.
-            if let Some(Err(error)) = journal.map(|journal| game.machine.undo(journal)) {
-                game.fail("join", Some(player), &error, Blame::None);
+            if let Some(undone) = journal.map(|journal| game.machine.undo(journal)) {
+                if let Some(us) = game.machine.meter.gross_us() {
+                    let text = format!("undoing a refused join took {} ms in one step", us / 1_000);
+                    game.fail("join", Some(player), &mlua::Error::runtime(text), Blame::Gross);
+                } else if let Err(error) = undone {
+                    game.fail("join", Some(player), &error, Blame::None);
+                }
             }
             Err(refused)
         })
     }
 
-    fn is_behind(&mut self, cx: &mut GameCx<'_>) -> bool {
-        if self.owed.is_empty() {
+    fn is_behind(&mut self, cx: &mut GameCx<'_>, coming: &[PlayerId]) -> bool {
+        if self.owed.is_empty() && !self.stores {
             return false;
         }
         self.within(cx, |game| {
             game.machine.meter.fill(Entry::Callback);
             game.tell_owed();
-            game.owes_a_leave()
+            let host = game.host();
+            let owners = std::iter::once(None).chain(coming.iter().copied().map(Some));
+            // All of them, so that they are asked for together.
+            let awaited = owners.filter(|owner| game.stores && host.awaits_all_of(*owner)).count();
+            awaited > 0 || game.owes_a_leave()
         })
     }
 
@@ -440,6 +477,10 @@ impl Game for LuaGame {
         self.audience
     }
 
+    fn has_gallery(&self) -> bool {
+        self.audience == Audience::PerPlayer && self.lookup.find("spectate").is_some()
+    }
+
     fn be_still(&mut self) {
         self.machine.meter.be_still();
     }
@@ -463,19 +504,21 @@ impl Game for LuaGame {
             // Written within the callback that gave it back: a large configuration is paid for.
             let written = game.run("vote_requested", None, |machine| {
                 Ok(match asked.call::<Value>(state)? {
+                    // As good as none: a configuration that says nothing asks for nothing.
+                    Value::Table(config) if config.is_empty() => None,
                     Value::Table(config) => {
                         let config = api::with_plain_options(&machine.lua, &config)?;
                         Some(Ok(machine.host.json(&Value::Table(config), EVENT_BYTES_MAX, true)?))
                     }
                     Value::Nil | Value::Boolean(false) => None,
-                    other => Some(Err(other.type_name())),
+                    other => Some(Err(kind_of(&other))),
                 })
             });
             match written.done()?? {
                 Ok(config) => Some(config),
                 Err(kind) => {
                     let at = game.begins_at("vote_requested");
-                    let text = format!("{at}vote_requested returned a {kind}, expected a vote's configuration or nil");
+                    let text = format!("{at}vote_requested returned {kind}, expected a vote's configuration or nil");
                     game.fail("vote_requested", None, &mlua::Error::runtime(text), Blame::None);
                     None
                 }
@@ -549,6 +592,15 @@ impl Game for LuaGame {
         self.host().set_votes(open);
     }
 
+    fn loaded_all(&mut self, cx: &mut GameCx<'_>, owner: Option<PlayerId>, values: Option<Vec<Stored>>) {
+        self.within(cx, |game| {
+            game.host().all_came(owner, values);
+            if owner.is_none() {
+                game.begin_again();
+            }
+        });
+    }
+
     fn loaded(
         &mut self,
         _cx: &mut GameCx<'_>,
@@ -594,7 +646,7 @@ fn fit_reason(reason: &Value) -> Result<String, String> {
     let text = match reason {
         Value::Nil => return Ok(String::new()),
         Value::String(text) => text.to_str().map_err(|_| "refused for a reason that is not UTF-8".to_owned())?,
-        other => return Err(format!("refused for a reason that is a {}, expected a text", other.type_name())),
+        other => return Err(format!("refused for a reason that is {}, expected a text", kind_of(other))),
     };
     match is_plain(&text) {
         true => Ok(text[..text.floor_char_boundary(REASON_BYTES_MAX)].to_owned()),

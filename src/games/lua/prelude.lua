@@ -424,6 +424,8 @@ local function walk(t, keys)
   end, t, nil
 end
 
+local function nothing() end
+
 function pairs(t)
   local mt = getmetatable(t)
   if type(mt) == "table" then
@@ -435,7 +437,7 @@ function pairs(t)
   end
   if type(t) ~= "table" then error("bad argument #1 to 'for iterator' (table expected, got " .. type(t) .. ")", 2) end
   local k1 = next(t)
-  if k1 == nil then return next, t, nil end
+  if k1 == nil then return nothing, t, nil end
   local k2 = next(t, k1)
   if k2 == nil then return walk(t, { k1 }) end
   if next(t, k2) == nil and type(k1) == "string" and type(k2) == "string" then
@@ -447,7 +449,13 @@ function pairs(t)
     n = n + 1
     if k ~= n then return walk(t, order(t)) end
   end
-  return next, t, nil
+  -- Not Lua's own next, which goes through any other table in an order of its own.
+  return function(t, k)
+    for i = (k or 0) + 1, n do
+      local v = rawget(t, i)
+      if v ~= nil then return i, v end
+    end
+  end, t, nil
 end
 local pairs = pairs
 
@@ -533,9 +541,13 @@ function table.unpack(t, i, j)
   if j < i then return end
   if j - i < 0 or j - i >= 4096 then error("too many results to unpack (4096 at most)", 2) end
   -- Four thousand times along a chain of two thousand tables would be one step.
-  if rawgetmetatable(t) ~= nil then t, i, j = plain(t, i, j) end
+  -- Nor is one where the way to each of them is long, as their numbers collide with others.
+  if j - i >= 64 or rawgetmetatable(t) ~= nil then t, i, j = plain(t, i, j) end
   return unpack(t, i, j)
 end
+
+-- As in Lua 5.1, which public scripts are written for.
+function _G.unpack(...) return table.unpack(...) end
 
 local concat = host.concat
 function table.concat(t, sep, i, j)

@@ -101,6 +101,7 @@ impl LuaGame {
         match outcome {
             Ok(()) => {
                 self.audience = audience(&self.lookup);
+                self.stores = self.host().sources().store;
                 self.troubles.remove("reload");
                 self.load_bots();
                 self.host().tell(Effect::Log(format!("reloaded {}", self.script.file())));

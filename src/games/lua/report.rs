@@ -141,6 +141,20 @@ fn head(message: &str) -> String {
     message[..message.floor_char_boundary(4 * FAULT_BYTES_MAX)].to_owned()
 }
 
+/// What a value is, with its article: a table, an integer.
+pub(super) fn kind_of(value: &mlua::Value) -> &'static str {
+    match value {
+        mlua::Value::Nil => "nil",
+        mlua::Value::Boolean(_) => "a boolean",
+        mlua::Value::Integer(_) => "an integer",
+        mlua::Value::Number(_) => "a number",
+        mlua::Value::String(_) => "a string",
+        mlua::Value::Table(_) => "a table",
+        mlua::Value::Function(_) => "a function",
+        _ => "something else",
+    }
+}
+
 /// `file.lua:12: rest` taken apart.
 fn place_at_start(text: &str) -> Option<((String, u32), &str)> {
     let at = text.find(".lua:")? + 4;

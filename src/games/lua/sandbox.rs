@@ -141,17 +141,18 @@ impl Machine {
         self.entry(Entry::Own, || self.own.recall_modules.call(modules))
     }
 
-    /// What the state holds now, for [`Machine::undo`]; none for a state of more than a thousand entries. It is the
-    /// host's wish, so the script does not pay for it.
+    /// What the state holds now, for [`Machine::undo`]; none for a state of more than a thousand entries, or one
+    /// that takes long to go through. It is the host's wish, so the script does not pay for it.
     pub(super) fn remember(&self, state: &Table) -> mlua::Result<Option<Table>> {
-        self.entry(Entry::Own, || self.own.remember.call(state))
+        let remembered = self.entry(Entry::Lent, || self.own.remember.call(state));
+        if self.meter.spent().is_some() { Ok(None) } else { remembered }
     }
 
     /// The same value in tables of its own. At nobody's account of instructions, like [`Machine::remember`]; its time is
     /// the script's, and its memory bounds it.
     pub(super) fn copy(&self, value: &Value) -> mlua::Result<Value> {
         let began = Instant::now();
-        let copy = self.entry(Entry::Own, || self.own.copy.call(value));
+        let copy = self.entry(Entry::Lent, || self.own.copy.call(value));
         self.meter.bill(began.elapsed());
         copy
     }

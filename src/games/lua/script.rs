@@ -18,6 +18,8 @@ use crate::limits::scripts::{SCRIPT_FILE_BYTES_MAX, SCRIPT_FILES_MAX, SCRIPT_FOL
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     files: BTreeMap<String, Result<Arc<str>, Fault>>,
+    /// Whether any of them says anything of stored values.
+    pub(super) store: bool,
 }
 
 impl Sources {
@@ -71,6 +73,7 @@ impl Sources {
     }
 
     fn add(&mut self, path: String, text: Result<String, String>) {
+        self.store |= text.as_ref().is_ok_and(|text| text.contains("storage"));
         let usable = match text {
             Err(why) => Err(Fault::of_file(path.clone(), why)),
             Ok(text) => guard::harden(script_of(&text)).map(Into::into).map_err(|(line, why)| Fault {

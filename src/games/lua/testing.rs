@@ -128,6 +128,7 @@ fn said(effect: &Effect) -> String {
         Effect::SetRoom { name, members } => format!("room {name} {}", names(members)),
         Effect::Log(line) => format!("log {line}"),
         Effect::Finish(result) => format!("finish {}", result.get()),
+        Effect::LoadAll { owner } => format!("load all {}", names(owner.as_slice())),
         Effect::Load { owner, collection, key } => format!("load {} {collection}/{key}", names(owner.as_slice())),
         Effect::Store { owner, collection, key, value } => {
             format!("store {} {collection}/{key} {}", names(owner.as_slice()), value.get())

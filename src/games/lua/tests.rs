@@ -73,7 +73,7 @@ fn a_refusals_reason_is_any_plain_text_and_its_author_hears_of_any_other() {
         (7, forbidden),
         (8, "that is not UTF-8"),
         (9, "that is a table, expected a text"),
-        (10, "that is a integer, expected a text"),
+        (10, "that is an integer, expected a text"),
         (5, "that is a boolean, expected a text"),
     ];
     for (n, what) in expected {
@@ -160,7 +160,7 @@ fn asked(body: &str) -> Vec<String> {
 fn every_call_of_game_becomes_its_effect() {
     for (body, expected) in [
         ("game.broadcast('boom', {x = 1})", "broadcast boom {\"x\":1}"),
-        ("game.broadcast('final', {})", "broadcast final []"),
+        ("game.broadcast('final', {})", "broadcast final {}"),
         ("game.broadcast('final', game.object())", "broadcast final {}"),
         ("game.send(P, 'hello')", "send 1 lua \"hello\""),
         ("game.log('warn', 'careful\\n', {n = 1})", "log warn: careful  {\"n\":1}"),
@@ -538,7 +538,7 @@ fn errors_are_told_with_their_place_and_the_match_plays_on() {
     let told = m.told();
     assert_eq!(
         told[0],
-        "fault join match.lua:6 join returned a integer, expected the state, or nil and a reason to refuse"
+        "fault join match.lua:6 join returned an integer, and the player is refused: expected the state, or nil and a reason to refuse"
     );
     assert_eq!(told[1], "fault handle_input match.lua:7 handle_input returned a string, expected the state");
     assert_eq!(told[2], "fault tick match.lua:4 attempt to perform arithmetic on a nil value");
@@ -631,7 +631,7 @@ fn a_script_that_cannot_begin_says_why() {
     };
     assert_eq!(begin("x = = 1"), "match.lua:1: unexpected symbol near '='");
     assert_eq!(begin("error('no')"), "match.lua:1: no");
-    assert_eq!(begin("function init() return 5 end"), "match.lua:1: init returned a integer, expected the state");
+    assert_eq!(begin("function init() return 5 end"), "match.lua:1: init returned an integer, expected the state");
     assert_eq!(begin("\x1bLua"), "match.lua: attempt to load a binary chunk (mode is 't')");
     assert_eq!(begin("x = game.broadcast('a', {}).error assert(x:find('while the file loads'))"), "");
 }

@@ -82,7 +82,7 @@ fn errors_that_are_no_text_show_no_address() {
 #[test]
 fn what_vote_requested_returns_wrongly_is_told() {
     for (returned, said) in [
-        ("5", "vote_requested returned a integer, expected a vote's configuration or nil"),
+        ("5", "vote_requested returned an integer, expected a vote's configuration or nil"),
         ("'map'", "vote_requested returned a string, expected a vote's configuration or nil"),
         ("true", "vote_requested returned a boolean, expected a vote's configuration or nil"),
     ] {

@@ -1,6 +1,8 @@
 //! What lives, over REST: open matches, tickets, direct messages. The same rules and the same actors as over a socket;
 //! what becomes of a ticket is told over the socket.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::web::{self, Payload, ServiceConfig};
@@ -14,9 +16,12 @@ use super::query::Params;
 use super::reply::{Answer, Refused, ok, success};
 use super::state::HttpState;
 use crate::actors::channels::{Letter, send_dm as send_letter};
+use crate::actors::directory::Member;
 use crate::actors::lobby::open_matches;
 use crate::actors::matchmaker::{DescribeTicket, Queue, Withdraw, may_take_along};
-use crate::ids::TicketId;
+use crate::actors::realm::Realm;
+use crate::ids::{PlayerId, TicketId};
+use crate::limits::{SOCKET_LOOK_MS, SOCKET_WAIT_MS};
 use crate::wire::error::Reason;
 use crate::wire::{ClientMsg, decode, matches};
 
@@ -57,8 +62,7 @@ async fn queue(state: State, caller: Caller, payload: Payload) -> Answer {
     };
     let realm = &state.running()?.realm;
     // A match that is found is told over the socket, so a player without one cannot be matched.
-    let member = realm.directory.member(caller.id()).filter(|_| realm.directory.is_connected(caller.id()));
-    let Some(member) = member else {
+    let Some(member) = connected(realm, caller.id()).await else {
         return Err(Reason::NoSocket.with("player_id", caller.id().to_string()).into());
     };
     let (may, told) = oneshot::channel();
@@ -67,6 +71,20 @@ async fn queue(state: State, caller: Caller, payload: Payload) -> Answer {
     let (answer, answered) = oneshot::channel();
     realm.matchmaker().try_send(Queue { member, add, answer }).map_err(|_| Reason::Busy)?;
     ok(&answered.await.map_err(|_| Reason::Busy)??)
+}
+
+/// The player once their connection is there: clients open it and ask for a match in one breath, and this request may
+/// be the first to arrive.
+async fn connected(realm: &Realm, player: PlayerId) -> Option<Member> {
+    for waited_ms in (0..=SOCKET_WAIT_MS).step_by(SOCKET_LOOK_MS as usize) {
+        if waited_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(SOCKET_LOOK_MS)).await;
+        }
+        if realm.directory.is_connected(player) {
+            return realm.directory.member(player);
+        }
+    }
+    None
 }
 
 fn ticket_id(text: &str) -> Result<TicketId, Refused> {

@@ -109,6 +109,20 @@ pub(super) fn kv_delete(db: &Connection, scope: String, key: String) -> rusqlite
     Ok(db.prepare_cached("DELETE FROM game_values WHERE scope = ? AND key = ?")?.execute([scope, key])? > 0)
 }
 
+pub(super) fn kv_within(db: &Connection, scopes: String, limit: u32) -> rusqlite::Result<Vec<(String, KvRow)>> {
+    // All texts that begin with the colon's lie below the one with the next character in its place.
+    let above = format!("{};", scopes.trim_end_matches(':'));
+    let mut found = db.prepare_cached(
+        "SELECT key, value, updated_unix_ms, scope FROM game_values
+         WHERE scope >= ?1 AND scope < ?2 ORDER BY scope, key LIMIT ?3",
+    )?;
+    let row = |row: &rusqlite::Row<'_>| {
+        let scope: String = row.get(3)?;
+        Ok((scope[scopes.len()..].to_owned(), value(row)?))
+    };
+    found.query_map(params![scopes, above, limit], row)?.collect()
+}
+
 pub(super) fn kv_list(db: &Connection, scope: String, prefix: String, limit: u32) -> rusqlite::Result<Vec<KvRow>> {
     // Not LIKE: a prefix may hold its wildcards.
     db.prepare_cached(

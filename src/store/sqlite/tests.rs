@@ -412,6 +412,15 @@ fn desks_keep_notifications_mutes_blocks_and_values() {
     };
     assert_eq!(keys("a"), ["a%", "a_1", "ab"]);
     assert_eq!(keys("a%"), ["a%"], "a wildcard means itself");
+    for (scope, key) in [("p:1:m:a", "x"), ("p:1:m:b", "y"), ("p:1:mm:a", "z"), ("p:1:m;", "z"), ("p:1:m", "z")] {
+        let row = KvRow { key: key.into(), value: b"1".to_vec(), updated_unix_ms: 1 };
+        store.kv_put(scope.into(), row, Box::new(|_| {}));
+    }
+    // With what is on its way: nobody waited for those.
+    let within = now(|done| store.kv_within("p:1:m:".into(), 9, done)).unwrap();
+    let within: Vec<_> = within.iter().map(|(scope, row)| (scope.as_str(), row.key.as_str())).collect();
+    assert_eq!(within, [("a", "x"), ("b", "y")]);
+    assert_eq!(now(|done| store.kv_within("p:1:m:".into(), 1, done)).unwrap().len(), 1);
     assert_eq!(now(|done| store.kv_delete("g".into(), "b".into(), done)), Ok(true));
     assert_eq!(now(|done| store.kv_get("g".into(), "b".into(), done)), Ok(None));
 

@@ -1,0 +1,101 @@
+//! What is stored of those who come is there before they do, so that a script which reads it where they join does not
+//! take them for somebody new.
+
+use super::testing::{Played, id, raw};
+use crate::games::{Game, Stored};
+
+fn of(values: &[(&str, &str)]) -> Option<Vec<Stored>> {
+    let stored = |(key, json): &(&str, &str)| Stored { collection: "c".into(), key: (*key).into(), value: raw(json) };
+    Some(values.iter().map(stored).collect())
+}
+
+fn is_behind(m: &mut Played, coming: u128) -> bool {
+    m.with(|game, cx| game.is_behind(cx, &[id(coming)]))
+}
+
+const READER: &str = "function init() return {} end
+    function join(p, state)
+      local r, other, ours = game.storage.player_get(p, 'c', 'xp'), game.storage.player_get(p, 'c', 'nothing'), game.storage.get('c', 'all')
+      state[p] = { r.ok or r.error, other.error, ours.ok or ours.error }
+      return state
+    end
+    function handle_input(p, input, state) game.storage.player_set(p, 'c', 'xp', input.xp) return state end
+    function get_state(p, state) return { got = state[p] } end";
+
+#[test]
+fn what_is_stored_of_a_player_is_there_when_they_join() {
+    let mut m = Played::new(READER);
+    assert!(is_behind(&mut m, 1));
+    assert_eq!(m.told(), ["load all ", "load all 1"]);
+    assert!(is_behind(&mut m, 1) && m.told().is_empty(), "asked for once");
+    m.with(|game, cx| game.loaded_all(cx, None, of(&[("all", "7")])));
+    assert!(is_behind(&mut m, 1));
+    m.with(|game, cx| game.loaded_all(cx, Some(id(1)), of(&[("xp", "30")])));
+    assert!(!is_behind(&mut m, 1));
+    m.join(1, None).unwrap();
+    assert_eq!(m.view(Some(1)), r#"{"got":[30,"not_found",7]}"#);
+    // Who comes again may have stored something elsewhere meanwhile.
+    m.input(1, r#"{"xp":40}"#);
+    m.leave(1);
+    m.told();
+    assert!(is_behind(&mut m, 1));
+    assert_eq!(m.told(), ["load all 1"]);
+    m.with(|game, cx| game.loaded_all(cx, Some(id(1)), of(&[("xp", "50")])));
+    assert!(!is_behind(&mut m, 1));
+    m.join(1, None).unwrap();
+    assert_eq!(m.view(Some(1)), r#"{"got":[50,"not_found",7]}"#);
+}
+
+#[test]
+fn what_was_stored_while_it_was_read_is_newer() {
+    let mut m = Played::new(READER);
+    m.join(1, None).unwrap();
+    m.leave(1);
+    is_behind(&mut m, 1);
+    m.players.push(id(1));
+    m.input(1, r#"{"xp":2}"#);
+    m.with(|game, cx| game.loaded_all(cx, None, of(&[])));
+    m.with(|game, cx| game.loaded_all(cx, Some(id(1)), of(&[("xp", "1")])));
+    m.join(1, None).unwrap();
+    assert_eq!(m.view(Some(1)), r#"{"got":[2,"not_found","not_found"]}"#);
+}
+
+#[test]
+fn what_cannot_be_had_at_once_is_loaded_when_it_is_asked_for() {
+    let mut m = Played::new(READER);
+    is_behind(&mut m, 1);
+    m.with(|game, cx| game.loaded_all(cx, None, of(&[])));
+    m.with(|game, cx| game.loaded_all(cx, Some(id(1)), None));
+    assert!(!is_behind(&mut m, 1), "nobody waits for ever");
+    m.told();
+    m.join(1, None).unwrap();
+    assert_eq!(m.view(Some(1)), r#"{"got":["loading","loading","not_found"]}"#);
+    assert_eq!(m.told(), ["load 1 c/xp", "load 1 c/nothing"]);
+}
+
+#[test]
+fn a_match_without_stored_values_waits_for_none() {
+    let mut m = Played::new("function join(p, state) return state end");
+    assert!(!is_behind(&mut m, 1) && m.told().is_empty());
+}
+
+#[test]
+fn an_init_that_reads_what_is_not_there_yet_is_called_again() {
+    let mut m = Played::new(
+        "function init() game.log('info', 'init') return { level = game.storage.get('c', 'level').ok or 'none' } end
+        function join(p, state) return state end
+        function get_state(p, state) return state end
+        function tick(state) local r = game.storage.get('c', 'level') state.now = r.ok or r.error return state end",
+    );
+    assert!(is_behind(&mut m, 1));
+    assert_eq!(m.told(), ["load all ", "load all 1"], "what it asked for otherwise is forgotten");
+    m.with(|game, cx| game.loaded_all(cx, None, of(&[("level", r#""cave""#)])));
+    m.with(|game, cx| game.loaded_all(cx, Some(id(1)), of(&[])));
+    assert_eq!(m.told(), ["log info: init"]);
+    m.join(1, None).unwrap();
+    m.ticks(1);
+    assert_eq!(m.view(Some(1)), r#"{"level":"cave","now":"cave"}"#);
+    // Late, when somebody plays already, it is not.
+    m.with(|game, cx| game.loaded_all(cx, None, of(&[("level", r#""other""#)])));
+    assert_eq!(m.view(Some(1)), r#"{"level":"cave","now":"cave"}"#);
+}
