@@ -188,7 +188,9 @@ impl MatchActor {
         match fault.player {
             None => self.push_everyone(&told.push()),
             Some(player) => {
-                if let Some(member) = self.members.get(&player) {
+                // Whoever was not let in for it is no member.
+                let member = self.members.get(&player).cloned().or_else(|| self.realm.directory.member(player));
+                if let Some(member) = member {
                     member.outlet.push(&told.push());
                 }
             }

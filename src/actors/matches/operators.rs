@@ -5,7 +5,7 @@ use actix::prelude::*;
 use super::effects::own_event;
 use super::{Command, MatchActor};
 use crate::engine::modes::Json;
-use crate::games::{Audience, Effect};
+use crate::games::Effect;
 
 impl Handler<Command> for MatchActor {
     type Result = ();
@@ -73,12 +73,7 @@ impl MatchActor {
 
     /// The match as an operator sees it, JSON text.
     fn describe(&mut self) -> String {
-        let mut view = Vec::new();
-        let state = if self.stage.audience() == Audience::Shared && self.stage.view(None, &mut view) {
-            std::str::from_utf8(&view).ok().and_then(|text| serde_json::from_str::<Json>(text).ok())
-        } else {
-            None
-        };
+        let state = self.shared_view().and_then(|text| serde_json::from_str::<Json>(text).ok());
         let (inputs_waiting, inputs_dropped) = self.card.as_ref().map_or((0, 0), |card| {
             let inputs = card.inputs.lock();
             (inputs.len(), inputs.dropped())

@@ -25,6 +25,8 @@ use crate::wire::matches as says;
 #[derive(Default)]
 pub(super) struct Showing {
     view: Vec<u8>,
+    /// The tick whose state everybody shares and `view` holds, if it is one; empty where there was nothing to show.
+    made_at: Option<u64>,
     patch: String,
     /// States that were to be shown. Of these one in so many is, under load, and not of ticks: a match that is late runs
     /// several of those for one state.
@@ -127,9 +129,11 @@ impl MatchActor {
             return;
         }
         self.showing.view.clear();
+        self.showing.made_at = None;
         if !self.stage.view(audience, &mut self.showing.view) {
             return;
         }
+        self.showing.made_at = Some(self.stage.tick()).filter(|_| self.stage.audience() == Audience::Shared);
         // Each made when the first viewer wants it.
         let (mut plain, mut lean) = (None, None);
         for (viewer, outlet) in viewers {
@@ -143,6 +147,23 @@ impl MatchActor {
                 plain.as_ref().inspect(|frame| outlet.push(frame));
             }
         }
+    }
+}
+
+impl MatchActor {
+    /// What everybody sees, where that is one thing. Made once a tick at most: who looks at a match often does not use up
+    /// the time that its game has.
+    pub(super) fn shared_view(&mut self) -> Option<&str> {
+        if self.stage.audience() != Audience::Shared {
+            return None;
+        }
+        let now = Some(self.stage.tick());
+        if self.showing.made_at != now || self.stage.phase() != Phase::Running {
+            self.showing.view.clear();
+            self.stage.view(None, &mut self.showing.view);
+            self.showing.made_at = now;
+        }
+        std::str::from_utf8(&self.showing.view).ok()
     }
 }
 
