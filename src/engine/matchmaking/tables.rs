@@ -53,6 +53,42 @@ fn told(pool: &mut Pool, script: &str) -> String {
 }
 
 #[test]
+fn new_rules_hold_for_those_who_wait_already() {
+    let gone = |pool: &mut Pool, text: &str| pool.set_rules(rules(text)).iter().map(letter).collect::<String>();
+    let mut pool = Pool::new(rules("size = 3"), 8);
+    assert_eq!(told(&mut pool, "a b"), "");
+    assert_eq!(pool.players_needed(ticket_id('a')), 1);
+    assert_eq!(gone(&mut pool, "size = 2"), "");
+    assert_eq!((told(&mut pool, "@1"), pool.len()), ("@1:ab".into(), 0));
+    // What one match has no room for any more goes; who is away stays so, and everybody their turn.
+    let mut pool = Pool::new(rules("size = 6"), 8);
+    assert_eq!(told(&mut pool, "x*3 b ~b c d -d"), "");
+    assert_eq!(gone(&mut pool, "size = 2"), "x");
+    assert_eq!(told(&mut pool, "@1 ^b e"), "@1:bc");
+    // By another strategy, another window, another part of the pool.
+    for (before, after, expected) in [
+        ("strategy = 'skill'\nsize = 2\nwindow = 10\nwiden = { per_s = 0, max = 10 }", "size = 2", "@1:ab"),
+        (
+            "strategy = 'skill'\nsize = 2\nwindow = 10\nwiden = { per_s = 0, max = 10 }",
+            "strategy = 'skill'\nsize = 2\nwindow = 900\nwiden = { per_s = 0, max = 900 }",
+            "@1:ab",
+        ),
+        ("size = 3\nexpire_s = 9", "size = 3\nexpire_s = 1", "@1000:x:a @1000:x:b"),
+        ("size = 2\nregion = 'require'", "size = 2\nregion = 'ignore'", "@1:ab"),
+    ] {
+        let mut pool = Pool::new(rules(before), 8);
+        assert_eq!(told(&mut pool, "a=100/eu b=900/us"), "", "{before}");
+        assert_eq!(gone(&mut pool, after), "");
+        let at = if expected.starts_with("@1:") { "@1" } else { "@1000" };
+        assert_eq!(told(&mut pool, at), expected, "{before} -> {after}");
+    }
+    let mut pool = Pool::new(rules("size = 2"), 8);
+    assert_eq!(told(&mut pool, "a"), "");
+    assert_eq!(gone(&mut pool, "size = 2\nranges = { ping = 20 }"), "a");
+    assert!(pool.is_empty() && pool.next_wake_ms().is_none_or(|at_ms| at_ms == 0));
+}
+
+#[test]
 fn a_pool_that_is_held_forms_no_group_and_loses_nobodys_turn() {
     let mut pool = Pool::new(rules("size = 2\nexpire_s = 9"), 8);
     assert_eq!(told(&mut pool, "! a b c @1000 d -b"), "");
