@@ -74,7 +74,7 @@ pub struct MatchActor {
     /// It was made for players who asked for it: without any it ends.
     founded: bool,
     pace: Pace,
-    /// Who is let in as soon as the game knows who left, in order, and until when they wait at most.
+    /// Who is let in as soon as the game is ready for them, in order, and until when they wait at most.
     coming: VecDeque<turn::Coming>,
     /// The result of a match whose open votes are being called off.
     last_word: Option<Json>,

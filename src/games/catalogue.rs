@@ -205,6 +205,8 @@ impl Catalogue {
             refreshed.warnings.push(Fault::of_file(".", text));
         }
         let mut played = self.played.lock();
+        // Those that the configuration gave a built-in game.
+        modes.retain(|mode| played.contains_key(&mode.name) || !self.chosen.contains(&mode.name));
         for (name, file) in played.iter() {
             match modes.iter().position(|mode| mode.name == *name) {
                 Some(at) if modes[at].script.file() == file || !self.chosen.contains(name) => {}

@@ -106,6 +106,9 @@ pub trait Game {
         false
     }
 
+    /// Those players were let in, or are not coming after all.
+    fn came(&mut self, _players: &[PlayerId]) {}
+
     /// What becomes of something a player says in the match's channel, before anybody reads it: it passes, reads
     /// differently, or is refused. The game's state stays as it is: what is said is not an input.
     fn judge_chat(&mut self, _sender: PlayerId, _text: &str) -> FilterVerdict {

@@ -356,7 +356,7 @@ impl Stage {
     pub fn shares_view(&self, viewer: PlayerId) -> bool {
         match self.game.audience() {
             Audience::Shared => true,
-            Audience::PerPlayer => self.game.has_gallery() && !self.roster.is_seated(viewer),
+            Audience::PerPlayer => !self.roster.is_seated(viewer) && self.game.has_gallery(),
         }
     }
 
@@ -429,6 +429,11 @@ impl Stage {
             self.with_game(unix_us, |game, cx| game.loaded_all(cx, owner, values));
             self.settle();
         }
+    }
+
+    /// Those were let in, or are not coming after all.
+    pub fn came(&mut self, players: &[PlayerId]) {
+        self.game.came(players);
     }
 
     /// Whether those who are coming should wait. See [`Game::is_behind`].

@@ -136,8 +136,8 @@ pub const CATCH_UP_TICKS_MAX: u32 = 4;
 /// comes first. So the ticks of several slow matches on one thread do not add up for their neighbours.
 pub const SLOW_TICK_US: u32 = 2_000;
 
-/// Milliseconds that somebody waits for a game to hear who left before them. Over: the game is asked all the same, and
-/// refuses.
+/// Milliseconds that somebody waits for a game to hear who left before them, and to have what is stored of them. Over: the
+/// game is asked all the same; it refuses for the first, and reads what is stored when it asks for it for the second.
 pub const BEHIND_WAIT_MS: u64 = 2_000;
 
 /// How many of them wait for one match. Over: as above, at once.

@@ -48,8 +48,9 @@ pub const SCRIPT_STEP_BYTES_MAX: usize = 512 * 1024;
 pub const SCRIPT_CHAIN_STEPS_MAX: u64 = 1 << 20;
 
 /// Numbers that may share one place of a table as its keys: every look at one of them, or at one that is not there, may
-/// pass them all. Twice what a square of the largest table's size comes to, row by row. Over: the match ends.
-pub const SCRIPT_CHAIN_MAX: u16 = 256;
+/// pass them all, which are some three microseconds. Eight times what a square of the largest table's size comes to, row by
+/// row. Over: the match ends.
+pub const SCRIPT_CHAIN_MAX: u16 = 1_024;
 
 /// How many times what a match may make its neighbours late (`scripts.cpu_ms`) one entry into its script may take. A step
 /// that nothing interrupts can come to that only by intent. Over: the match ends at once, whatever its strikes.
@@ -78,7 +79,10 @@ pub const STORED_KEYS_MAX: usize = 256;
 /// them; each is loaded when it is asked for, and the call answers `{error="loading"}` until then.
 pub const STORED_AHEAD_MAX: usize = 64;
 
-/// Players whose stored values one match has asked for. Over: of others each is loaded when it is asked for.
+/// Stored values that a match has in sight and its script never asked for. Over: as above.
+pub const STORED_UNASKED_MAX: usize = 1_024;
+
+/// Players whose stored values a match waits for. Over: of others each is loaded when it is asked for.
 pub const STORED_OWNERS_MAX: usize = 1_024;
 
 /// Log lines per second of match time. Over: `game.log` returns false.

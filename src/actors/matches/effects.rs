@@ -275,8 +275,11 @@ impl Handler<LoadedAll> for MatchActor {
     type Result = ();
 
     fn handle(&mut self, LoadedAll { owner, values }: LoadedAll, ctx: &mut Context<Self>) {
-        self.stage.loaded_all(owner, values, self.realm.clock.unix_us());
-        self.carry_out(ctx);
+        // A game may be made anew for it.
+        self.in_turn(ctx, move |this, ctx| {
+            this.stage.loaded_all(owner, values, this.realm.clock.unix_us());
+            this.carry_out(ctx);
+        });
     }
 }
 

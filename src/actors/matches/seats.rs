@@ -481,7 +481,9 @@ impl Handler<Join> for MatchActor {
             // Found in the directory a moment before it opened: `Open` is the next message.
             return ctx.notify(join);
         }
-        let coming = if join.spectate { Vec::new() } else { vec![join.member.player] };
+        // What is stored of somebody who plays already is in sight.
+        let newly = !join.spectate && !self.stage.roster.is_seated(join.member.player);
+        let coming = if newly { vec![join.member.player] } else { Vec::new() };
         self.let_in(ctx, coming, Box::new(move |this, ctx| this.join(join, ctx)));
     }
 }

@@ -46,7 +46,12 @@ impl MatchActor {
         let until_us = self.realm.clock.now_us() + BEHIND_WAIT_MS * 1_000;
         self.coming.push_back(Coming { until_us, players: coming, deed });
         if self.coming.len() == 1 {
-            self.let_next_in(ctx);
+            return self.let_next_in(ctx);
+        }
+        // Asked for now, so that nobody waits for those before them and then for this.
+        if let Some(Coming { players, .. }) = self.coming.back() {
+            self.stage.is_behind(players, self.realm.clock.unix_us());
+            self.carry_out(ctx);
         }
     }
 
@@ -62,6 +67,7 @@ impl MatchActor {
                 }
                 if let Some(coming) = this.coming.pop_front() {
                     (coming.deed)(this, ctx);
+                    this.stage.came(&coming.players);
                 }
             }
         });

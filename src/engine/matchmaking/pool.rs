@@ -115,6 +115,8 @@ pub struct Pool {
     /// Players in tickets that can be matched.
     players: u32,
     next_seq: u64,
+    /// The first ticket that these rules find in what they pair by.
+    understood_from: u64,
     now_ms: u64,
     /// No new group is formed for now.
     held: bool,
@@ -140,6 +142,7 @@ impl Pool {
             waits: Waits::default(),
             players: 0,
             next_seq: 0,
+            understood_from: 0,
             now_ms: 0,
             held: false,
             withheld: Vec::new(),
@@ -152,10 +155,16 @@ impl Pool {
     }
 
     /// From now on it pairs by these rules. Whoever waits keeps their place, with what their ticket said when it came;
-    /// tickets that the rules have no room for any more are given back, and such requests of running matches forgotten.
+    /// tickets that say too little for the rules, or for which they have no room any more, are given back.
     pub fn set_rules(&mut self, rules: Rules) -> Vec<Ticket> {
         let waiting: Vec<_> = self.ages.iter().copied().filter(|&(seq, slot)| self.live(seq, slot).is_some()).collect();
-        let room = |entry: &Entry| rules.have_room_for(&entry.ticket);
+        let understood = rules.understand(&self.rules);
+        let room = |entry: &Entry| understood && rules.have_room_for(&entry.ticket);
+        if !understood {
+            self.understood_from = self.next_seq;
+            // They name what the matches' players said, too.
+            self.backfills.clear();
+        }
         let (stay, go): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|&(seq, slot)| self.live(seq, slot).is_some_and(room));
         let gone = go.into_iter().filter_map(|(_, slot)| self.take(slot)).collect();
@@ -168,7 +177,6 @@ impl Pool {
             }
         }
         listed.into_iter().for_each(|slot| self.list(slot));
-        self.backfills.retain(|standing| standing.request.check(&self.rules).is_ok());
         gone
     }
 
@@ -207,7 +215,7 @@ impl Pool {
     /// room for it.
     pub fn put_back(&mut self, ticket: Ticket, turn: u64) -> bool {
         let known = |player: &PlayerId| self.by_player.contains_key(player);
-        let fits = self.rules.have_room_for(&ticket);
+        let fits = turn >= self.understood_from && self.rules.have_room_for(&ticket);
         if !fits || ticket.players.iter().any(known) || self.by_ticket.contains_key(&ticket.ticket_id) {
             return false;
         }
@@ -614,7 +622,9 @@ impl Pool {
         let entry = self.entries[slot as usize].as_ref()?;
         let waited_ms = self.now_ms - entry.ticket.added_ms;
         let (nth, team) = self.backfills.iter().enumerate().find_map(|(nth, Standing { request, barred })| {
-            let suits = !entry.ticket.players.iter().any(|player| barred.contains(player))
+            // What other rules had room for waits for them to come back, or for its match to end.
+            let suits = request.check(&self.rules).is_ok()
+                && !entry.ticket.players.iter().any(|player| barred.contains(player))
                 && request.suits(&self.rules, &entry.ticket.traits, waited_ms);
             request.room_for(entry.size).filter(|_| suits).map(|team| (nth, team))
         })?;

@@ -105,9 +105,16 @@ impl Rules {
         if self.parties { self.seats.iter().copied().max().unwrap_or(1) } else { 1 }
     }
 
-    /// Whether a ticket that was read by other rules can be paired by these.
+    /// Whether a party of that many finds room in one match.
     pub(crate) fn have_room_for(&self, ticket: &Ticket) -> bool {
-        ticket.players.len() <= self.party_max() as usize && ticket.traits.ranges.len() == self.ranges.len()
+        ticket.players.len() <= self.party_max() as usize
+    }
+
+    /// Whether these rules find in a ticket what they pair by, which was read by `others`.
+    pub(crate) fn understand(&self, others: &Rules) -> bool {
+        let skill = self.strategy.name != "skill" || others.strategy.name == "skill";
+        let region = self.region == Region::Ignore || self.region == others.region;
+        skill && region && self.require == others.require && self.ranges.keys().eq(others.ranges.keys())
     }
 
     /// Reads what the pool pairs by from a ticket's properties. Unknown properties are the game's business.

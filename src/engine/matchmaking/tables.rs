@@ -82,10 +82,20 @@ fn new_rules_hold_for_those_who_wait_already() {
         let at = if expected.starts_with("@1:") { "@1" } else { "@1000" };
         assert_eq!(told(&mut pool, at), expected, "{before} -> {after}");
     }
-    let mut pool = Pool::new(rules("size = 2"), 8);
-    assert_eq!(told(&mut pool, "a"), "");
-    assert_eq!(gone(&mut pool, "size = 2\nranges = { ping = 20 }"), "a");
-    assert!(pool.is_empty() && pool.next_wake_ms().is_none_or(|at_ms| at_ms == 0));
+    // What their tickets did not say, no rule can go by.
+    for (before, after) in [
+        ("size = 2", "size = 2\nranges = { ping = 20 }"),
+        ("size = 2", "size = 2\nrequire = ['map']"),
+        ("size = 2", "size = 2\nregion = 'prefer'"),
+        ("size = 2", "size = 2\nstrategy = 'skill'\nwindow = 10"),
+    ] {
+        let mut pool = Pool::new(rules(before), 8);
+        assert_eq!(told(&mut pool, "a"), "");
+        assert_eq!(gone(&mut pool, after), "a", "{after}");
+        assert!(pool.is_empty());
+        let late = ticket(&rules(before), "b");
+        assert!(!pool.put_back(late, 0), "one that was on its way to a match, neither");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use mlua::{Lua, Table, Value, Variadic};
 use serde_json::value::RawValue;
 
-use super::host::{Host, StoreKey};
+use super::host::{BOT, Host, StoreKey};
 use super::rations::Row;
 use super::{clock, convert, report};
 use crate::engine::chat::{Content, InvalidChannelId, Place as ChatPlace, is_plain};
@@ -348,9 +348,6 @@ fn bots_add(_: &Lua, host: &Host, args: &[Value]) -> Answer {
     }
     ask(host, Effect::AddBot { name: name.to_owned() })
 }
-
-/// What every bot's id begins with; a name may be given with it.
-pub(super) const BOT: &str = "bot_";
 
 /// `game.bots.remove(bot_id or name)`: nothing happens where there is no such bot.
 fn bots_remove(_: &Lua, host: &Host, args: &[Value]) -> Answer {

@@ -299,6 +299,11 @@ impl Meter {
         self.purse.refill();
     }
 
+    /// The match is made anew, with what making it may take; or (`false`) it is.
+    pub(super) fn load_again(&self, loads: bool) {
+        self.load_left_us.set(loads.then_some(self.allowance.cpu_load_us));
+    }
+
     /// A new turn at this time of the match: its callbacks have a full account.
     pub(super) fn new_turn(&self, match_us: u64) {
         self.match_us.set(match_us);

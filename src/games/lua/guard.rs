@@ -217,12 +217,18 @@ fn float_of(word: &str) -> Option<f64> {
     let Some(hex) = word.strip_prefix("0x").or(word.strip_prefix("0X")) else { return word.parse().ok() };
     let (digits, power) = hex.split_once(['p', 'P']).unwrap_or((hex, "0"));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    let mut value = 0.0;
+    let (mut value, mut dropped) = (0.0, 0);
     for digit in whole.chars().chain(part.chars()) {
-        value = value * 16.0 + f64::from(digit.to_digit(16)?);
+        let digit = f64::from(digit.to_digit(16)?);
+        // What is far beyond a float's precision, and would be beyond its range.
+        if value < 1e200 { value = value * 16.0 + digit } else { dropped += 4 }
     }
-    let power: i32 = power.parse().ok()?;
-    Some(value * 2.0_f64.powi(power.saturating_sub(4 * part.len() as i32)))
+    let is_small = power.starts_with('-');
+    let power: i64 = power.parse().unwrap_or(if is_small { i64::MIN / 2 } else { i64::MAX / 2 });
+    let power = (power + dropped - 4 * part.len() as i64).clamp(-4_000, 4_000) as i32;
+    // In steps, none of which leaves the range that the number itself stays in.
+    let step = power / 4;
+    Some((0..3).fold(value, |value, _| value * 2.0_f64.powi(step)) * 2.0_f64.powi(power - 3 * step))
 }
 
 impl Constants {
@@ -610,6 +616,8 @@ mod tests {
             |n: u64| format!("a='x'..5.{:014}e-1\n", n),
             |n: u64| format!("a=-0x1.{:013x}p-1\n", n),
             |n: u64| format!("a={}\n", (1 << 63) + n * 2_048),
+            |n: u64| format!("a=0x1{:012x}p-1060\n", n),
+            |n: u64| format!("a=0x1{:012x}{}p-1200\n", n, "0".repeat(300)),
         ] {
             let floats: String = (1..6_000).map(write).collect();
             assert_eq!(harden(&floats).err().map(|refused| refused.1), Some(COLLIDING), "{}", write(7));

@@ -153,7 +153,7 @@ impl Memory {
             // SAFETY: the block was handed out with zeros for this many nodes, was not given back since, and nobody writes
             // to it while this runs: Lua waits for its answer.
             let nodes = unsafe { std::slice::from_raw_parts(nodes.at, nodes.count) };
-            steps(nodes, count, &mut counts) > SCRIPT_CHAIN_STEPS_MAX
+            are_nodes(nodes) && steps(nodes, count, &mut counts) > SCRIPT_CHAIN_STEPS_MAX
         })
     }
 
@@ -169,7 +169,7 @@ impl Memory {
         let found = self.large.borrow().iter().any(|nodes| {
             // SAFETY: as above.
             let slice = unsafe { std::slice::from_raw_parts(nodes.at, nodes.count) };
-            longest(slice, &mut counts) > SCRIPT_CHAIN_MAX
+            are_nodes(slice) && longest(slice, &mut counts) > SCRIPT_CHAIN_MAX
         });
         if found {
             self.refused.set(true);
@@ -187,13 +187,30 @@ fn large_nodes(bytes: usize) -> Option<usize> {
     (count >= LARGE_NODES && count.is_power_of_two() && bytes.is_multiple_of(size_of::<Node>())).then_some(count)
 }
 
+/// Whether what lies there is not the array part of a table, which may be as large: of that every other node would have
+/// the empty bytes behind a value's kind where a key's kind is. In a hash part with a chain in it keys lie everywhere, as
+/// Lua gives out its free nodes one after the other.
+fn are_nodes(nodes: &[Node]) -> bool {
+    nodes.iter().step_by(2).any(|node| node.key_kind != 0)
+}
+
+/// Integers up to which no table is judged by as it grows. So few share a place that they are no matter in a table of
+/// their number; and as many may be meant for its array part, or belong to another table than the one that grows.
+const SMALL: std::ops::RangeInclusive<u64> = 1..=1 << 20;
+
 /// Steps along chains that it takes to put the numbers of `nodes` into a hash part of `count`: each passes all that are
 /// at its place already.
 fn steps(nodes: &[Node], count: usize, counts: &mut Vec<u16>) -> u64 {
     let mut steps = 0;
-    let live = nodes.iter().filter(|node| node.value_kind & KIND_MASK != 0);
-    at_their_places(live, count, counts, |there| steps += u64::from(there));
-    steps
+    let is_live = |node: &&Node| node.value_kind & KIND_MASK != 0;
+    let live = nodes.iter().filter(is_live).filter(|node| node.key_kind != INTEGER || !SMALL.contains(&node.key));
+    let mut judged = 0;
+    at_their_places(live, count, counts, |there| {
+        judged += 1;
+        steps += u64::from(there);
+    });
+    // More than would lie there: it is another table that grows.
+    if judged > count { 0 } else { steps }
 }
 
 /// Numbers of the longest chain in the hash part that these nodes are; those without a value are still links of it.
@@ -352,6 +369,49 @@ mod tests {
             assert!(fills(&heap, keys, 16_384), "{keys}");
             assert!(!heap.memory().has_refused(), "{keys}");
         }
+    }
+
+    /// The array part of a table that was made in one go may be as large as some nodes, and is none.
+    #[test]
+    fn lists_are_no_nodes() {
+        let heap = heap();
+        for items in [768, 1_536, 3_072, 6_144, 12_288] {
+            for id in [769_i64, 801, 771, 0x1303, 0x0303_0303_0303] {
+                let list = heap.create_sequence_from((0..items).map(|_| id)).unwrap();
+                heap.memory().search_chains();
+                assert!(fills(&heap, "i * 1000", 4_000) && !heap.memory().has_refused(), "{items} of {id}");
+                assert_eq!(list.raw_len(), items);
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_is_found_in_a_table_that_does_not_grow() {
+        for (fill, chain) in [("i", "i * 16383"), ("-i", "-i * 16383"), ("i * 3.5", "0.5 + i * 2.0^-53")] {
+            let heap = heap();
+            let text = format!("T = {{}} for i = 1, 8193 do T[{fill}] = i end");
+            heap.load(text).exec().unwrap();
+            heap.memory().search_chains();
+            assert!(!heap.memory().has_refused(), "{fill}");
+            heap.load(format!("for i = 1, 3000 do T[{chain}] = i end")).exec().unwrap();
+            heap.memory().search_chains();
+            // Positive ones in order lie in the array part, whose table has few nodes: it was refused as it grew.
+            assert!(heap.memory().has_refused() || fill == "i", "{chain}");
+        }
+    }
+
+    /// Milliseconds at 30 Hz have few remainders by 1,023; a table of names that grows to as many nodes has none of them.
+    #[test]
+    fn a_table_is_not_judged_by_the_keys_of_another() {
+        let heap = heap();
+        heap.load("A, B = {}, {} for i = 1, 8200 do A[i * 33] = i A[-i * 93] = nil end").exec().unwrap();
+        heap.load("for i = 1, 9000 do B['name' .. i] = i end").exec().unwrap();
+        heap.load(
+            "C = {} for i = 1, 8200 do C[(1 << 40) + i * 1365] = i end D = {} for i = 1, 3000 do D['n' .. i] = i end",
+        )
+        .exec()
+        .unwrap();
+        assert!(!heap.memory().has_refused());
     }
 
     /// What this counts is what Lua does: the same keys, at the same places.

@@ -12,7 +12,6 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use serde_json::value::RawValue;
 
-use super::api::BOT;
 use super::budget::Meter;
 use super::convert::{self, Oddities, Rules};
 use super::rations::{Rations, Row};
@@ -24,8 +23,11 @@ use crate::ids::{MatchId, PlayerId};
 use crate::limits::VOTES_OPEN_PER_MATCH_MAX;
 use crate::limits::scripts::{
     COMPLAINTS_MAX, EFFECT_BYTES_MAX, EFFECTS_MAX, LOGS_PER_S, STORED_KEPT_BYTES_MAX, STORED_KEYS_MAX,
-    STORED_OWNERS_MAX, VITAL_BYTES_MAX, VITAL_MAX,
+    STORED_OWNERS_MAX, STORED_UNASKED_MAX, VITAL_BYTES_MAX, VITAL_MAX,
 };
+
+/// What every bot's id begins with; a name may be given with it.
+pub(super) const BOT: &str = "bot_";
 
 fn is_vital(effect: &Effect) -> bool {
     matches!(effect, Effect::Finish(_) | Effect::SetJoinable(_) | Effect::CancelVote(_) | Effect::RemoveBot(_))
@@ -94,6 +96,8 @@ struct Ahead {
 struct Kept {
     value: Option<Json>,
     asked: Cell<u64>,
+    /// Whether the script asked for it, or stored it.
+    wanted: Cell<bool>,
 }
 
 impl Kept {
@@ -217,16 +221,11 @@ impl Host {
         room
     }
 
-    /// Nothing was asked for.
+    /// Nothing was asked for; what is said of the script itself stays said.
     pub(super) fn forget_effects(&self) {
-        self.effects.borrow_mut().clear();
+        self.effects.borrow_mut().retain(|effect| matches!(effect, Effect::ScriptFault(_)));
         self.awaited.borrow_mut().clear();
         self.ask_anew();
-    }
-
-    /// Whether nobody plays.
-    pub(super) fn is_empty(&self) -> bool {
-        self.players.borrow().is_empty()
     }
 
     /// Says something about the script itself: such words are few and always have room.
@@ -397,46 +396,71 @@ impl Host {
         let stored = self.stored.borrow();
         let Some(kept) = stored.get(key) else { return self.ahead.borrow().whole.contains(&key.0).then_some(None) };
         kept.asked.set(self.next_ask());
+        kept.wanted.set(true);
         Some(kept.value.clone())
     }
 
     /// Whether somebody's stored values are on their way; they are asked for now if they were not.
-    pub(super) fn awaits_all_of(&self, owner: Option<PlayerId>) -> bool {
+    pub(super) fn awaits_all_of(&self, owner: Option<PlayerId>, effects: &mut Vec<Effect>) -> bool {
         let mut ahead = self.ahead.borrow_mut();
-        if ahead.ready.contains(&owner) || ahead.asked.len() + ahead.ready.len() >= STORED_OWNERS_MAX {
+        let plays = owner.is_some_and(|player| self.players.borrow().contains(&player));
+        if plays || ahead.ready.contains(&owner) {
             return false;
         }
-        if !ahead.asked.contains(&owner) && self.push(Effect::LoadAll { owner }) {
+        if !ahead.asked.contains(&owner) {
+            if ahead.asked.len() >= STORED_OWNERS_MAX {
+                return false;
+            }
+            effects.push(Effect::LoadAll { owner });
             ahead.asked.insert(owner);
             // What they stored elsewhere since they were here last is newer than what is in sight.
             ahead.whole.remove(&owner);
             self.stored.borrow_mut().retain(|key, _| key.0 != owner);
         }
-        ahead.asked.contains(&owner)
+        true
     }
 
     /// Somebody's stored values came, or cannot be had at once: then each is loaded when it is asked for.
     pub(super) fn all_came(&self, owner: Option<PlayerId>, values: Option<Vec<Stored>>) {
-        let values = values.filter(|values| self.stored.borrow().len() + values.len() <= STORED_KEYS_MAX);
-        let is_whole = values.is_some();
-        for Stored { collection, key, value } in values.into_iter().flatten() {
-            let key = (owner, collection, key);
-            // What the match stored meanwhile is newer than what it asked for.
-            if !self.stored.borrow().contains_key(&key) {
-                self.keep(key, Some(value));
-            }
+        // Nobody waits for them any more, and what is in sight may be newer.
+        if !self.ahead.borrow_mut().asked.remove(&owner) {
+            return;
         }
+        let unasked = self.stored.borrow().values().filter(|kept| !kept.wanted.get()).count();
+        let values = values.filter(|values| unasked + values.len() <= STORED_UNASKED_MAX);
+        let is_whole = values.is_some();
         let mut ahead = self.ahead.borrow_mut();
-        ahead.asked.remove(&owner);
         ahead.ready.insert(owner);
         if is_whole {
             ahead.whole.insert(owner);
         }
+        drop(ahead);
+        for Stored { collection, key, value } in values.into_iter().flatten() {
+            let key = (owner, collection, key);
+            // What the match stored meanwhile is newer than what it asked for.
+            if !self.stored.borrow().contains_key(&key) {
+                self.keep_in_sight(key, Some(value), false);
+            }
+        }
     }
 
-    /// A player is in: should they come again, it will be asked anew.
-    pub(super) fn came_in(&self, player: PlayerId) {
-        self.ahead.borrow_mut().ready.remove(&Some(player));
+    /// The match has begun: what others store for the game from here on, under keys that had no value, is looked for.
+    pub(super) fn has_begun(&self) {
+        self.ahead.borrow_mut().whole.remove(&None);
+    }
+
+    /// Nobody waits for that player's values any more: should they come again, it will be asked anew.
+    pub(super) fn came(&self, player: PlayerId) {
+        let mut ahead = self.ahead.borrow_mut();
+        ahead.ready.remove(&Some(player));
+        ahead.asked.remove(&Some(player));
+    }
+
+    /// What nobody asked for of a player who left need not be in sight.
+    pub(super) fn forget_unasked(&self, player: PlayerId) {
+        let owner = Some(player);
+        self.ahead.borrow_mut().whole.remove(&owner);
+        self.stored.borrow_mut().retain(|key, kept| key.0 != owner || kept.wanted.get());
     }
 
     pub(super) fn miss(&self) {
@@ -455,7 +479,8 @@ impl Host {
     /// Whether a value of that key could be kept.
     pub(super) fn may_keep(&self, key: &StoreKey) -> bool {
         let (stored, awaited) = (self.stored.borrow(), self.awaited.borrow());
-        stored.len() + awaited.len() < STORED_KEYS_MAX || stored.contains_key(key) || awaited.contains(key)
+        let wanted = stored.values().filter(|kept| kept.wanted.get()).count();
+        wanted + awaited.len() < STORED_KEYS_MAX || stored.contains_key(key) || awaited.contains(key)
     }
 
     /// Whether that value was asked for and did not come yet: it is not asked for twice.
@@ -472,17 +497,22 @@ impl Host {
         let room = self.may_keep(&key);
         self.awaited.borrow_mut().remove(&key);
         if room {
-            let mut stored = self.stored.borrow_mut();
-            stored.insert(key, Kept { value, asked: Cell::new(self.next_ask()) });
-            let mut bytes: usize = stored.values().map(Kept::bytes).sum();
-            while bytes > STORED_KEPT_BYTES_MAX {
-                let longest_ago = stored.iter().min_by_key(|(_, kept)| kept.asked.get()).map(|(key, _)| key.clone());
-                let Some((key, gone)) = longest_ago.and_then(|key| stored.remove_entry(&key)) else { break };
-                self.ahead.borrow_mut().whole.remove(&key.0);
-                bytes -= gone.bytes();
-            }
+            self.keep_in_sight(key, value, true);
         }
         room
+    }
+
+    /// Keeps a value in sight that the script asked for, or stored (`wanted`), or that came before it did.
+    fn keep_in_sight(&self, key: StoreKey, value: Option<Json>, wanted: bool) {
+        let mut stored = self.stored.borrow_mut();
+        stored.insert(key, Kept { value, asked: Cell::new(self.next_ask()), wanted: Cell::new(wanted) });
+        let mut bytes: usize = stored.values().map(Kept::bytes).sum();
+        while bytes > STORED_KEPT_BYTES_MAX {
+            let longest_ago = stored.iter().min_by_key(|(_, kept)| kept.asked.get()).map(|(key, _)| key.clone());
+            let Some((key, gone)) = longest_ago.and_then(|key| stored.remove_entry(&key)) else { break };
+            self.ahead.borrow_mut().whole.remove(&key.0);
+            bytes -= gone.bytes();
+        }
     }
 
     /// Whether another log line fits into this second.

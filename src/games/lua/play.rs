@@ -109,9 +109,6 @@ impl LuaGame {
         let body = Body::of(&lookup);
         let state = begin(&machine, &lookup, options).map_err(fault)?;
         let again = machine.host.take_missed().then(|| options.to_owned());
-        if again.is_some() {
-            machine.host.forget_effects();
-        }
         let mut game = Self {
             body,
             stores: machine.host.sources().store,
@@ -242,10 +239,14 @@ impl LuaGame {
     }
 
     /// Calls an `init` again that asked for stored values before they were there. Nobody is in yet, and whatever else it
-    /// asked for was forgotten.
+    /// asked for is forgotten.
     fn begin_again(&mut self) {
-        let Some(options) = self.again.take().filter(|_| self.host().is_empty()) else { return };
-        match begin(&self.machine, &self.lookup, &options) {
+        let Some(options) = self.again.take() else { return };
+        self.host().forget_effects();
+        self.machine.meter.load_again(true);
+        let begun = begin(&self.machine, &self.lookup, &options);
+        self.machine.meter.load_again(false);
+        match begun {
             Ok(state) => self.state = state,
             Err(error) => self.fail("init", None, &error, Blame::None),
         }
@@ -351,7 +352,7 @@ impl Game for LuaGame {
                 let can = !game.barred && !game.machine.meter.is_over(Entry::Callback);
                 Ok((id, ctx, can.then(|| game.machine.remember(&game.state).ok().flatten()).flatten()))
             });
-            game.host().came_in(player);
+            game.again = None;
             let (id, ctx, journal) = match arguments {
                 Ok(arguments) => arguments,
                 Err(error) => {
@@ -404,24 +405,34 @@ impl Game for LuaGame {
     }
 
     fn is_behind(&mut self, cx: &mut GameCx<'_>, coming: &[PlayerId]) -> bool {
-        if self.owed.is_empty() && !self.stores {
-            return false;
+        let mut behind = false;
+        if self.stores {
+            // Handing over nothing else: what `init` asked for is for those who come.
+            self.host().enter(cx);
+            let owners = std::iter::once(None).chain(coming.iter().copied().map(Some));
+            for owner in owners {
+                behind |= self.host().awaits_all_of(owner, cx.effects);
+            }
+        }
+        if self.owed.is_empty() {
+            return behind;
         }
         self.within(cx, |game| {
             game.machine.meter.fill(Entry::Callback);
             game.tell_owed();
-            let host = game.host();
-            let owners = std::iter::once(None).chain(coming.iter().copied().map(Some));
-            // All of them, so that they are asked for together.
-            let awaited = owners.filter(|owner| game.stores && host.awaits_all_of(*owner)).count();
-            awaited > 0 || game.owes_a_leave()
+            behind || game.owes_a_leave()
         })
+    }
+
+    fn came(&mut self, players: &[PlayerId]) {
+        players.iter().for_each(|player| self.host().came(*player));
     }
 
     fn leave(&mut self, cx: &mut GameCx<'_>, player: PlayerId) {
         self.within(cx, |game| {
             game.host().bot_left(player);
             game.learn(Fact::Left(player));
+            game.host().forget_unasked(player);
         });
     }
 
@@ -440,6 +451,7 @@ impl Game for LuaGame {
 
     fn tick(&mut self, cx: &mut GameCx<'_>) {
         let dt_s = cx.dt_us as f64 / 1e6;
+        self.host().has_begun();
         self.begin_turn(cx);
         self.within(cx, |game| {
             game.tell_owed();
@@ -593,12 +605,12 @@ impl Game for LuaGame {
     }
 
     fn loaded_all(&mut self, cx: &mut GameCx<'_>, owner: Option<PlayerId>, values: Option<Vec<Stored>>) {
-        self.within(cx, |game| {
-            game.host().all_came(owner, values);
-            if owner.is_none() {
-                game.begin_again();
-            }
-        });
+        // As above.
+        self.host().enter(cx);
+        self.host().all_came(owner, values);
+        if owner.is_none() {
+            self.begin_again();
+        }
     }
 
     fn loaded(

@@ -1,12 +1,26 @@
 //! What is stored of those who come is there before they do, so that a script which reads it where they join does not
 //! take them for somebody new.
 
-use super::testing::{Played, id, raw};
+use super::testing::{Played, id, raw, said};
 use crate::games::{Game, Stored};
 
 fn of(values: &[(&str, &str)]) -> Option<Vec<Stored>> {
     let stored = |(key, json): &(&str, &str)| Stored { collection: "c".into(), key: (*key).into(), value: raw(json) };
     Some(values.iter().map(stored).collect())
+}
+
+/// What was asked for so far, without what the script left behind.
+fn asked(m: &mut Played) -> Vec<String> {
+    std::mem::take(&mut m.effects).iter().map(said).collect()
+}
+
+/// Lets a player in, who may have to wait for the time that others took.
+fn join(m: &mut Played, player: u128) {
+    let began = std::time::Instant::now();
+    while m.join(player, None).is_err() {
+        assert!(began.elapsed().as_secs() < 20);
+    }
+    m.game.came(&[id(player)]);
 }
 
 fn is_behind(m: &mut Played, coming: u128) -> bool {
@@ -32,7 +46,7 @@ fn what_is_stored_of_a_player_is_there_when_they_join() {
     assert!(is_behind(&mut m, 1));
     m.with(|game, cx| game.loaded_all(cx, Some(id(1)), of(&[("xp", "30")])));
     assert!(!is_behind(&mut m, 1));
-    m.join(1, None).unwrap();
+    join(&mut m, 1);
     assert_eq!(m.view(Some(1)), r#"{"got":[30,"not_found",7]}"#);
     // Who comes again may have stored something elsewhere meanwhile.
     m.input(1, r#"{"xp":40}"#);
@@ -79,23 +93,70 @@ fn a_match_without_stored_values_waits_for_none() {
     assert!(!is_behind(&mut m, 1) && m.told().is_empty());
 }
 
+const BEGINS: &str =
+    "function init() game.log('info', 'init') return { level = game.storage.get('c', 'level').ok or 'none' } end
+    function join(p, state) return state end
+    function get_state(p, state) return state end
+    function tick(state) local r = game.storage.get('c', 'level') state.now = r.ok or r.error return state end";
+
 #[test]
 fn an_init_that_reads_what_is_not_there_yet_is_called_again() {
-    let mut m = Played::new(
-        "function init() game.log('info', 'init') return { level = game.storage.get('c', 'level').ok or 'none' } end
-        function join(p, state) return state end
-        function get_state(p, state) return state end
-        function tick(state) local r = game.storage.get('c', 'level') state.now = r.ok or r.error return state end",
-    );
+    let mut m = Played::new(BEGINS);
     assert!(is_behind(&mut m, 1));
-    assert_eq!(m.told(), ["load all ", "load all 1"], "what it asked for otherwise is forgotten");
+    assert_eq!(asked(&mut m), ["load all ", "load all 1"], "what it asked for otherwise is for those who come");
     m.with(|game, cx| game.loaded_all(cx, None, of(&[("level", r#""cave""#)])));
     m.with(|game, cx| game.loaded_all(cx, Some(id(1)), of(&[])));
-    assert_eq!(m.told(), ["log info: init"]);
+    assert_eq!(asked(&mut m), [""; 0]);
     m.join(1, None).unwrap();
+    assert_eq!(m.told(), ["log info: init"], "once");
     m.ticks(1);
     assert_eq!(m.view(Some(1)), r#"{"level":"cave","now":"cave"}"#);
-    // Late, when somebody plays already, it is not.
-    m.with(|game, cx| game.loaded_all(cx, None, of(&[("level", r#""other""#)])));
-    assert_eq!(m.view(Some(1)), r#"{"level":"cave","now":"cave"}"#);
+}
+
+#[test]
+fn no_init_is_called_again_once_somebody_plays() {
+    let mut m = Played::new(BEGINS);
+    is_behind(&mut m, 1);
+    m.join(1, None).unwrap();
+    assert_eq!(m.told(), ["load all ", "load all 1", "log info: init", "load  c/level"]);
+    m.leave(1);
+    m.with(|game, cx| game.loaded_all(cx, None, of(&[("level", r#""cave""#)])));
+    m.ticks(1);
+    assert_eq!(m.view(Some(1)), r#"{"level":"none","now":"cave"}"#);
+}
+
+#[test]
+fn who_was_not_let_in_after_all_is_asked_for_anew() {
+    let mut m = Played::new(READER);
+    is_behind(&mut m, 1);
+    m.with(|game, cx| game.loaded_all(cx, None, of(&[])));
+    m.with(|game, cx| game.loaded_all(cx, Some(id(1)), of(&[("xp", "10")])));
+    assert!(!is_behind(&mut m, 1));
+    m.game.came(&[id(1)]);
+    m.told();
+    assert!(is_behind(&mut m, 1), "they may have played elsewhere");
+    assert_eq!(asked(&mut m), ["load all 1"]);
+    // Who waited too long is let in without; what comes then is not taken for news.
+    m.join(1, None).unwrap();
+    m.game.came(&[id(1)]);
+    m.input(1, r#"{"xp":40}"#);
+    m.with(|game, cx| game.loaded_all(cx, Some(id(1)), of(&[("xp", "10")])));
+    assert!(!is_behind(&mut m, 1), "who plays waits for nothing");
+    m.join(1, None).unwrap();
+    assert!(m.view(Some(1)).starts_with(r#"{"got":[40,"#), "{}", m.view(Some(1)));
+}
+
+#[test]
+fn what_is_in_sight_unasked_takes_no_room_from_what_is_asked_for() {
+    let mut m = Played::new(READER);
+    let many: Vec<_> = (0..60).map(|n| format!("k{n}")).chain(["xp".to_owned()]).collect();
+    let many: Vec<_> = many.iter().map(|key| (key.as_str(), "1")).collect();
+    for player in 1..=40 {
+        is_behind(&mut m, player);
+        m.with(|game, cx| game.loaded_all(cx, None, of(&[])));
+        m.with(|game, cx| game.loaded_all(cx, Some(id(player)), of(&many)));
+        join(&mut m, player);
+        assert!(m.view(Some(player)).starts_with(r#"{"got":[1,"#), "{player}: {}", m.view(Some(player)));
+        m.leave(player);
+    }
 }

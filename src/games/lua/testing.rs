@@ -111,7 +111,7 @@ impl Played {
     }
 }
 
-fn said(effect: &Effect) -> String {
+pub(super) fn said(effect: &Effect) -> String {
     let names = |ids: &[PlayerId]| ids.iter().map(|p| p.as_u128().to_string()).collect::<Vec<_>>().join(",");
     match effect {
         Effect::Broadcast { event, payload } => format!("broadcast {event} {}", payload.get()),
