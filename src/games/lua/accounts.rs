@@ -161,6 +161,24 @@ fn a_long_file_of_many_items_has_the_memory_of_a_match_to_be_compiled() {
     assert_eq!(m.view(Some(1)), r#"{"last":49975,"n":2000}"#);
 }
 
+/// Nothing interrupts a compilation, so one that would not end in time is not begun, wherever the file is asked for.
+#[test]
+fn a_file_is_not_compiled_where_there_is_no_time_for_it() {
+    let large = format!("{}\nreturn 1", "-- a comment\n".repeat(15_000));
+    let begin = |text: &str, cpu_load_us| {
+        let allowance = Allowance { cpu_load_us, ..Allowance::default() };
+        LuaGame::new(script(&[("match.lua", text), ("large.lua", &large)], allowance), &raw("{}"), Birth::trial(1, 0))
+            .err()
+            .map(|error| error.to_string())
+    };
+    for text in [large.as_str(), "require('large')"] {
+        // Two hundred kilobytes may take nine milliseconds; these do not take one.
+        assert_eq!(begin(text, 10_000_000), None);
+        let told = begin(text, 8_000).expect("there is no time for the worst");
+        assert!(told.contains("over its budget of processor time"), "{told}");
+    }
+}
+
 #[test]
 fn loading_has_an_allowance_of_its_own_and_leaves_the_purse_full() {
     let text = "local n = 0 for i = 1, 200000 do n = n + i end

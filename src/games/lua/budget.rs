@@ -114,8 +114,8 @@ pub(super) enum Entry {
     Turn,
     /// What the host does for itself, bounded by its own rules and at nobody's account.
     Own,
-    /// What the host does for itself with what the script made: in the time that the script has, but at nobody's account.
-    Lent,
+    /// What the host does for itself with what the script made: at nobody's account, but in so many microseconds.
+    Lent(u64),
 }
 
 /// What ran out.
@@ -172,6 +172,9 @@ fn interval(used_bytes: usize) -> u32 {
 
 /// How long an entry may run by the wall clock, which never shows less than the processor's, before that one is asked.
 const UNASKED: Duration = Duration::from_millis(1);
+
+/// What the densest files that are taken need to be compiled; others a third of it.
+const COMPILE_NS_PER_BYTE: u64 = 45;
 
 /// Microseconds of scripts between two looks for chains in large tables: so long as they are made in it, they may be.
 const SEARCH_AFTER_US: i64 = 2_000;
@@ -356,7 +359,8 @@ impl Meter {
             Entry::Own => return u64::MAX / 2,
             Entry::Input => self.inputs_keep_us.get(),
             Entry::Turn => self.views_keep_us.get(),
-            Entry::Callback | Entry::Lent => 0,
+            Entry::Lent(us) => return us,
+            Entry::Callback => 0,
         };
         self.purse.left_us().saturating_sub(keep_us)
     }
@@ -375,7 +379,7 @@ impl Meter {
         let instructions_over = match entry {
             Entry::Turn => self.turn_left.get() == 0,
             Entry::Input => self.turn_left.get() == 0 || self.inputs_left.get() == 0,
-            Entry::Load | Entry::Callback | Entry::Own | Entry::Lent => false,
+            Entry::Load | Entry::Callback | Entry::Own | Entry::Lent(_) => false,
         };
         instructions_over || self.cpu_left_us(entry) == 0
     }
@@ -412,7 +416,7 @@ impl Meter {
                 let left = self.turn_left.get().min(self.inputs_left.get());
                 (self.allowance.instructions.min(left), grown)
             }
-            Entry::Own | Entry::Lent => (u64::MAX >> 8, used + self.allowance.growth_bytes),
+            Entry::Own | Entry::Lent(_) => (u64::MAX >> 8, used + self.allowance.growth_bytes),
         };
         self.fill(entry);
         if !matches!(entry, Entry::Turn | Entry::Input) {
@@ -424,7 +428,7 @@ impl Meter {
             Entry::Turn => self.allowance.instructions,
             // Where a callback may do more than all inputs together, one that did as much had what there is.
             Entry::Input => self.allowance.instructions.min(self.allowance.instructions_turn / 2),
-            Entry::Load | Entry::Callback | Entry::Own | Entry::Lent => instructions,
+            Entry::Load | Entry::Callback | Entry::Own | Entry::Lent(_) => instructions,
         };
         let drained = self.load_left_us.get().is_none() && (cpu_us as i64) < self.purse.full_us / 2;
         self.short.set(instructions < want_instructions || drained);
@@ -472,7 +476,7 @@ impl Meter {
         let gross = entered.entry != Entry::Load && used_us > SCRIPT_GROSS_TIMES * self.allowance.cpu_us;
         self.gross_us.set(gross.then_some(used_us));
         match (entered.entry, self.load_left_us.get()) {
-            (Entry::Own | Entry::Lent, _) => {}
+            (Entry::Own | Entry::Lent(_), _) => {}
             (Entry::Load, Some(left_us)) => self.load_left_us.set(Some(left_us.saturating_sub(used_us))),
             _ => self.purse.spend(used_us),
         }
@@ -493,8 +497,23 @@ impl Meter {
         self.purse.spend(took.as_micros() as u64);
     }
 
-    /// Runs `work`, which compiles a file, with all the memory that this entry may come to: no single piece of it is large.
-    pub(super) fn compiles<T>(self: &Rc<Self>, lua: &Lua, work: impl FnOnce() -> mlua::Result<T>) -> mlua::Result<T> {
+    /// Microseconds that the purse has.
+    pub(super) fn purse_us(&self) -> u64 {
+        self.purse.left_us()
+    }
+
+    /// Runs `work`, which compiles a file of so many bytes, with all the memory that this entry may come to: no single
+    /// piece of it is large. Nothing interrupts it, so it is not begun where there is no time for what it may take.
+    pub(super) fn compiles<T>(
+        self: &Rc<Self>,
+        lua: &Lua,
+        bytes: usize,
+        work: impl FnOnce() -> mlua::Result<T>,
+    ) -> mlua::Result<T> {
+        let ran_us = cpu_now_us().saturating_sub(self.booked_cpu_us.get());
+        if ran_us + bytes as u64 * COMPILE_NS_PER_BYTE / 1_000 > self.entered.get().cpu_us {
+            self.stop(lua, Spent::Cpu)?;
+        }
         let limit = self.bytes_max.get();
         self.memory.limit(limit);
         let done = work();

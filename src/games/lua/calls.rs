@@ -251,7 +251,7 @@ impl LuaGame {
                     self.fail(TURN, None, &mlua::Error::runtime(text), Blame::OverBudget);
                 }
             }
-            Entry::Load | Entry::Callback | Entry::Own | Entry::Lent => {
+            Entry::Load | Entry::Callback | Entry::Own | Entry::Lent(_) => {
                 let text = format!("{name} was left out: the match has no processor time left for it");
                 self.fail(name, None, &mlua::Error::runtime(text), Blame::None);
             }

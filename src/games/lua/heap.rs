@@ -5,7 +5,8 @@
 //! goes along the new chain once for each of them. Eight thousand take more than 100 ms, in one step that no hook
 //! interrupts, and before it nothing about them is slow: they need not share anything at the size the table had. So the
 //! allocator looks. A table that grows asks for its new nodes while the old ones are whole, and where those would make
-//! chains too long there are none: the script sees "not enough memory", and its callback is stopped.
+//! chains too long there are none ([`Memory::collides`]). A chain that comes to be in a table which need not grow is
+//! looked for while the script runs ([`Memory::search_chains`]). Either ends the match.
 //!
 //! Strings do not need this: their places depend on a seed of the machine's, which no script sees. Nor do tables and
 //! functions as keys: they go by where they lie, and what a match may hold has not enough places that collide.
@@ -153,7 +154,7 @@ impl Memory {
             // SAFETY: the block was handed out with zeros for this many nodes, was not given back since, and nobody writes
             // to it while this runs: Lua waits for its answer.
             let nodes = unsafe { std::slice::from_raw_parts(nodes.at, nodes.count) };
-            are_nodes(nodes) && steps(nodes, count, &mut counts) > SCRIPT_CHAIN_STEPS_MAX
+            are_full(nodes) && steps(nodes, count, &mut counts) > SCRIPT_CHAIN_STEPS_MAX
         })
     }
 
@@ -192,6 +193,11 @@ fn large_nodes(bytes: usize) -> Option<usize> {
 /// Lua gives out its free nodes one after the other.
 fn are_nodes(nodes: &[Node]) -> bool {
     nodes.iter().step_by(2).any(|node| node.key_kind != 0)
+}
+
+/// Whether that is all of a hash part and no place in it is free: else its table need not grow.
+fn are_full(nodes: &[Node]) -> bool {
+    nodes.iter().all(|node| node.key_kind != 0)
 }
 
 /// Integers up to which no table is judged by as it grows. So few share a place that they are no matter in a table of
@@ -403,9 +409,23 @@ mod tests {
     /// Milliseconds at 30 Hz have few remainders by 1,023; a table of names that grows to as many nodes has none of them.
     #[test]
     fn a_table_is_not_judged_by_the_keys_of_another() {
+        for (keys, count) in [
+            ("i * 33", 8_200),
+            ("i * 33", 8_192),
+            ("1700000000000 + i * 33", 9_000),
+            ("1700000000000 + i * 33", 8_192),
+            ("i * 315", 6_000),
+            ("i % 23 | i // 23 % 23 << 10 | i // 529 << 20", 12_167),
+            ("i % 23 | i // 23 % 23 << 10 | i // 529 << 20", 8_192),
+            ("i % 24 | i // 24 % 24 << 12 | i // 576 << 24", 13_824),
+        ] {
+            let heap = heap();
+            heap.load(format!("A = {{}} for i = 1, {count} do A[{keys}] = i end")).exec().unwrap();
+            heap.load("B = {} for i = 1, 9000 do B['name' .. i] = i end").exec().unwrap();
+            heap.memory().search_chains();
+            assert!(!heap.memory().has_refused(), "{keys}");
+        }
         let heap = heap();
-        heap.load("A, B = {}, {} for i = 1, 8200 do A[i * 33] = i A[-i * 93] = nil end").exec().unwrap();
-        heap.load("for i = 1, 9000 do B['name' .. i] = i end").exec().unwrap();
         heap.load(
             "C = {} for i = 1, 8200 do C[(1 << 40) + i * 1365] = i end D = {} for i = 1, 3000 do D['n' .. i] = i end",
         )

@@ -392,13 +392,10 @@ impl Game for LuaGame {
                 Called::Failed => JoinRefused::default(),
             };
             // A refusal leaves no trace: nobody drives a script by being turned away over and over.
-            if let Some(undone) = journal.map(|journal| game.machine.undo(journal)) {
-                if let Some(us) = game.machine.meter.gross_us() {
-                    let text = format!("undoing a refused join took {} ms in one step", us / 1_000);
-                    game.fail("join", Some(player), &mlua::Error::runtime(text), Blame::Gross);
-                } else if let Err(error) = undone {
-                    game.fail("join", Some(player), &error, Blame::None);
-                }
+            if let Some(Err(error)) = journal.map(|journal| game.machine.undo(journal)) {
+                // Nobody can play on with what is half undone.
+                let over = game.machine.meter.spent().is_some();
+                game.fail("join", Some(player), &error, if over { Blame::Gross } else { Blame::None });
             }
             Err(refused)
         })

@@ -854,11 +854,12 @@ function own.undo(journal)
   local tables, log = journal[1], journal[2]
   for i = 1, #tables do
     local t, copy = tables[i], log[i]
-    for k in next, t do
-      if rawget(copy, k) == nil then put(t, k, nil) end
-    end
     -- What has become a metatable since does not take everything.
-    for k, v in next, copy do put(t, k, v) end
+    local set = served(t) and put or rawset
+    for k in next, t do
+      if rawget(copy, k) == nil then set(t, k, nil) end
+    end
+    for k, v in next, copy do set(t, k, v) end
   end
 end
 

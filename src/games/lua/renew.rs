@@ -78,7 +78,7 @@ impl LuaGame {
         }
         self.renewal.waits = false;
         self.version = version;
-        let mut spent = None;
+        let (mut spent, mut half_done) = (None, false);
         let old = self.host().sources();
         let outcome = self.kept().and_then(|kept| {
             self.host().set_sources(self.script.sources());
@@ -94,7 +94,7 @@ impl LuaGame {
             spent = self.machine.meter.spent().filter(|_| ran.is_err());
             if ran.is_err() {
                 self.host().set_sources(old);
-                kept.put_back(&self.machine)?;
+                half_done = kept.put_back(&self.machine).is_err();
             }
             ran.map(drop)
         });
@@ -114,7 +114,13 @@ impl LuaGame {
                 }
                 // What the tick cannot have now is not the fault of the functions that play on.
                 self.turn_told = true;
-                self.fail("reload", None, &error, if spent.is_some() { Blame::OverBudget } else { Blame::Raised });
+                let blame = match spent {
+                    // Neither the old globals nor the new ones.
+                    _ if half_done => Blame::Gross,
+                    Some(_) => Blame::OverBudget,
+                    None => Blame::Raised,
+                };
+                self.fail("reload", None, &error, blame);
             }
         }
     }

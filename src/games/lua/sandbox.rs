@@ -96,7 +96,7 @@ impl Machine {
             let chunk = self.lua.load(text.as_ref()).set_name(format!("@{file}")).set_mode(ChunkMode::Text);
             let chunk = chunk.set_environment(env.clone());
             // What a file is compiled to has all the memory of a match, in as many pieces as it has functions.
-            self.meter.compiles(&self.lua, || chunk.into_function())?.call::<Value>(())
+            self.meter.compiles(&self.lua, text.len(), || chunk.into_function())?.call::<Value>(())
         })
     }
 
@@ -144,7 +144,7 @@ impl Machine {
     /// What the state holds now, for [`Machine::undo`]; none for a state of more than a thousand entries, or one
     /// that takes long to go through. It is the host's wish, so the script does not pay for it.
     pub(super) fn remember(&self, state: &Table) -> mlua::Result<Option<Table>> {
-        let remembered = self.entry(Entry::Lent, || self.own.remember.call(state));
+        let remembered = self.entry(Entry::Lent(self.part_of_time(8)), || self.own.remember.call(state));
         if self.meter.spent().is_some() { Ok(None) } else { remembered }
     }
 
@@ -152,26 +152,32 @@ impl Machine {
     /// the script's, and its memory bounds it.
     pub(super) fn copy(&self, value: &Value) -> mlua::Result<Value> {
         let began = Instant::now();
-        let copy = self.entry(Entry::Lent, || self.own.copy.call(value));
+        let copy = self.entry(Entry::Lent(self.meter.purse_us()), || self.own.copy.call(value));
         self.meter.bill(began.elapsed());
         copy
     }
 
-    /// Puts every table of the state back to what it held.
+    /// Puts every table of the state back to what it held. Fails where the script made too much of its state meanwhile: then
+    /// it is neither what it was nor what the script made of it.
     pub(super) fn undo(&self, journal: Table) -> mlua::Result<()> {
-        // To the end, whatever is left; what the script made of its state meanwhile is at its account.
         let began = Instant::now();
-        let done = self.entry(Entry::Own, || self.own.undo.call(journal));
+        let done = self.entry(Entry::Lent(self.part_of_time(4)), || self.own.undo.call(journal));
         self.meter.bill(began.elapsed());
         done
     }
 
-    /// Makes these the entries of a table of the script's, as far as it may have them: it may have become a metatable.
+    /// Such a part of the time by which a match may make its neighbours late.
+    fn part_of_time(&self, part: u64) -> u64 {
+        self.meter.allowance().cpu_us / part
+    }
+
+    /// Makes these the entries of a table of the script's, as far as it may have them: it may have become a metatable. Fails
+    /// as [`Machine::undo`] does.
     pub(super) fn refill(&self, t: &Table, with: Vec<(Value, Value)>) -> mlua::Result<()> {
         // Held here they need memory of the machine, which has no limit between two entries. What takes too long to find
         // is left there.
         let old = entries(t).unwrap_or_default();
-        self.entry(Entry::Own, || {
+        self.entry(Entry::Lent(self.part_of_time(4)), || {
             let gone = old.into_iter().map(|(key, _)| (key, Value::Nil));
             gone.chain(with).try_for_each(|(key, value)| self.own.put.call((t, key, value)))
         })
@@ -269,7 +275,7 @@ fn install_helpers(lua: &Lua, helpers: &Table, meter: &Rc<Meter>, host: &Rc<Host
             }
             m.charge(lua, text.len() as u64 / 4 + LARGE_CHARGE)?;
             let chunk = lua.load(text.as_ref()).set_name(format!("@{file}")).set_mode(ChunkMode::Text);
-            m.compiles(lua, || chunk.set_environment(env).into_function())
+            m.compiles(lua, text.len(), || chunk.set_environment(env).into_function())
         })?,
     )
 }
