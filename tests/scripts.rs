@@ -787,6 +787,47 @@ fn the_manifest_is_followed_while_the_server_runs() {
 }
 
 #[test]
+fn a_folder_that_is_put_in_the_place_of_another_is_followed() {
+    let folder = Folder::of(&counter("", "1"));
+    let server = folder.serve(|_| {});
+    let base = Base::from(server.addr);
+    run(async move {
+        let (mut a, _b, _) = pair(&base, "default").await;
+        a.expect_where("match.state", |state| state["n"] == 3).await;
+        // As a deployment does it: the new one is whole before it is there.
+        let (new, old) = (Folder::of(&counter("", "0.25")), folder.0.with_extension("old"));
+        std::fs::rename(&folder.0, &old).unwrap();
+        std::fs::rename(&new.0, &folder.0).unwrap();
+        a.expect_where("match.state", |state| state["n"].as_f64().is_some_and(|n| n.fract() == 0.25)).await;
+        folder.save("match.lua", &counter("", "0.125"));
+        a.expect_where("match.state", |state| state["n"].as_f64().is_some_and(|n| n.fract() % 0.25 > 0.0)).await;
+        std::fs::remove_dir_all(&old).unwrap();
+    });
+}
+
+#[test]
+fn a_fault_of_join_is_told_before_the_match_began() {
+    let folder =
+        Folder::of("match_size = 1 max_players = 2 function init() return {} end\nfunction join(id, state) end");
+    let server = folder.serve(|config| {
+        config.server.dev_errors = true;
+        config.modes.entry("default".into()).or_default().game = "lua:match.lua".into();
+        config.modes.entry("default".into()).or_default().quick_play = true;
+    });
+    let base = Base::from(server.addr);
+    run(async move {
+        let mut a = Client::new(&base, "alice").await;
+        a.send("match.find_or_create", json!({"mode": "default"})).await;
+        let told = a.expect("module.error").await["payload"].clone();
+        assert_eq!((&told["callback"], &told["line"]), (&json!("join"), &json!(2)), "{told}");
+        assert!(told["message"].as_str().unwrap().contains("join returned nothing"), "{told}");
+        a.send("matchmaker.add", json!({"mode": "default"})).await;
+        a.expect("match.matchmaker_failed").await;
+        a.expect("module.error").await;
+    });
+}
+
+#[test]
 fn spectators_see_what_spectate_shows_and_nobodys_own_view() {
     let folder = Folder::of(
         "match_size = 1 max_players = 2 spectators = 4 tick_hz = 50

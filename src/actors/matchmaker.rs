@@ -579,7 +579,11 @@ impl Handler<ModeChanged> for MatchmakerActor {
         let Ok(rules) = Rules::new(&mode.matchmaking, mode.players) else { return };
         match self.pools.get_mut(&name) {
             Some(pool) => {
-                for ticket in pool.set_rules(rules) {
+                let gone = pool.set_rules(rules);
+                if !gone.is_empty() {
+                    tracing::info!(mode = %name, tickets = gone.len(), "tickets were given back that the new rules have no place for");
+                }
+                for ticket in gone {
                     self.tickets.remove(&ticket.ticket_id);
                     withdrawn(&self.realm, &ticket, true);
                 }

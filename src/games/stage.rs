@@ -185,6 +185,8 @@ impl Stage {
         }
         if let Err(refused) = self.with_game(unix_us, |game, cx| game.join(cx, player, ctx)) {
             self.roster.unseat(player);
+            // What it has to say of that, in the first place to its author.
+            self.settle();
             return Err(Denied::Refused(refused.reason));
         }
         if bot {

@@ -54,6 +54,11 @@ impl PlayerId {
         Self(with_bits(name << CHANCE_BITS | u128::from(rng.next_u64() >> (u64::BITS - CHANCE_BITS))))
     }
 
+    /// Whether it is a bot's.
+    pub fn is_bot(self) -> bool {
+        self.as_bot().is_some()
+    }
+
     /// The name in a bot's id, and its chance; `None` for people, and for numbers that are nobody's id.
     fn as_bot(self) -> Option<(String, u128)> {
         if self.0.get_version() != Some(Version::Custom) {

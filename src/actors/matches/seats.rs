@@ -197,6 +197,7 @@ impl MatchActor {
                 }
             },
         }
+        self.carry_out(ctx);
         self.end_if_nobody_came(ctx);
     }
 

@@ -34,9 +34,28 @@ pub(super) struct Showing {
     /// Numbers of whole states, never used twice in a match.
     numbers: u32,
     /// The states of everybody, or of each viewer; only where somebody asked for deltas.
-    followed: HashMap<Option<PlayerId>, Followed>,
+    followed: HashMap<Seen, Followed>,
     /// The number of the whole state that a viewer of deltas was given last.
     given: HashMap<PlayerId, u32>,
+}
+
+/// Whose view of the state it is. A game that changes its mind between a view for all and one each shows nobody what was
+/// made for others.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Seen {
+    Shared,
+    Gallery,
+    Own(PlayerId),
+}
+
+impl Seen {
+    /// As the game is asked for it.
+    fn viewer(self) -> Option<PlayerId> {
+        match self {
+            Self::Shared | Self::Gallery => None,
+            Self::Own(player) => Some(player),
+        }
+    }
 }
 
 /// The states of one audience, and the frames of the newest.
@@ -50,11 +69,11 @@ impl Showing {
     /// The viewer has nothing that a delta could stand on any more.
     pub(super) fn forget(&mut self, viewer: PlayerId) {
         self.given.remove(&viewer);
-        self.followed.remove(&Some(viewer));
+        self.followed.remove(&Seen::Own(viewer));
     }
 
     /// Takes the newest state of an audience; what the next [`Showing::hand_out`] hands out. None where it is no text.
-    fn follow(&mut self, audience: Option<PlayerId>, match_id: MatchId, every: u32) -> Option<(Shown, Option<Frame>)> {
+    fn follow(&mut self, audience: Seen, match_id: MatchId, every: u32) -> Option<(Shown, Option<Frame>)> {
         let state = std::str::from_utf8(&self.view).ok()?;
         let followed = self.followed.entry(audience).or_default();
         let shown = followed.track.show(state, every, &mut self.numbers, &mut self.patch);
@@ -70,7 +89,7 @@ impl Showing {
     /// Gives a viewer of deltas the newest state of an audience, with the whole state it stands on if they lack it.
     fn hand_out(
         &mut self,
-        audience: Option<PlayerId>,
+        audience: Seen,
         match_id: MatchId,
         (shown, patch): &(Shown, Option<Frame>),
         (viewer, outlet): (PlayerId, &Outlet),
@@ -112,17 +131,17 @@ impl MatchActor {
         let crowd = crowd.borrow();
         let viewers = crowd.iter().filter(|(viewer, _)| sees(*viewer)).map(|(viewer, outlet)| (*viewer, &**outlet));
         if self.stage.audience() == Audience::Shared {
-            return self.show_one_view(None, viewers);
+            return self.show_one_view(Seen::Shared, viewers);
         }
         let (gallery, players): (Vec<_>, Vec<_>) = viewers.partition(|(viewer, _)| self.stage.shares_view(*viewer));
         for (player, outlet) in players {
-            self.show_one_view(Some(player), std::iter::once((player, outlet)));
+            self.show_one_view(Seen::Own(player), std::iter::once((player, outlet)));
         }
-        self.show_one_view(None, gallery.into_iter());
+        self.show_one_view(Seen::Gallery, gallery.into_iter());
     }
 
     /// Shows one view of the state, that of `audience`, to those who have it; none is made for nobody.
-    fn show_one_view<'a>(&mut self, audience: Option<PlayerId>, viewers: impl Iterator<Item = (PlayerId, &'a Outlet)>) {
+    fn show_one_view<'a>(&mut self, audience: Seen, viewers: impl Iterator<Item = (PlayerId, &'a Outlet)>) {
         let (match_id, every) = (self.stage.id, self.stage.mode.state_full_every);
         let mut viewers = viewers.peekable();
         if viewers.peek().is_none() {
@@ -130,7 +149,7 @@ impl MatchActor {
         }
         self.showing.view.clear();
         self.showing.made_at = None;
-        if !self.stage.view(audience, &mut self.showing.view) {
+        if !self.stage.view(audience.viewer(), &mut self.showing.view) {
             return;
         }
         self.showing.made_at = Some(self.stage.tick()).filter(|_| self.stage.audience() == Audience::Shared);

@@ -524,20 +524,30 @@ fn stored(lua: &Lua, host: &Host, key: StoreKey) -> Answer {
             let value = convert::decode(lua, &json).map_err(said)?;
             ok_table(lua, value)
         }
-        Some(None) => Err(NOT_FOUND.into()),
+        Some(None) => {
+            if host.may_be_old(&key) && host.may_keep(&key) && !host.is_awaited(&key) {
+                load(host, key)?;
+            }
+            Err(NOT_FOUND.into())
+        }
         None => {
             if !host.may_keep(&key) {
                 return Err(TOO_MANY_KEYS.into());
             }
             if !host.is_awaited(&key) {
-                let (owner, collection, name) = key.clone();
-                ask(host, Effect::Load { owner, collection, key: name })?;
-                host.await_value(key);
+                load(host, key)?;
             }
             host.miss();
             Err(LOADING.into())
         }
     }
+}
+
+fn load(host: &Host, key: StoreKey) -> Answer {
+    let (owner, collection, name) = key.clone();
+    let asked = ask(host, Effect::Load { owner, collection, key: name })?;
+    host.await_value(key);
+    Ok(asked)
 }
 
 fn store(lua: &Lua, host: &Host, key: StoreKey, value: Option<&Value>) -> Answer {

@@ -393,8 +393,22 @@ impl Host {
 
     /// What is known of a stored key: nothing yet, or its value.
     pub(super) fn stored(&self, key: &StoreKey) -> Option<Option<Json>> {
+        self.kept(key).or_else(|| {
+            // A bot is a new one in every match.
+            let is_whole = key.0.is_some_and(PlayerId::is_bot) || self.ahead.borrow().whole.contains(&key.0);
+            is_whole.then_some(None)
+        })
+    }
+
+    /// Whether others may have stored something under that key since the match read all there was.
+    pub(super) fn may_be_old(&self, key: &StoreKey) -> bool {
+        key.0.is_none() && !self.stored.borrow().contains_key(key)
+    }
+
+    /// A value in sight.
+    pub(super) fn kept(&self, key: &StoreKey) -> Option<Option<Json>> {
         let stored = self.stored.borrow();
-        let Some(kept) = stored.get(key) else { return self.ahead.borrow().whole.contains(&key.0).then_some(None) };
+        let kept = stored.get(key)?;
         kept.asked.set(self.next_ask());
         kept.wanted.set(true);
         Some(kept.value.clone())
@@ -442,11 +456,6 @@ impl Host {
                 self.keep_in_sight(key, Some(value), false);
             }
         }
-    }
-
-    /// The match has begun: what others store for the game from here on, under keys that had no value, is looked for.
-    pub(super) fn has_begun(&self) {
-        self.ahead.borrow_mut().whole.remove(&None);
     }
 
     /// Nobody waits for that player's values any more: should they come again, it will be asked anew.

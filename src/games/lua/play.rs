@@ -448,7 +448,6 @@ impl Game for LuaGame {
 
     fn tick(&mut self, cx: &mut GameCx<'_>) {
         let dt_s = cx.dt_us as f64 / 1e6;
-        self.host().has_begun();
         self.begin_turn(cx);
         self.within(cx, |game| {
             game.tell_owed();
@@ -604,8 +603,9 @@ impl Game for LuaGame {
     fn loaded_all(&mut self, cx: &mut GameCx<'_>, owner: Option<PlayerId>, values: Option<Vec<Stored>>) {
         // As above.
         self.host().enter(cx);
+        let is_whole = values.is_some();
         self.host().all_came(owner, values);
-        if owner.is_none() {
+        if owner.is_none() && is_whole {
             self.begin_again();
         }
     }
@@ -620,7 +620,7 @@ impl Game for LuaGame {
     ) {
         let key = (owner, collection.to_owned(), key.to_owned());
         // What the match stored meanwhile is newer than what it asked for.
-        let value = self.host().stored(&key).unwrap_or_else(|| value.map(RawValue::to_owned));
+        let value = self.host().kept(&key).unwrap_or_else(|| value.map(RawValue::to_owned));
         self.host().keep(key, value);
     }
 
