@@ -43,8 +43,7 @@ impl Default for Scripts {
 pub const SCRIPT_STEP_BYTES_MAX: usize = 512 * 1024;
 
 /// Steps along chains of numbers that collide, which a table of a script may take to grow: some three milliseconds that
-/// nothing interrupts, and a hundred times what numbers come to that nobody chose for it. Over: it does not grow, and the
-/// callback is stopped.
+/// nothing interrupts, and more than places packed into numbers come to. Over: it does not grow, and the match ends.
 pub const SCRIPT_CHAIN_STEPS_MAX: u64 = 1 << 20;
 
 /// Numbers that may share one place of a table as its keys: every look at one of them, or at one that is not there, may

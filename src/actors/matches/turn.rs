@@ -49,10 +49,12 @@ impl MatchActor {
             return self.let_next_in(ctx);
         }
         // Asked for now, so that nobody waits for those before them and then for this.
-        if let Some(Coming { players, .. }) = self.coming.back() {
-            self.stage.is_behind(players, self.realm.clock.unix_us());
-            self.carry_out(ctx);
-        }
+        self.in_turn(ctx, |this, ctx| {
+            if let Some(Coming { players, .. }) = this.coming.back() {
+                this.stage.is_behind(players, this.realm.clock.unix_us());
+                this.carry_out(ctx);
+            }
+        });
     }
 
     fn let_next_in(&mut self, ctx: &mut Context<Self>) {

@@ -150,7 +150,9 @@ impl Reader<'_> {
                 continue;
             }
             let far = if callback.len() > 5 { 2 } else { 1 };
-            let near = functions.iter().find(|name| strsim::osa_distance(name, callback) <= far);
+            let near = functions
+                .iter()
+                .find(|name| name.len().abs_diff(callback.len()) <= far && strsim::osa_distance(name, callback) <= far);
             if let Some(name) = near.filter(|name| line_of(self.source, name).is_some()) {
                 self.warn(
                     name,
